@@ -1,0 +1,60 @@
+"""Every error this project raises on purpose.
+
+    CxError                      one sentence for a person, an exit code for a script
+    ├── UsageError         (2)   the command line or a document is wrong; nothing was changed
+    │   └── DocumentError  (2)   a district, calendar or event document is wrong: says line and field
+    ├── EnvironmentProblem (3)   the machine: a port taken, a disk full, a registry out of reach
+    ├── Unavailable        (4)   Kafka or ClickHouse cannot be reached now; trying again may help
+    ├── Refused            (5)   the other side answered and said no (password, query, record)
+    └── DifferenceFound    (6)   a check ran to its end and found a difference
+
+The number in brackets is the process's exit code. Foreign errors are mapped to these once, at the edge.
+"""
+
+
+class CxError(Exception):
+    """Base of all expected errors: `str()` is one sentence saying what, where, and what to do."""
+
+    exit_code = 1
+
+
+class UsageError(CxError):
+    """The request itself is wrong; repeating it unchanged fails again."""
+
+    exit_code = 2
+
+
+class DocumentError(UsageError):
+    """A document does not hold what it must; `problems` lists each place and reason."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("; ".join(problems))
+        self.problems = problems
+
+
+class EnvironmentProblem(CxError):
+    """Something about this machine stands in the way."""
+
+    exit_code = 3
+
+
+class Unavailable(CxError):
+    """A server cannot be reached now; `retry_after` is in seconds."""
+
+    exit_code = 4
+
+    def __init__(self, message: str, retry_after: float = 1.0) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class Refused(CxError):
+    """A server was reached and refused the request."""
+
+    exit_code = 5
+
+
+class DifferenceFound(CxError):
+    """A comparison ran to its end and did not find equality."""
+
+    exit_code = 6

@@ -1,0 +1,88 @@
+"""All settings, one prefix (`CX_`), read from a mapping once and validated at start.
+
+Every field is the environment variable of the same name in capitals with `CX_` before it:
+`data` is `CX_DATA`. Secrets are `SecretStr`: neither `repr` nor a log shows them.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Self
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+
+from schemas.errors import UsageError
+
+PREFIX = "CX_"
+Port = Annotated[int, Field(ge=1, le=65535)]
+
+
+class Settings(BaseModel):
+    """One frozen value per process; built with `Settings.from_environment`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    data: Path = Field(default=Path(".cx"), description="data directory of the local stack: logs, Kafka, ClickHouse")
+    kafka: str | None = Field(default=None, description="host:port of an existing Kafka; empty: the local stack's own")
+    clickhouse: str | None = Field(
+        default=None, description="host:port of an existing ClickHouse (native protocol); empty: the local stack's own"
+    )
+    clickhouse_user: str = Field(default="default", description="ClickHouse user")
+    clickhouse_password: SecretStr = Field(
+        default=SecretStr(""), description="ClickHouse password; empty: the local stack's own generated one"
+    )
+    clickhouse_database: str = Field(
+        default="cx", pattern=r"^[a-z_][a-z0-9_]*$", description="database that holds the tables"
+    )
+    bind: str = Field(default="127.0.0.1", description="address that local servers listen on")
+    kafka_port: Port = Field(default=19092, description="local Kafka, clients")
+    kafka_controller_port: Port = Field(default=19093, description="local Kafka, controller")
+    clickhouse_port: Port = Field(default=19000, description="local ClickHouse, native protocol")
+    web_port: Port = Field(default=18080, description="live page and intake")
+    metrics_port: Port = Field(default=18090, description="first worker's Prometheus metrics; the next workers count up")
+    partitions: Annotated[int, Field(ge=1, le=1024)] = Field(
+        default=64, description="partitions of cx.events; fixed when the topic is made"
+    )
+    topic_prefix: str = Field(
+        default="", pattern=r"^[a-z0-9.-]{0,64}$", description="put before every topic and group name: two systems, one Kafka"
+    )
+    group: str = Field(default="cx-worker", pattern=r"^[a-z0-9.-]{1,64}$", description="consumer group of the workers")
+    flush_seconds: Annotated[float, Field(gt=0, le=60)] = Field(
+        default=0.5, description="longest time a live event waits for its flush, in seconds"
+    )
+    flush_events: Annotated[int, Field(ge=1)] = Field(default=50_000, description="events that trigger a flush")
+    buffer_events: Annotated[int, Field(ge=1_000)] = Field(
+        default=600_000, description="events held while ClickHouse is away; then reading from Kafka pauses"
+    )
+    intake_keys: Path | None = Field(
+        default=None, description="JSON file {district: key} of the intake; empty: intake-keys.json in the data directory"
+    )
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> Self:
+        """Read `CX_*` from a mapping (`os.environ`). Raises `UsageError` naming the variable and the reason."""
+        given = {
+            name.removeprefix(PREFIX).lower(): value
+            for name, value in environment.items()
+            if name.startswith(PREFIX) and value != ""
+        }
+        known = {name: value for name, value in given.items() if name in cls.model_fields}
+        try:
+            return cls.model_validate(known)
+        except ValidationError as error:
+            reasons = "; ".join(f"{PREFIX}{str(e['loc'][0]).upper()}: {e['msg']}" for e in error.errors())
+            raise UsageError(f"A setting is wrong: {reasons}. Correct it in the environment.") from None
+
+    @property
+    def kafka_address(self) -> str:
+        """`host:port` of the Kafka in use."""
+        return self.kafka or f"{self.bind}:{self.kafka_port}"
+
+    @property
+    def clickhouse_address(self) -> tuple[str, int]:
+        """Host and port of the ClickHouse in use."""
+        host, _, port = (self.clickhouse or f"{self.bind}:{self.clickhouse_port}").rpartition(":")
+        return (host or port, int(port) if host else 9000)
+
+    def topic(self, name: str) -> str:
+        """Full name of a topic (`schemas.topics`) in this system."""
+        return f"{self.topic_prefix}{name}"
