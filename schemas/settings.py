@@ -38,12 +38,16 @@ class Settings(BaseModel):
     kafka_controller_port: Port = Field(default=19093, description="local Kafka, controller")
     clickhouse_port: Port = Field(default=19000, description="local ClickHouse, native protocol")
     web_port: Port = Field(default=18080, description="live page and intake")
-    metrics_port: Port = Field(default=18090, description="first worker's Prometheus metrics; the next workers count up")
+    metrics_port: Port = Field(
+        default=18090, description="first worker's Prometheus metrics; the next workers count up"
+    )
     partitions: Annotated[int, Field(ge=1, le=1024)] = Field(
         default=64, description="partitions of cx.events; fixed when the topic is made"
     )
     topic_prefix: str = Field(
-        default="", pattern=r"^[a-z0-9.-]{0,64}$", description="put before every topic and group name: two systems, one Kafka"
+        default="",
+        pattern=r"^[a-z0-9.-]{0,64}$",
+        description="put before every topic and group name: two systems, one Kafka",
     )
     group: str = Field(default="cx-worker", pattern=r"^[a-z0-9.-]{1,64}$", description="consumer group of the workers")
     flush_seconds: Annotated[float, Field(gt=0, le=60)] = Field(
@@ -54,7 +58,8 @@ class Settings(BaseModel):
         default=600_000, description="events held while ClickHouse is away; then reading from Kafka pauses"
     )
     intake_keys: Path | None = Field(
-        default=None, description="JSON file {district: key} of the intake; empty: intake-keys.json in the data directory"
+        default=None,
+        description="JSON file {district: key} of the intake; empty: intake-keys.json in the data directory",
     )
 
     @classmethod

@@ -1,0 +1,90 @@
+"""YAML documents into models, with problems that name the line and the field."""
+
+import re
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from schemas.errors import DocumentError
+
+Model = TypeVar("Model", bound=BaseModel)
+Place = tuple[int | str, ...]
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML 1.2's scalars only: `2026-11-26`, `no` and `12:30` stay text."""
+
+    yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012
+
+
+for _tag, _pattern, _first in (
+    ("bool", r"^(true|false)$", "tf"),
+    ("int", r"^-?(0|[1-9][0-9]*)$", "-0123456789"),
+    ("float", r"^-?(0|[1-9][0-9]*)\.[0-9]+$", "-0123456789"),
+    ("null", r"^(null|~|)$", ["n", "~", ""]),
+):
+    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(_pattern), list(_first))
+
+
+def _lines(node: yaml.Node, place: Place, found: dict[Place, int], problems: list[str]) -> None:
+    found[place] = node.start_mark.line + 1
+    if isinstance(node, yaml.SequenceNode):
+        for index, child in enumerate(node.value):
+            _lines(child, (*place, index), found, problems)
+    elif isinstance(node, yaml.MappingNode):
+        keys: set[str] = set()
+        for key, child in node.value:
+            name = str(key.value)
+            if name in keys:
+                problems.append(f"line {key.start_mark.line + 1}, {_spelled((*place, name))}: named twice")
+            keys.add(name)
+            _lines(child, (*place, name), found, problems)
+            found[(*place, name)] = key.start_mark.line + 1
+
+
+def _spelled(place: Place) -> str:
+    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place)
+    return text.lstrip(".") or "document"
+
+
+def _line_of(place: Place, lines: dict[Place, int]) -> int:
+    while place and place not in lines:
+        place = place[:-1]
+    return lines.get(place, 1)
+
+
+def reasons(error: ValidationError) -> list[tuple[Place, str]]:
+    """Place and reason of every problem in a validation error, without the offending values."""
+    return [
+        (tuple(part for part in e["loc"] if part != "[key]"), e["msg"].removeprefix("Value error, "))
+        for e in error.errors(include_url=False, include_input=False, include_context=False)
+    ]
+
+
+def parse(text: str, model: type[Model], name: str = "document") -> Model:
+    """Read one YAML document into `model`. Raises `DocumentError`, a line and field for every problem."""
+    loader = _Loader(text)
+    lines: dict[Place, int] = {}
+    problems: list[str] = []
+    try:
+        node = loader.get_single_node()
+        if node is None:
+            raise DocumentError([f"{name}: the document is empty"])
+        _lines(node, (), lines, problems)
+        content: Any = loader.construct_document(node)
+    except (yaml.YAMLError, RecursionError) as error:
+        mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
+        where = f"line {mark.line + 1}" if mark is not None else "document"
+        what = getattr(error, "problem", None) or type(error).__name__
+        raise DocumentError([f"{name}: {where}: not YAML: {what}"]) from None
+    finally:
+        loader.dispose()
+    if problems:
+        raise DocumentError([f"{name}: {problem}" for problem in problems])
+    try:
+        return model.model_validate(content)
+    except ValidationError as error:
+        raise DocumentError(
+            [f"{name}: line {_line_of(place, lines)}, {_spelled(place)}: {why}" for place, why in reasons(error)]
+        ) from None

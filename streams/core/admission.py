@@ -1,0 +1,203 @@
+"""From a Kafka message's bytes to valid events; what cannot be taken is refused item by item, with field and reason.
+
+Reasons: too_large, not_json, not_an_event, unknown_kind, missing_field, invalid_field, foreign_district, future_time,
+empty, internal. A refusal never carries the payload, only its digest.
+"""
+
+import json
+from hashlib import sha256
+from typing import Any, NamedTuple
+
+from pydantic import ValidationError
+
+from schemas.document import Place, reasons
+from schemas.events import EVENT, EVENTS, KINDS, Event
+from schemas.vocabulary import SCHEMA_VERSION, to_ms
+
+FUTURE_MS = 300_000
+LARGEST_MESSAGE = 8_000_000
+MOST_EVENTS = 20_000
+
+
+class Refusal(NamedTuple):
+    """Why one item of a message was not taken; `index` is its place in the array, 0 for a single event."""
+
+    index: int
+    reason: str
+    field: str
+    message: str
+    digest: str
+    district: str = ""
+    kind: str = ""
+
+
+class Newer(NamedTuple):
+    """An event of a newer schema whose kind or fields we do not know: kept as it is, not folded."""
+
+    index: int
+    district: str
+    conversation: str
+    event_id: str
+    kind: str
+    occurred_at: str
+    received_at: str
+    schema_version: int
+    content: bytes
+
+
+class Admission(NamedTuple):
+    """What a message held: events with their index in it, events of a newer schema, refusals."""
+
+    events: list[tuple[int, Event]]
+    newer: list[Newer]
+    refused: list[Refusal]
+
+    @property
+    def district(self) -> str:
+        """The district of the message, empty if nothing was taken."""
+        if self.events:
+            return self.events[0][1].district
+        return self.newer[0].district if self.newer else ""
+
+
+def digest(payload: bytes) -> str:
+    """SHA-256 of a payload in hexadecimal."""
+    return sha256(payload).hexdigest()
+
+
+def admit(message: bytes | None) -> Admission:
+    """Read one message: an event or an array of one district's events. Never raises for bad input."""
+    payload = message or b""
+    if len(payload) > LARGEST_MESSAGE:
+        text = f"{len(payload)} bytes are more than {LARGEST_MESSAGE}; send smaller arrays"
+        return Admission([], [], [Refusal(0, "too_large", "", text, digest(payload))])
+    if payload[:1] == b"[":
+        try:
+            events = EVENTS.validate_json(payload)
+        except ValidationError:
+            return _one_by_one(payload)
+        return _settle(list(enumerate(events)), [], [])
+    try:
+        return _settle([(0, EVENT.validate_json(payload))], [], [])
+    except ValidationError:
+        return _one_by_one(payload)
+
+
+def _one_by_one(payload: bytes) -> Admission:
+    try:
+        parsed = json.loads(payload)
+    except (ValueError, RecursionError) as error:
+        place = f" at byte {error.pos}" if isinstance(error, json.JSONDecodeError) else ""
+        return Admission([], [], [Refusal(0, "not_json", "", f"not JSON{place}; send UTF-8 JSON", digest(payload))])
+    items = parsed if isinstance(parsed, list) else [parsed]
+    if not items or len(items) > MOST_EVENTS:
+        reason = "too_large" if items else "empty"
+        text = f"an array holds 1 to {MOST_EVENTS} events, this one {len(items)}"
+        return Admission([], [], [Refusal(0, reason, "", text, digest(payload))])
+    events: list[tuple[int, Event]] = []
+    newer: list[Newer] = []
+    refused: list[Refusal] = []
+    for index, item in enumerate(items):
+        found = _single(index, item)
+        if isinstance(found, Refusal):
+            refused.append(found)
+        elif isinstance(found, Newer):
+            newer.append(found)
+        else:
+            events.append((index, found))
+    return _settle(events, newer, refused)
+
+
+def _single(index: int, item: Any) -> Event | Newer | Refusal:
+    encoded = json.dumps(item, separators=(",", ":")).encode("utf-8", "replace")
+    try:
+        return EVENT.validate_json(encoded)
+    except ValidationError as error:
+        newer = _newer(index, item, encoded)
+        if newer is not None:
+            return newer
+        field, reason, text = _first_problem(item, error)
+        district = item.get("district") if isinstance(item, dict) else None
+        kind = item.get("kind") if isinstance(item, dict) else None
+        named = str(district)[:64] if isinstance(district, str) and district.isascii() else ""
+        known = kind if isinstance(kind, str) and kind in KINDS else ""
+        return Refusal(index, reason, field, text, digest(encoded), named, known)
+
+
+def _newer(index: int, item: Any, encoded: bytes) -> Newer | None:
+    """A newer producer's event, if what every event carries is sound; unknown kinds and fields are its right."""
+    version = item.get("schema_version") if isinstance(item, dict) else None
+    if not isinstance(version, int) or isinstance(version, bool) or version <= SCHEMA_VERSION:
+        return None
+    known = ("event_id", "district", "source", "occurred_at", "received_at", "schema_version", "conversation")
+    frame = {name: item[name] for name in known if name in item}
+    frame["kind"] = "spam" if "conversation" in frame else "heartbeat"
+    try:
+        event = EVENT.validate_json(json.dumps(frame))
+    except ValidationError:
+        return None
+    kind = item.get("kind")
+    if not isinstance(kind, str) or not kind.isascii() or not kind.isidentifier() or len(kind) > 64:
+        return None
+    if to_ms(event.occurred_at) > to_ms(event.received_at) + FUTURE_MS:
+        return None
+    return Newer(
+        index,
+        event.district,
+        getattr(event, "conversation", ""),
+        event.event_id,
+        kind,
+        event.occurred_at.isoformat(),
+        event.received_at.isoformat(),
+        version,
+        encoded,
+    )
+
+
+def _first_problem(item: Any, error: ValidationError) -> tuple[str, str, str]:
+    if not isinstance(item, dict):
+        return "", "not_an_event", "an event is a JSON object"
+    kind = error.errors(include_input=False, include_context=False, include_url=False)[0]["type"]
+    if kind in ("union_tag_invalid", "union_tag_not_found"):
+        missing = kind == "union_tag_not_found"
+        text = "kind: " + ("field required" if missing else "not one of the kinds that ./cx schema lists")
+        return "kind", "missing_field" if missing else "unknown_kind", text
+    place, why = reasons(error)[0]
+    field = _spelled(place[1:] if place and place[0] in KINDS else place)
+    return field, "missing_field" if kind == "missing" else "invalid_field", f"{field}: {why}"
+
+
+def _spelled(place: Place) -> str:
+    """A place within an event; a name that is not ours may be content, so it is not repeated."""
+    parts = [str(part) if str(part).isidentifier() and len(str(part)) <= 32 else "?" for part in place]
+    return ".".join(parts)
+
+
+def _settle(events: list[tuple[int, Event]], newer: list[Newer], refused: list[Refusal]) -> Admission:
+    """Refuse what belongs to another district than the first event, and what happened after it was received."""
+    if not events and not newer:
+        return Admission([], [], refused)
+    district = min([(i, e.district) for i, e in events[:1]] + [(n.index, n.district) for n in newer[:1]])[1]
+    kept: list[tuple[int, Event]] = []
+    for index, event in events:
+        problem = _misplaced(event, district)
+        if problem is None:
+            kept.append((index, event))
+        else:
+            reason, field, text = problem
+            encoded = event.__pydantic_serializer__.to_json(event, exclude_defaults=True)
+            refused.append(Refusal(index, reason, field, text, digest(encoded), event.district, event.kind))
+    stray = [n for n in newer if n.district != district]
+    refused.extend(
+        Refusal(n.index, "foreign_district", "district", "district: not the array's", digest(n.content), n.district)
+        for n in stray
+    )
+    return Admission(kept, [n for n in newer if n.district == district], refused)
+
+
+def _misplaced(event: Event, district: str) -> tuple[str, str, str] | None:
+    if event.district != district:
+        return "foreign_district", "district", "district: a message holds the events of one district only"
+    if event.occurred_at > event.received_at and to_ms(event.occurred_at) > to_ms(event.received_at) + FUTURE_MS:
+        return "future_time", "occurred_at", "occurred_at: more than 5 minutes after received_at; check the clock"
+    return None

@@ -1,0 +1,185 @@
+"""Service calendars and the business clock: milliseconds of open time between two instants, and the way back.
+
+A second is open if its local time lies in one of the local date's blocks. So the hour that spring skips is never
+counted, and the hour that autumn repeats counts twice, as it passes twice. Source: docs/definitions.md, "Calendar".
+"""
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+from schemas.calendar import WEEKDAYS, Calendar, dates_of, minutes_of
+from schemas.vocabulary import to_ms
+
+DAY_MS = 86_400_000
+MINUTE_MS = 60_000
+HORIZON_YEARS = 60
+FIRST_YEAR, LAST_YEAR = 1900, 2400
+_EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
+
+
+class _Year(NamedTuple):
+    """Open intervals of one UTC year: starts, ends, and the open time before each start; `total` of the year."""
+
+    starts: list[int]
+    ends: list[int]
+    before: list[int]
+    total: int
+
+
+def _offset_ms(zone: ZoneInfo, at_ms: int) -> int:
+    moment = datetime.fromtimestamp(at_ms // 1000, UTC)
+    offset = zone.utcoffset(moment.astimezone(zone))
+    return offset // timedelta(milliseconds=1) if offset is not None else 0
+
+
+def _constant_offsets(zone: ZoneInfo, start_ms: int, end_ms: int) -> Iterator[tuple[int, int, int]]:
+    """Cut `[start, end)` where the zone's offset changes: (start, end, offset), to the second."""
+    begin, offset = start_ms, _offset_ms(zone, start_ms)
+    for probe in range(start_ms + DAY_MS // 2, end_ms + DAY_MS // 2, DAY_MS // 2):
+        probe_ms = min(probe, end_ms)
+        after = _offset_ms(zone, probe_ms)
+        if after != offset:
+            low, high = probe_ms - DAY_MS // 2, probe_ms
+            while high - low > 1000:
+                middle = (low + high) // 2000 * 1000
+                low, high = (middle, high) if _offset_ms(zone, middle) == offset else (low, middle)
+            if high < end_ms:
+                yield begin, high, offset
+                begin, offset = high, after
+    yield begin, end_ms, offset
+
+
+class BusinessClock:
+    """The open time of one calendar; years are laid out on first use and kept. All instants are ms UTC."""
+
+    __slots__ = ("_closed", "_days", "_week", "_years", "_zone")
+
+    def __init__(self, calendar: Calendar) -> None:
+        self._zone = ZoneInfo(calendar.time_zone)
+        self._week = tuple(self._spans(calendar.week.get(name, [])) for name in WEEKDAYS)
+        self._days = {date.fromisoformat(day).toordinal(): self._spans(blocks) for day, blocks in calendar.days.items()}
+        self._closed: set[int] = set()
+        for closure in calendar.closed:
+            first, last = dates_of(closure)
+            self._closed.update(range(first.toordinal(), last.toordinal() + 1))
+        self._years: dict[int, _Year] = {}
+
+    @staticmethod
+    def _spans(blocks: list[str]) -> tuple[tuple[int, int], ...]:
+        return tuple(sorted((s * MINUTE_MS, e * MINUTE_MS) for s, e in map(minutes_of, blocks)))
+
+    def _blocks(self, ordinal: int) -> tuple[tuple[int, int], ...]:
+        special = self._days.get(ordinal)
+        if special is not None:
+            return special
+        return () if ordinal in self._closed else self._week[(ordinal + 6) % 7]
+
+    def is_school_day(self, day: date) -> bool:
+        """True if the local date has at least one open block."""
+        return bool(self._blocks(day.toordinal()))
+
+    def local_date(self, at_ms: int) -> date:
+        """The local calendar date of an instant."""
+        return date.fromordinal((at_ms + _offset_ms(self._zone, at_ms)) // DAY_MS + _EPOCH_ORDINAL)
+
+    def _open_intervals(self, start_ms: int, end_ms: int) -> Iterator[tuple[int, int]]:
+        for begin, end, offset in _constant_offsets(self._zone, start_ms, end_ms):
+            local_begin, local_end = begin + offset, end + offset
+            for day in range(local_begin // DAY_MS, (local_end - 1) // DAY_MS + 1):
+                midnight = day * DAY_MS
+                for opens, closes in self._blocks(day + _EPOCH_ORDINAL):
+                    first, last = max(midnight + opens, local_begin), min(midnight + closes, local_end)
+                    if first < last:
+                        yield first - offset, last - offset
+
+    def _year(self, year: int) -> _Year:
+        known = self._years.get(year)
+        if known is not None:
+            return known
+        start_ms, end_ms = _year_start(year), _year_start(year + 1)
+        starts: list[int] = []
+        ends: list[int] = []
+        before: list[int] = []
+        total = 0
+        for begin, end in self._open_intervals(start_ms, end_ms):
+            if ends and ends[-1] == begin:
+                ends[-1] = end
+            else:
+                starts.append(begin)
+                ends.append(end)
+                before.append(total)
+            total += end - begin
+        made = self._years[year] = _Year(starts, ends, before, total)
+        return made
+
+    def _open_before(self, year: int, at_ms: int) -> int:
+        laid = self._year(year)
+        index = bisect_right(laid.starts, at_ms) - 1
+        return 0 if index < 0 else laid.before[index] + min(at_ms, laid.ends[index]) - laid.starts[index]
+
+    def elapsed(self, start_ms: int, end_ms: int) -> int:
+        """Open milliseconds in `[start, end)`. Raises `ValueError` if the end comes before the start."""
+        if end_ms < start_ms:
+            raise ValueError("an interval must not end before it starts")
+        first, last = year_of(start_ms), year_of(end_ms)
+        open_ms = self._open_before(last, end_ms) - self._open_before(first, start_ms)
+        for year in range(first, last):
+            open_ms += self._year(year).total
+        return open_ms
+
+    def due(self, start_ms: int, target_ms: int) -> int | None:
+        """The first instant at which `target_ms` of open time have passed; None if that never comes."""
+        if target_ms <= 0:
+            return start_ms
+        first = year_of(start_ms)
+        wanted = target_ms + self._open_before(first, start_ms)
+        for year in range(first, min(first + HORIZON_YEARS, LAST_YEAR)):
+            laid = self._year(year)
+            if wanted <= laid.total:
+                index = bisect_left(laid.before, wanted) - 1
+                return laid.starts[index] + wanted - laid.before[index]
+            wanted -= laid.total
+        return None
+
+    def breach(self, start_ms: int, target_ms: int) -> int | None:
+        """The last instant at which no more than `target_ms` have passed; None if it is never exceeded.
+
+        At closing time that is the next opening; otherwise it is the same as `due`.
+        """
+        first = year_of(start_ms)
+        wanted = max(target_ms, 0) + self._open_before(first, start_ms)
+        for year in range(first, min(first + HORIZON_YEARS, LAST_YEAR)):
+            laid = self._year(year)
+            if wanted < laid.total:
+                index = bisect_right(laid.before, wanted) - 1
+                return max(start_ms, laid.starts[index] + wanted - laid.before[index])
+            wanted -= laid.total
+        return None
+
+
+@lru_cache(maxsize=1024)
+def _year_start(year: int) -> int:
+    return to_ms(datetime(year, 1, 1, tzinfo=UTC))
+
+
+_MEAN_YEAR_MS = 31_556_952_000
+
+
+def year_of(at_ms: int) -> int:
+    """The UTC year of an instant. Raises `ValueError` outside the years 1900 to 2399."""
+    year = 1970 + at_ms // _MEAN_YEAR_MS
+    if not FIRST_YEAR <= year < LAST_YEAR:
+        raise ValueError("an instant must lie between the years 1900 and 2399")
+    if at_ms < _year_start(year):
+        return year - 1
+    return year + 1 if at_ms >= _year_start(year + 1) else year
+
+
+@lru_cache(maxsize=4096)
+def clock_of(key: str) -> BusinessClock:
+    """The clock of a calendar given as its JSON (`Calendar.key`); equal calendars share one clock."""
+    return BusinessClock(Calendar.model_validate_json(key))
