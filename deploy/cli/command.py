@@ -21,6 +21,8 @@ class Command:
     help: str
     configure: Callable[[argparse.ArgumentParser], None]
     run: Callable[[argparse.Namespace], int]
+    takes_rest: bool = False
+    """Whether arguments that the parser does not know are passed on as `args.rest`, a list."""
 
 
 def no_arguments(_parser: argparse.ArgumentParser) -> None:

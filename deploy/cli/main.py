@@ -80,7 +80,11 @@ def dispatch(arguments: Sequence[str]) -> int:
     command = load(name)
     parser = argparse.ArgumentParser(prog=f"cx {name}", description=command.help)
     command.configure(parser)
-    return command.run(parser.parse_args(arguments[1:]))
+    if not command.takes_rest:
+        return command.run(parser.parse_args(arguments[1:]))
+    known, rest = parser.parse_known_args(arguments[1:])
+    known.rest = rest
+    return command.run(known)
 
 
 def _discard_output() -> None:

@@ -51,13 +51,9 @@ def _run_all(phases: tuple[Phase, ...]) -> int:
     return next((code for code in codes if code), 0)
 
 
-def _configure_test(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("pytest", nargs=argparse.REMAINDER, help="arguments for pytest; with any, only pytest runs")
-
-
 def _run_test(args: argparse.Namespace) -> int:
-    pytest = Phase("tests", ("pytest", *args.pytest))
-    return _run_all((pytest,) if args.pytest else (*STATIC, pytest))
+    pytest = Phase("tests", ("pytest", *args.rest))
+    return _run_all((pytest,) if args.rest else (*STATIC, pytest))
 
 
 def _run_check(_args: argparse.Namespace) -> int:
@@ -65,6 +61,11 @@ def _run_check(_args: argparse.Namespace) -> int:
 
 
 COMMANDS = {
-    "test": Command("Style, types, import directions, then every test.", _configure_test, _run_test),
+    "test": Command(
+        "Style, types, import directions, then every test. Arguments go to pytest; with any, only pytest runs.",
+        no_arguments,
+        _run_test,
+        takes_rest=True,
+    ),
     "check": Command("Style, types and import directions; no tests.", no_arguments, _run_check),
 }

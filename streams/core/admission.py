@@ -20,9 +20,9 @@ MOST_EVENTS = 20_000
 
 
 class Refusal(NamedTuple):
-    """Why one item of a message was not taken; `index` is its place in the array, 0 for a single event."""
+    """Why one item of a message was not taken; `position` is its place in the array, 0 for a single event."""
 
-    index: int
+    position: int
     reason: str
     field: str
     message: str
@@ -34,7 +34,7 @@ class Refusal(NamedTuple):
 class Newer(NamedTuple):
     """An event of a newer schema whose kind or fields we do not know: kept as it is, not folded."""
 
-    index: int
+    position: int
     district: str
     conversation: str
     event_id: str
@@ -177,7 +177,7 @@ def _settle(events: list[tuple[int, Event]], newer: list[Newer], refused: list[R
     """Refuse what belongs to another district than the first event, and what happened after it was received."""
     if not events and not newer:
         return Admission([], [], refused)
-    district = min([(i, e.district) for i, e in events[:1]] + [(n.index, n.district) for n in newer[:1]])[1]
+    district = min([(i, e.district) for i, e in events[:1]] + [(n.position, n.district) for n in newer[:1]])[1]
     kept: list[tuple[int, Event]] = []
     for index, event in events:
         problem = _misplaced(event, district)
@@ -189,7 +189,7 @@ def _settle(events: list[tuple[int, Event]], newer: list[Newer], refused: list[R
             refused.append(Refusal(index, reason, field, text, digest(encoded), event.district, event.kind))
     stray = [n for n in newer if n.district != district]
     refused.extend(
-        Refusal(n.index, "foreign_district", "district", "district: not the array's", digest(n.content), n.district)
+        Refusal(n.position, "foreign_district", "district", "district: not the array's", digest(n.content), n.district)
         for n in stray
     )
     return Admission(kept, [n for n in newer if n.district == district], refused)
