@@ -1,0 +1,52 @@
+"""Every metric a worker exposes, once: name, unit, meaning. Panels, alert rules and docs use these names."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+LANDED_BUCKETS = (0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0, 3600.0)
+FLUSH_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+
+
+class WorkerMetrics:
+    """The metrics of one worker in one registry."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.messages = Counter("cx_messages_total", "Kafka messages read", registry=registry)
+        self.events = Counter(
+            "cx_events_total", "Events read, by what they were to the set", ["arrival"], registry=registry
+        )
+        self.dead_letters = Counter(
+            "cx_dead_letters_total", "Items sent to the dead letters", ["reason"], registry=registry
+        )
+        self.forwarded = Counter(
+            "cx_messages_forwarded_total", "Messages found in a wrong partition and sent on", registry=registry
+        )
+        self.stale = Counter(
+            "cx_messages_stale_total", "Messages of an earlier assignment, dropped and read again", registry=registry
+        )
+        self.rows = Counter("cx_rows_landed_total", "Rows landed in ClickHouse", ["table"], registry=registry)
+        self.flushes = Counter("cx_flushes_total", "Flushes that landed", registry=registry)
+        self.flush_retries = Counter(
+            "cx_flush_retries_total", "Flushes tried again because ClickHouse or Kafka was away", registry=registry
+        )
+        self.flush_seconds = Histogram(
+            "cx_flush_seconds", "Time of one flush, in seconds", buckets=FLUSH_BUCKETS, registry=registry
+        )
+        self.landed_seconds = Histogram(
+            "cx_event_landed_seconds",
+            "From an event's receipt by Kafka to its landing, in seconds",
+            buckets=LANDED_BUCKETS,
+            registry=registry,
+        )
+        self.buffered = Gauge("cx_buffer_events", "Events read and not landed yet", registry=registry)
+        self.buffer_limit = Gauge("cx_buffer_limit_events", "Events at which reading pauses", registry=registry)
+        self.lag = Gauge("cx_lag_messages", "Messages in Kafka not yet acknowledged", ["partition"], registry=registry)
+        self.partitions = Gauge("cx_partitions_owned", "Partitions this worker owns", registry=registry)
+        self.ready = Gauge("cx_partitions_ready", "Owned partitions that are recovered", registry=registry)
+        self.conversations = Gauge("cx_conversations_held", "Conversations in memory", registry=registry)
+        self.recovered = Counter("cx_recovered_events_total", "Events read back at recovery", registry=registry)
+        self.repaired = Counter(
+            "cx_repaired_conversations_total", "Rows found behind their events at recovery", registry=registry
+        )
+        self.recovery_seconds = Histogram(
+            "cx_recovery_seconds", "Time to recover one partition, in seconds", buckets=FLUSH_BUCKETS, registry=registry
+        )

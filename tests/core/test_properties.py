@@ -1,0 +1,214 @@
+"""Properties: order and repetition do not matter, time adds up, the clock agrees with a minute-by-minute count."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from schemas.calendar import WEEKDAYS, Calendar, dates_of, minutes_of
+from schemas.events import EVENT, Event
+from schemas.vocabulary import to_ms
+from streams.core.admission import admit
+from streams.core.business_time import BusinessClock
+from tests.golden import OFFICE, History, district, fold_all, ms
+
+UNITS = ["a", "a1", "b", "line"]
+PROMISES = [
+    {"promise": "first", "clock": "first_reply", "target": "2h"},
+    {"promise": "next", "clock": "next_reply", "target": "90m", "hours": "calendar"},
+    {"promise": "done", "clock": "resolution", "target": "8h"},
+]
+# Around the spring change of 2026, where mistakes show.
+START = datetime(2026, 3, 6, 12, tzinfo=UTC)
+
+
+def _fields(kind: str) -> st.SearchStrategy[dict[str, Any]]:
+    unit = st.sampled_from(UNITS)
+    if kind == "inquiry":
+        return st.fixed_dictionaries(
+            {"unit": unit, "needs_reply": st.sampled_from([True, True, True, False])},
+            optional={"contact": st.sampled_from(["missed_call", "answered_live"])},
+        )
+    if kind == "reply":
+        authors = st.sampled_from(["human", "human", "human", "bot"])
+        return st.fixed_dictionaries({"author": authors}, optional={"unit": unit, "public": st.booleans()})
+    if kind == "transfer":
+        return st.fixed_dictionaries({"unit": unit})
+    if kind == "rating":
+        return st.fixed_dictionaries({"score": st.integers(1, 10)})
+    if kind == "status_changed":
+        return st.fixed_dictionaries({"status": st.sampled_from(["resolved", "pending", "reopened", "withdrawn"])})
+    return st.just({})
+
+
+@st.composite
+def histories(draw: st.DrawFn) -> list[Event]:
+    """Random histories of up to three conversations, with two contents of one id now and then."""
+    history = History()
+    document = district(promises=PROMISES)
+    history.configured(document)
+    for _ in range(draw(st.integers(1, 9))):
+        kind = draw(
+            st.sampled_from(["inquiry", "inquiry", "reply", "reply", "transfer", "status_changed", "rating", "spam"])
+        )
+        moment = START + timedelta(minutes=draw(st.integers(0, 6 * 24 * 60)))
+        local = moment.astimezone(ZoneInfo("America/Chicago")).strftime("%Y-%m-%d %H:%M")
+        source = draw(st.sampled_from(["crm", "phone"]))
+        conversation = draw(st.sampled_from(["c1", "c1", "c2", "c3"]))
+        made = history.add(kind, local, conversation, source=source, **draw(_fields(kind)))
+        if draw(st.integers(0, 9)) == 0:
+            history.events.append(made.model_copy(update={"touch_point": "desk"}))
+    return history.events
+
+
+@settings(max_examples=400, deadline=None)
+@given(events=histories(), data=st.data())
+def test_any_order_and_any_repetition_give_the_same_facts(events: list[Event], data: st.DataObject) -> None:
+    repeated = [event for event in events for _ in range(data.draw(st.integers(1, 3)))]
+    assert fold_all(data.draw(st.permutations(repeated))) == fold_all(events)
+
+
+@settings(max_examples=200, deadline=None)
+@given(events=histories())
+def test_settling_after_every_event_ends_in_the_same_facts(events: list[Event]) -> None:
+    from_steps: dict[str, Any] = {}
+    for end in range(1, len(events) + 1):
+        from_steps |= {row["conversation"]: row for row in fold_all(events[:end])}
+    assert from_steps == {row["conversation"]: row for row in fold_all(events)}
+
+
+@settings(max_examples=200, deadline=None)
+@given(events=histories())
+def test_segments_sum_to_their_wait_and_business_time_fits_in_it(events: list[Event]) -> None:
+    for row in fold_all(events):
+        for index, wait in enumerate(row["waits"]):
+            parts = [s for s in row["segments"] if s["wait"] == index]
+            assert parts
+            if wait["wait_ms"] is not None:
+                assert sum(s["segment_ms"] for s in parts) == wait["wait_ms"]
+                assert sum(s["business_ms"] for s in parts) == wait["business_ms"] <= wait["wait_ms"]
+
+
+@settings(max_examples=100, deadline=None)
+@given(events=histories())
+def test_verdicts_agree_with_their_instants(events: list[Event]) -> None:
+    for row in fold_all(events):
+        for verdict in row["verdicts"]:
+            if verdict["outcome"] in ("met", "missed"):
+                in_time = verdict["breach_at"] is None or verdict["ended_at"] <= verdict["breach_at"]
+                assert (verdict["outcome"] == "met") == in_time
+            if verdict["due_at"] is not None and verdict["breach_at"] is not None:
+                assert verdict["started_at"] <= verdict["at_risk_at"] <= verdict["due_at"] <= verdict["breach_at"]
+
+
+def _block() -> st.SearchStrategy[str]:
+    def spelled(span: tuple[int, int]) -> str:
+        start, end = sorted(span)
+        return f"{start // 60:02d}:{start % 60:02d}-{end // 60:02d}:{end % 60:02d}"
+
+    return st.tuples(st.integers(0, 719), st.integers(720, 1440)).map(spelled)
+
+
+@st.composite
+def calendars(draw: st.DrawFn) -> Calendar:
+    """Random calendars in zones with and without daylight saving, closures and exceptional days."""
+    week = draw(st.dictionaries(st.sampled_from(WEEKDAYS), _block().map(lambda block: [block]), max_size=7))
+    zones = ["America/Chicago", "America/St_Johns", "Europe/Dublin", "Australia/Lord_Howe", "America/Phoenix"]
+    return Calendar(
+        time_zone=draw(st.sampled_from(zones)),
+        week=week,
+        closed=draw(st.sampled_from([[], ["2026-03-06"], ["2026-03-09/2026-03-10"]])),
+        days=draw(st.sampled_from([{}, {"2026-03-08": ["01:30-02:30", "03:00-12:00"]}, {"2026-03-09": []}])),
+    )
+
+
+def _minutes_open(calendar: Calendar, start: datetime, minutes: int) -> int:
+    """Slow and obvious: look at each minute's local date and time."""
+    zone = ZoneInfo(calendar.time_zone)
+    count = 0
+    for step in range(minutes):
+        local = (start + timedelta(minutes=step)).astimezone(zone)
+        date = local.date()
+        blocks = calendar.days.get(date.isoformat())
+        if blocks is None:
+            closed = any(first <= date <= last for first, last in map(dates_of, calendar.closed))
+            blocks = [] if closed else calendar.week.get(WEEKDAYS[date.weekday()], [])
+        minute = local.hour * 60 + local.minute
+        count += any(opens <= minute < closes for opens, closes in map(minutes_of, blocks))
+    return count
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    calendar=calendars(),
+    month=st.sampled_from([datetime(2026, 3, 5, tzinfo=UTC), datetime(2026, 10, 30, tzinfo=UTC)]),
+    offset=st.integers(0, 3000),
+    length=st.integers(0, 6000),
+)
+def test_the_clock_counts_what_a_minute_by_minute_count_counts(
+    calendar: Calendar, month: datetime, offset: int, length: int
+) -> None:
+    start = month + timedelta(minutes=offset)
+    start_ms = to_ms(start)
+    elapsed = BusinessClock(calendar).elapsed(start_ms, start_ms + length * 60_000)
+    assert elapsed == _minutes_open(calendar, start, length) * 60_000
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    calendar=calendars(),
+    start=st.integers(ms("2025-11-01 00:00"), ms("2026-12-31 00:00")),
+    first=st.integers(0, 10**10),
+    second=st.integers(0, 10**10),
+)
+def test_splitting_an_interval_anywhere_adds_up(calendar: Calendar, start: int, first: int, second: int) -> None:
+    clock = BusinessClock(calendar)
+    middle, end = start + first, start + first + second
+    assert clock.elapsed(start, middle) + clock.elapsed(middle, end) == clock.elapsed(start, end)
+    assert 0 <= clock.elapsed(start, end) <= end - start
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    calendar=calendars(),
+    start=st.integers(ms("2025-11-01 00:00"), ms("2026-12-31 00:00")),
+    target=st.integers(1, 10**9),
+)
+def test_due_and_elapsed_are_inverse(calendar: Calendar, start: int, target: int) -> None:
+    clock = BusinessClock(calendar)
+    due, breach = clock.due(start, target), clock.breach(start, target)
+    if due is None:
+        assert breach is None
+        return
+    assert clock.elapsed(start, due) == target
+    assert clock.elapsed(start, due - 1) == target - 1
+    assert breach is not None
+    assert clock.elapsed(start, breach) == target
+    assert clock.elapsed(start, breach + 1) == target + 1
+
+
+def test_a_calendar_that_never_opens_is_never_due() -> None:
+    assert BusinessClock(Calendar(time_zone="UTC")).due(0, 1) is None
+
+
+@pytest.mark.parametrize("year", [1950, 2090])
+def test_years_far_away_work_the_same(year: int) -> None:
+    clock = BusinessClock(Calendar.model_validate(OFFICE))
+    start = ms(f"{year}-06-01 00:00")
+    assert clock.elapsed(start, start + 28 * 86_400_000) == 20 * int(8.5 * 3_600_000)
+
+
+@settings(max_examples=200, deadline=None)
+@given(payload=st.binary(max_size=200))
+def test_no_bytes_make_the_admission_raise(payload: bytes) -> None:
+    assert not admit(payload).events
+
+
+@settings(max_examples=100, deadline=None)
+@given(events=histories())
+def test_an_event_survives_its_own_json(events: list[Event]) -> None:
+    for event in events:
+        assert EVENT.validate_json(event.model_dump_json()) == event
