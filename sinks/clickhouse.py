@@ -1,0 +1,73 @@
+"""The sink that the product runs on: rows into ClickHouse, column by column, over the native protocol."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from clickhouse_driver import Client
+
+from schemas.settings import Settings
+from sinks.connection import connect, errors_mapped
+from sinks.landing import Landing
+from sinks.tables import (
+    CONVERSATION_VERSIONS,
+    CONVERSATIONS,
+    DEAD_LETTERS,
+    DISTRICTS,
+    EVENTS,
+    UNITS,
+    Table,
+    earliest,
+)
+
+Columns = list[list[Any]]
+_RECEIVED = EVENTS.names.index("received_at")
+_CONFIGURATION_RECEIVED = DISTRICTS.names.index("received_at")
+
+
+class ClickHouseSink:
+    """Lands in the settings' database. One thread at a time; the connection is made by the first landing."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._client: Client = connect(settings)
+
+    def land(self, landing: Landing) -> None:
+        """Land all rows, in the order below; blocks. Landing the same again changes nothing.
+
+        (0) dead letters, (1) belongs to the alerts, which are not landed here, (2) events, configurations, units,
+        (3) facts: every version first, then the current row. What is read back by (2) is there before (3) counts it.
+        Raises `Unavailable` or `Refused`; what was sent before stays.
+        """
+        at = landing.landed_at_ms
+        with errors_mapped(self._settings):
+            self._insert(DEAD_LETTERS, landing.dead_letters, (at, earliest(at)))
+            self._insert_received(EVENTS, landing.events, at, _RECEIVED)
+            self._insert_received(DISTRICTS, landing.configurations, at, _CONFIGURATION_RECEIVED)
+            self._insert(UNITS, landing.units, (at,))
+            self._insert(CONVERSATION_VERSIONS, landing.conversations, (at, earliest(at)))
+            self._insert(CONVERSATIONS, landing.conversations, (at,))
+
+    def close(self) -> None:
+        """Let go of the connection; `land` would make a new one."""
+        self._client.disconnect()
+
+    def _insert(self, table: Table, rows: Sequence[Sequence[Any]], stamps: Iterable[int]) -> None:
+        if rows:
+            columns = _columns(rows)
+            columns.extend([stamp] * len(rows) for stamp in stamps)
+            self._send(table, columns)
+
+    def _insert_received(self, table: Table, rows: Sequence[Sequence[Any]], at: int, received: int) -> None:
+        if rows:
+            columns = _columns(rows)
+            columns += [[at] * len(rows), [earliest(received_at) for received_at in columns[received]]]
+            self._send(table, columns)
+
+    def _send(self, table: Table, columns: Columns) -> None:
+        # On any error the driver drops the connection itself, so the next landing starts with a new one.
+        self._client.execute(table.insert, columns, columnar=True)
+
+
+def _columns(rows: Sequence[Sequence[Any]]) -> Columns:
+    """Rows turned; lists, because the driver writes null values into what it is given."""
+    return [list(column) for column in zip(*rows, strict=True)]
