@@ -1,0 +1,63 @@
+"""Events in, facts out, in one process with no stack: the same admission and the same core as a worker."""
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple
+
+from schemas.district import District
+from schemas.facts import Row
+from schemas.vocabulary import EARLIEST
+from streams.configured import configured
+from streams.core.admission import Admission, admit
+from streams.core.district import DistrictState
+
+
+class Remark(NamedTuple):
+    """What did not reach the facts: line (from 1; 0 unknown), position in its array, reason, and a sentence."""
+
+    line: int
+    position: int
+    reason: str
+    message: str
+
+    @property
+    def refused(self) -> bool:
+        """False for an event of a newer schema: it is sound, but this version cannot fold it."""
+        return self.reason != "newer_schema"
+
+
+Report = Callable[[Remark], None]
+
+
+def fold_events(lines: Iterable[bytes], document: District | None, report: Report) -> Iterator[Row]:
+    """Rows of all conversations in order of (district, conversation).
+
+    A line is one event or an array of one district's; blank lines are skipped. `document` configures its district
+    from 1970 on, other districts stay unrouted and always open. `report` hears of everything that is not folded.
+    """
+    districts: dict[str, DistrictState] = {}
+    if document is not None:
+        state = districts[document.district] = DistrictState(document.district)
+        state.apply(configured(document, EARLIEST))
+    for number, line in enumerate(lines, 1):
+        payload = line.strip()
+        if payload:
+            _take(number, admit(payload), districts, report)
+    for name in sorted(districts):
+        settled = districts[name].settle()
+        for culprit in settled.culprits:
+            text = f"event {culprit.event_id} of {name} cannot be folded ({culprit.error}) and was left out"
+            report(Remark(0, 0, "internal", text))
+        yield from settled.rows
+
+
+def _take(number: int, admission: Admission, districts: dict[str, DistrictState], report: Report) -> None:
+    for _, event in admission.events:
+        state = districts.get(event.district)
+        if state is None:
+            state = districts[event.district] = DistrictState(event.district)
+        state.apply(event)
+    for newer in admission.newer:
+        text = f"schema_version {newer.schema_version} is newer than this program; not folded"
+        report(Remark(number, newer.position, "newer_schema", text))
+    for refusal in admission.refused:
+        report(Remark(number, refusal.position, refusal.reason, refusal.message))
