@@ -23,8 +23,10 @@ JVM = (
     "-Djava.awt.headless=true",
 )
 LOG4J = """\
-rootLogger.level = INFO
+rootLogger.level = WARN
 rootLogger.appenderRef.out.ref = out
+logger.server.name = kafka.server
+logger.server.level = INFO
 appender.out.type = Console
 appender.out.name = out
 appender.out.layout.type = PatternLayout

@@ -1,0 +1,45 @@
+"""What the machine must have before the stack starts: free ports and free disk."""
+
+import shutil
+import socket
+from collections.abc import Sequence
+from pathlib import Path
+
+from deploy.local.parts import Part
+from schemas.errors import EnvironmentProblem, UsageError
+
+MB = 1_000_000
+LEAST_FREE_BYTES = 1_000 * MB
+
+
+def check_disk(folder: Path) -> None:
+    """Raises `EnvironmentProblem` when less than a gigabyte is free."""
+    free = shutil.disk_usage(folder).free
+    if free < LEAST_FREE_BYTES:
+        raise EnvironmentProblem(
+            f"The disk is too full: {free // MB} MB are free in {folder}, {LEAST_FREE_BYTES // MB} MB are needed; "
+            "free some, or set CX_DATA to a directory on another disk."
+        )
+
+
+def check_ports(bind: str, parts: Sequence[Part]) -> None:
+    """Raises `EnvironmentProblem` for a port that is taken, `UsageError` for one named twice."""
+    seen: dict[int, str] = {}
+    for part in parts:
+        for setting, port in part.ports.items():
+            if port in seen:
+                raise UsageError(f"Port {port} is given twice, by {seen[port]} and {setting}: change one of them.")
+            seen[port] = setting
+            _check_port(bind, port, setting, part.name)
+
+
+def _check_port(bind: str, port: int, setting: str, name: str) -> None:
+    with socket.socket(socket.AF_INET6 if ":" in bind else socket.AF_INET) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((bind, port))
+        except OSError as error:
+            raise EnvironmentProblem(
+                f"Port {port} on {bind} cannot be used for {name} ({error.strerror}): "
+                f"set {setting} to a free port, or stop what listens there."
+            ) from None
