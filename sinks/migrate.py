@@ -1,6 +1,6 @@
 """Bring the tables to a version, forwards or back; each migration is one frozen file of SQL in `sinks/migrations`.
 
-    0001_log.sql      comment lines, `-- up`, statements, `-- down`, statements; a statement ends with `;` at a line's end
+    0001_log.sql    comment lines, `-- up`, statements, `-- down`, statements; each ends with `;` at a line's end
 
 Statements can be repeated (`IF NOT EXISTS`, `IF EXISTS`), and a migration counts as done after its last one: a run that
 was cut off, or two at once, end in the same tables.
@@ -31,6 +31,8 @@ JOURNAL = """CREATE TABLE IF NOT EXISTS schema_migrations (
     `at` DateTime64(3, 'UTC') DEFAULT now64(3)
 ) ENGINE = ReplacingMergeTree(step)
 ORDER BY number"""
+
+_HAS_JOURNAL = "SELECT 1 FROM system.tables WHERE database = %(name)s AND name = 'schema_migrations'"
 
 
 class Migration(NamedTuple):
@@ -124,8 +126,7 @@ def _foundation(settings: Settings, dry_run: bool) -> list[str]:
             missing.append(create)
             if not dry_run:
                 client.execute(create)
-        where = "database = %(name)s AND name = 'schema_migrations'"
-        if not client.execute(f"SELECT 1 FROM system.tables WHERE {where}", {"name": database}):
+        if not client.execute(_HAS_JOURNAL, {"name": database}):
             missing.append(JOURNAL)
     if not dry_run and JOURNAL in missing:
         with connect(settings) as client:
@@ -140,7 +141,7 @@ def _read_journal(client: Client) -> Journal:
 
 
 def plan(known: list[Migration], applied: dict[int, str], target: int) -> list[Step]:
-    """The steps from what is applied (digest by number) to `target`. Raises `Refused` if the two do not belong together."""
+    """The steps from what is applied (digest by number) to `target`. Raises `Refused` for tables of another program."""
     newer = [number for number in applied if number > len(known)]
     if newer:
         raise Refused(

@@ -1,0 +1,89 @@
+"""A sink and reader in memory with the contract of the real ones: for tests, and for trying things without a server."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from sinks.landing import Landing
+from sinks.reading import Key, LandedEvent, LandedVersion
+from sinks.tables import (
+    CONVERSATION_VERSIONS,
+    CONVERSATIONS,
+    DEAD_LETTERS,
+    DISTRICTS,
+    EVENTS,
+    TABLES,
+    UNITS,
+    Table,
+    earliest,
+)
+
+Rows = dict[tuple[Any, ...], dict[str, Any]]
+
+
+class MemorySink:
+    """Keeps each table as a dictionary by its key; the row with the highest `replaced_by` stays, on a tie the last.
+
+    `failures` are raised one by one by the next landings: (before which table, error).
+    """
+
+    def __init__(self, failures: Iterable[tuple[str, Exception]] = ()) -> None:
+        self._tables: dict[str, Rows] = {table.name: {} for table in TABLES}
+        self._failures = list(failures)
+
+    def land(self, landing: Landing) -> None:
+        """Land all rows, table by table in the order of `ClickHouseSink.land`."""
+        at = landing.landed_at_ms
+        self._insert(DEAD_LETTERS, landing.dead_letters, at)
+        self._insert(EVENTS, landing.events, at)
+        self._insert(DISTRICTS, landing.configurations, at)
+        self._insert(UNITS, landing.units, at)
+        self._insert(CONVERSATION_VERSIONS, landing.conversations, at)
+        self._insert(CONVERSATIONS, landing.conversations, at)
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+    def rows(self, table: str) -> list[dict[str, Any]]:
+        """The rows of a table that count, in the order of its key."""
+        return [row for _, row in sorted(self._tables[table].items())]
+
+    def district_events(self, districts: Sequence[str]) -> Iterator[LandedEvent]:
+        """Every event of these districts, once: ordered by district, conversation, event_id, digest."""
+        return (_landed(row) for row in self.rows("events") if row["district"] in districts)
+
+    def events_of(self, district: str, conversations: Sequence[str]) -> Iterator[LandedEvent]:
+        """Every event of these conversations of a district, once; '' stands for the district's own events."""
+        return (
+            _landed(row)
+            for row in self.rows("events")
+            if row["district"] == district and row["conversation"] in conversations
+        )
+
+    def versions(self, districts: Sequence[str]) -> dict[Key, LandedVersion]:
+        """The landed version of every conversation of these districts, by (district, conversation)."""
+        return {
+            (row["district"], row["conversation"]): LandedVersion(row["version"], row["retracted"])
+            for row in self.rows("conversations")
+            if row["district"] in districts
+        }
+
+    def districts(self) -> list[str]:
+        """Every district that has an event, sorted."""
+        return sorted({row["district"] for row in self.rows("events")})
+
+    def _insert(self, table: Table, rows: Sequence[Sequence[Any]], at: int) -> None:
+        if rows and self._failures and self._failures[0][0] == table.name:
+            raise self._failures.pop(0)[1]
+        kept = self._tables[table.name]
+        for values in rows:
+            row = dict(zip(table.names, values, strict=False)) | {"landed_at": at}
+            if table.replaced_by == "earliest":
+                row["earliest"] = earliest(row.get("received_at", at))
+            key = tuple(row[name] for name in table.order_by)
+            if key not in kept or row[table.replaced_by] >= kept[key][table.replaced_by]:
+                kept[key] = row
+
+
+def _landed(row: dict[str, Any]) -> LandedEvent:
+    names = ("district", "conversation", "event_id", "digest", "kind", "understood", "received_at", "content")
+    return LandedEvent(*(row[name] for name in names))

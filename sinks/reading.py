@@ -1,0 +1,139 @@
+"""Reading back what has landed: for recovery, for repair, and for a conversation that left memory.
+
+Rows come as plain tuples with times in ms; `content` as bytes. A conversation is always read whole, never by time.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from typing import Any, NamedTuple, Protocol
+
+from clickhouse_driver import Client
+
+from schemas.settings import Settings
+from sinks.connection import connect, errors_mapped
+
+Key = tuple[str, str]
+KEYS_PER_QUERY = 1_000
+
+
+class LandedEvent(NamedTuple):
+    """A row of `events`, as much of it as the core needs. `understood` is 0 or 1, `content` canonical JSON."""
+
+    district: str
+    conversation: str
+    event_id: str
+    digest: int
+    kind: str
+    understood: int
+    received_at_ms: int
+    content: bytes
+
+
+class LandedVersion(NamedTuple):
+    """The highest version of a conversation that has landed, and whether it was a retraction."""
+
+    version: int
+    retracted: int
+
+
+class Reader(Protocol):
+    """What can be read back. Every call blocks and raises `Unavailable` or `Refused`, an iterator while iterated."""
+
+    def district_events(self, districts: Sequence[str]) -> Iterator[LandedEvent]:
+        """Every event of these districts, once: ordered by district, conversation, event_id, digest."""
+
+    def events_of(self, district: str, conversations: Sequence[str]) -> Iterator[LandedEvent]:
+        """Every event of these conversations of a district, once; '' stands for the district's own events."""
+
+    def versions(self, districts: Sequence[str]) -> dict[Key, LandedVersion]:
+        """The landed version of every conversation of these districts, by (district, conversation)."""
+
+    def districts(self) -> list[str]:
+        """Every district that has an event, sorted."""
+
+    def close(self) -> None:
+        """Let go of what is held; the next call makes it anew."""
+
+
+_EVENTS = """
+SELECT district, conversation, event_id, digest, kind, understood, toUnixTimestamp64Milli(received_at), content
+FROM events FINAL
+WHERE {condition}
+ORDER BY district, conversation, event_id, digest
+"""
+_OF_DISTRICTS = _EVENTS.format(condition="district IN %(districts)s")
+_OF_CONVERSATIONS = _EVENTS.format(condition="district = %(district)s AND conversation IN %(conversations)s")
+_VERSIONS = """
+SELECT district, conversation, version, retracted
+FROM conversations FINAL
+WHERE district IN %(districts)s
+"""
+_DISTRICTS = "SELECT DISTINCT district FROM events ORDER BY district"
+
+
+class ClickHouseReader:
+    """Reads from the settings' database. One thread and one iteration at a time."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._client: Client = connect(settings)
+
+    def district_events(self, districts: Sequence[str]) -> Iterator[LandedEvent]:
+        """Every event of these districts, once: ordered by district, conversation, event_id, digest."""
+        for some in _slices(sorted(set(districts))):
+            yield from self._events(_OF_DISTRICTS, {"districts": some})
+
+    def events_of(self, district: str, conversations: Sequence[str]) -> Iterator[LandedEvent]:
+        """Every event of these conversations of a district, once; '' stands for the district's own events."""
+        for some in _slices(sorted(set(conversations))):
+            yield from self._events(_OF_CONVERSATIONS, {"district": district, "conversations": some})
+
+    def versions(self, districts: Sequence[str]) -> dict[Key, LandedVersion]:
+        """The landed version of every conversation of these districts, by (district, conversation)."""
+        found: dict[Key, LandedVersion] = {}
+        with errors_mapped(self._settings):
+            for some in _slices(sorted(set(districts))):
+                columns = self._client.execute(_VERSIONS, {"districts": some}, columnar=True)
+                if columns:
+                    names, conversations, *landed = columns
+                    found.update(zip(zip(names, conversations, strict=True), map(LandedVersion, *landed), strict=True))
+        return found
+
+    def districts(self) -> list[str]:
+        """Every district that has an event, sorted."""
+        with errors_mapped(self._settings):
+            return [district for (district,) in self._client.execute(_DISTRICTS)]
+
+    def close(self) -> None:
+        """Let go of the connection; the next call makes a new one."""
+        self._client.disconnect()
+
+    def _events(self, query: str, parameters: Mapping[str, Any]) -> Iterator[LandedEvent]:
+        # Content is the bulk of it and goes to a parser that takes bytes: only the short columns are decoded.
+        with errors_mapped(self._settings):
+            rows = self._client.execute_iter(query, parameters, settings={"strings_as_bytes": True})
+            done = False
+            try:
+                for district, conversation, event_id, digest, kind, understood, received_ms, content in rows:
+                    yield LandedEvent(
+                        district.decode(),
+                        conversation.decode(),
+                        event_id.decode(),
+                        digest,
+                        kind.decode(),
+                        understood,
+                        received_ms,
+                        content,
+                    )
+                done = True
+            finally:
+                if not done:
+                    # What was not read is still under way on this connection.
+                    self._client.disconnect()
+
+
+def _slices(keys: Iterable[str]) -> Iterator[tuple[str, ...]]:
+    """Keys in tuples small enough for one query's text."""
+    source = iter(keys)
+    while some := tuple(islice(source, KEYS_PER_QUERY)):
+        yield some

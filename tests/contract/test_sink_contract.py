@@ -1,0 +1,197 @@
+"""What every sink and reader must do, run on the one in memory and on the real ClickHouse engine."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+import pytest
+
+from schemas.facts import CONVERSATION, Column
+from schemas.settings import Settings
+from sinks.clickhouse import ClickHouseSink
+from sinks.connection import connect
+from sinks.landing import Landing, Sink
+from sinks.memory import MemorySink
+from sinks.reading import ClickHouseReader, Reader
+from sinks.tables import TABLES, Table
+from tests.sinks.samples import (
+    NOW_MS,
+    configuration,
+    conversation,
+    dead_letter,
+    event,
+    everything,
+    units,
+)
+
+LATER_MS = NOW_MS + 60_001
+
+
+class Ask(Protocol):
+    """All rows of a table that count, in the order of its key, times in ms."""
+
+    def __call__(self, table: str) -> list[dict[str, Any]]: ...
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A sink, the reader of the same data, and a look at the tables."""
+
+    sink: Sink
+    reader: Reader
+    rows: Ask
+
+
+def _raw(column: Column) -> str:
+    """An expression for a column whose instants come as ms."""
+    if "DateTime64" not in column.type:
+        return f"`{column.name}`"
+    convert = "toUnixTimestamp64Milli"
+    if column.type.startswith("Array"):
+        return f"arrayMap(x -> {convert}(x), `{column.name}`)"
+    return f"{convert}(`{column.name}`)"
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _table_rows(settings: Settings, table: Table) -> list[dict[str, Any]]:
+    columns = ", ".join(_raw(column) for column in table.columns)
+    with connect(settings) as client:
+        found = client.execute(f"SELECT {columns} FROM {table.name} FINAL ORDER BY {', '.join(table.order_by)}")
+    rows = [dict(zip(table.names, map(_tuples, row), strict=True)) for row in found]
+    for row in rows:
+        if isinstance(row.get("content"), str):
+            row["content"] = row["content"].encode()
+    return rows
+
+
+@pytest.fixture(params=["memory", "clickhouse"])
+def pair(request: pytest.FixtureRequest) -> Iterator[Pair]:
+    """The same contract on both."""
+    if request.param == "memory":
+        memory = MemorySink()
+        yield Pair(memory, memory, memory.rows)
+        return
+    settings: Settings = request.getfixturevalue("clickhouse")
+    tables = {table.name: table for table in TABLES}
+    sink, reader = ClickHouseSink(settings), ClickHouseReader(settings)
+    yield Pair(sink, reader, lambda name: _table_rows(settings, tables[name]))
+    sink.close()
+    reader.close()
+
+
+def test_every_value_comes_back_as_it_was_landed(pair: Pair) -> None:
+    landed = [conversation("d", f"c{seed:02}", seed, seed % 2, seed=seed) for seed in range(24)]
+    pair.sink.land(Landing(NOW_MS, conversations=landed))
+    names = [column.name for column in CONVERSATION]
+    for table in ("conversations", "conversation_versions"):
+        rows = pair.rows(table)
+        assert [tuple(row[name] for name in names) for row in rows] == landed
+        assert {row["landed_at"] for row in rows} == {NOW_MS}
+
+
+def test_all_tables_get_their_rows(pair: Pair) -> None:
+    landing = everything()
+    pair.sink.land(landing)
+    assert len(pair.rows("dead_letters")) == 2
+    assert len(pair.rows("districts")) == 1
+    assert [row["unit"] for row in pair.rows("units")] == ["d", "north"]
+    assert pair.rows("units")[1]["path"] == ("north", "d")
+    first = pair.rows("events")[0]
+    assert (first["conversation"], first["offset"], first["content"]) == ("", 2**40, landing.events[2].content)
+
+
+def test_landing_the_same_again_changes_nothing(pair: Pair) -> None:
+    pair.sink.land(everything())
+    before = {table.name: pair.rows(table.name) for table in TABLES}
+    pair.sink.land(everything())
+    assert {table.name: pair.rows(table.name) for table in TABLES} == before
+
+
+def test_a_part_that_landed_before_does_not_disturb_the_whole(pair: Pair) -> None:
+    landing = everything()
+    pair.sink.land(replace(landing, conversations=(), units=()))
+    pair.sink.land(landing)
+    assert pair.reader.versions(["d", "e"]) == {
+        ("d", "a"): (landing.conversations[0][2], 0),
+        ("e", "x"): (landing.conversations[1][2], 1),
+    }
+
+
+def test_the_first_landing_of_a_version_and_of_a_dead_letter_survives(pair: Pair) -> None:
+    pair.sink.land(everything(LATER_MS))
+    pair.sink.land(everything(NOW_MS))
+    pair.sink.land(everything(LATER_MS))
+    for table in ("conversation_versions", "dead_letters"):
+        assert {row["landed_at"] for row in pair.rows(table)} == {NOW_MS}
+
+
+def test_every_version_is_kept_and_the_highest_counts(pair: Pair) -> None:
+    versions = [conversation("d", "a", events, events == 3, seed=events) for events in (2, 3, 1)]
+    for at_ms, row in zip((NOW_MS, NOW_MS + 1, NOW_MS + 2), versions, strict=True):
+        pair.sink.land(Landing(at_ms, conversations=[row]))
+    assert pair.reader.versions(["d"]) == {("d", "a"): (versions[1][2], 1)}
+    assert [row["events"] for row in pair.rows("conversations")] == [versions[1][6]]
+    assert [row["version"] for row in pair.rows("conversation_versions")] == sorted(row[2] for row in versions)
+
+
+def test_of_equal_events_the_first_received_counts_and_other_content_stays_beside_it(pair: Pair) -> None:
+    pair.sink.land(Landing(NOW_MS, [event("d", "a", "e1", 9, NOW_MS), event("d", "a", "e1", 2**64 - 1)]))
+    pair.sink.land(Landing(LATER_MS, [event("d", "a", "e1", 9, NOW_MS - 50), event("d", "a", "e1", 9, LATER_MS)]))
+    found = list(pair.reader.district_events(["d"]))
+    assert [(row.digest, row.received_at_ms) for row in found] == [(9, NOW_MS - 50), (2**64 - 1, NOW_MS)]
+    assert found[0].content == event("d", "a", "e1", 9).content
+
+
+def test_the_first_receipt_of_a_configuration_counts(pair: Pair) -> None:
+    pair.sink.land(Landing(NOW_MS, configurations=[configuration("d", 2, LATER_MS), configuration("d", 1)]))
+    pair.sink.land(Landing(NOW_MS, configurations=[configuration("d", 2, NOW_MS)]))
+    assert [(row["revision"], row["received_at"]) for row in pair.rows("districts")] == [(1, NOW_MS), (2, NOW_MS)]
+
+
+def test_a_larger_set_of_configurations_replaces_the_units(pair: Pair) -> None:
+    pair.sink.land(Landing(NOW_MS, units=units("d", ["north", "south"], 2)))
+    pair.sink.land(Landing(NOW_MS, units=units("d", ["north"], 1)))
+    assert [(row["unit"], row["version"]) for row in pair.rows("units")] == [("d", 2), ("north", 2), ("south", 2)]
+
+
+def test_events_are_read_whole_ordered_and_only_of_what_was_asked(pair: Pair) -> None:
+    rows = [event(d, c, f"e{i}") for i in (3, 1, 2) for c in ("b", "", "a") for d in ("e", "d", "f")]
+    pair.sink.land(Landing(NOW_MS, rows))
+    found = list(pair.reader.district_events(["f", "d", "d", "unknown"]))
+    keys = [(row.district, row.conversation, row.event_id) for row in found]
+    assert keys == [(d, c, f"e{i}") for d in ("d", "f") for c in ("", "a", "b") for i in (1, 2, 3)]
+    assert found[0] == ("d", "", "e1", 7, "inquiry", 1, NOW_MS, rows[0].content)
+    some = [(row.conversation, row.event_id) for row in pair.reader.events_of("d", ["", "b", "unknown"])]
+    assert some == [(c, f"e{i}") for c in ("", "b") for i in (1, 2, 3)]
+    assert pair.reader.districts() == ["d", "e", "f"]
+
+
+def test_reading_nothing_gives_nothing(pair: Pair) -> None:
+    assert list(pair.reader.district_events([])) == []
+    assert list(pair.reader.events_of("d", [])) == []
+    assert list(pair.reader.district_events(["d"])) == []
+    assert pair.reader.versions(["d"]) == {}
+    assert pair.reader.districts() == []
+
+
+def test_a_reader_left_in_the_middle_can_read_on(pair: Pair) -> None:
+    pair.sink.land(Landing(NOW_MS, [event("d", "a", f"e{number:05}") for number in range(2_000)]))
+    started = iter(pair.reader.district_events(["d"]))
+    assert next(started).event_id == "e00000"
+    del started
+    assert len(list(pair.reader.events_of("d", ["a"]))) == 2_000
+
+
+def test_more_keys_than_one_query_takes(pair: Pair) -> None:
+    names = [f"conversation/{number:0100}" for number in range(2_500)]
+    pair.sink.land(Landing(NOW_MS, [event("d", name, "e1") for name in names]))
+    assert [row.conversation for row in pair.reader.events_of("d", names)] == names
+
+
+def test_a_closed_sink_lands_again(pair: Pair) -> None:
+    pair.sink.close()
+    pair.sink.land(Landing(NOW_MS, dead_letters=[dead_letter(1)]))
+    assert len(pair.rows("dead_letters")) == 1
