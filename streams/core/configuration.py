@@ -35,14 +35,15 @@ class _Place(NamedTuple):
 class Configuration:
     """All configuration events of one district known so far; immutable, made anew when one is added."""
 
-    __slots__ = ("_history", "_instants", "_places", "_unrouted", "count")
+    __slots__ = ("_history", "_instants", "_places", "_unrouted", "count", "newest")
 
     def __init__(self, district: str, events: Iterable[ConfigurationEvent] = ()) -> None:
         known = sorted(events, key=lambda event: event[:3])
         self.count = len(known)
         self._history = self._in_force(known)
         self._instants = [event.at_ms for event in self._history]
-        newest = known[-1].district if known else District(district=district)
+        self.newest = known[-1].district if known else None
+        newest = self.newest or District(district=district)
         calendar = newest.calendars[newest.calendar] if newest.calendar else always_open()
         root = _Place(clock_of(calendar.key()), district, (district,))
         self._places: dict[str, _Place] = {district: root}

@@ -1,0 +1,217 @@
+"""The Faust app: one ordinary agent that hands every message to the worker, and the worker's way back to Kafka.
+
+Faust decides which partitions are ours and brings their messages; nothing is acknowledged but by the worker's flush.
+"""
+
+import asyncio
+import logging
+import os
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+import faust
+from aiohttp import web
+from faust.types import TP
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+
+from schemas.settings import Settings
+from schemas.topics import EVENTS
+from sinks.clickhouse import ClickHouseSink
+from sinks.reading import ClickHouseReader
+from streams.metrics import WorkerMetrics
+from streams.outlet import KafkaOutlet
+from streams.partition import Delivery, Partition
+from streams.recovery import Recovered, recover
+from streams.worker import FlushPolicy, Surroundings, Worker
+
+log = logging.getLogger("cx.app")
+
+EXIT_UNFORESEEN = 70
+LARGEST_FETCH = 16 * 1024 * 1024
+DAY_SECONDS = 86_400.0
+UNASSIGNED_SECONDS = 60.0
+LAG_SECONDS = 2.0
+
+
+def die(reason: str) -> NoReturn:
+    """End the process at once, before anything else is acknowledged; whoever supervises it starts it again."""
+    log.critical("ending the process: %s", reason)
+    logging.shutdown()
+    os._exit(EXIT_UNFORESEEN)
+
+
+def make_app(settings: Settings) -> faust.App:
+    """The Faust app with the settings that were found to lose nothing; see docs/architecture.md."""
+    folder = Path(settings.data) / "faust" / str(os.getpid())
+    folder.mkdir(parents=True, exist_ok=True)
+    return faust.App(
+        f"{settings.topic_prefix}{settings.group}",
+        broker=f"kafka://{settings.kafka_address}",
+        store="memory://",
+        datadir=str(folder),
+        topic_disable_leader=True,
+        topic_allow_declare=False,
+        consumer_auto_offset_reset="earliest",
+        consumer_max_fetch_size=LARGEST_FETCH,
+        broker_max_poll_interval=DAY_SECONDS,
+        broker_session_timeout=12.0,
+        broker_heartbeat_interval=3.0,
+        stream_buffer_maxsize=64,
+        stream_wait_empty=False,
+        web_enabled=False,
+        value_serializer="raw",
+    )
+
+
+class Process:
+    """One worker process: the Faust app, the worker behind its agent, and the HTTP port for metrics."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._topic = settings.topic(EVENTS)
+        self._registry = CollectorRegistry()
+        self._metrics = WorkerMetrics(self._registry)
+        self._tasks: list[asyncio.Task[None]] = []
+        self._unassigned_since: float | None = time.monotonic()
+        self._acknowledged: dict[int, int] = {}
+        self._worker: Worker | None = None
+        self.app = make_app(settings)
+        self._events = self.app.topic(self._topic, value_type=bytes, internal=False)
+        self._connect_signals()
+
+    def _make_worker(self) -> Worker:
+        settings = self._settings
+        around = Surroundings(
+            sink=ClickHouseSink(settings),
+            outlet=KafkaOutlet(settings),
+            recover=self._recover,
+            acknowledge=self._acknowledge,
+            current=self._current,
+            now_ms=lambda: time.time_ns() // 1_000_000,
+            die=die,
+        )
+        policy = FlushPolicy(settings.flush_seconds, settings.flush_events, settings.buffer_events)
+        return Worker(around, policy, self._metrics, self._partition)
+
+    def _partition(self, number: int) -> Partition:
+        return Partition(number, self._settings.partitions, self._topic)
+
+    def _recover(self, numbers: Sequence[int]) -> Recovered:
+        reader = ClickHouseReader(self._settings)
+        try:
+            return recover(numbers, self._settings.partitions, reader)
+        finally:
+            reader.close()
+
+    def _connect_signals(self) -> None:
+        """The agent and Faust's signals; each only hands over."""
+
+        async def take(stream: Any) -> None:
+            async for event in stream.noack().events():
+                await self._receive(event.message)
+
+        async def assigned(_app: Any, assigned: set[TP], **_: Any) -> None:
+            await self._assigned(assigned)
+
+        async def revoked(_app: Any, revoked: set[TP], **_: Any) -> None:
+            await self._revoked(revoked)
+
+        async def started(_app: Any, **_: Any) -> None:
+            await self._started()
+
+        async def stopping(_app: Any, **_: Any) -> None:
+            await self._stopping()
+
+        self.app.agent(self._events, name="events")(take)
+        self.app.on_partitions_assigned.connect(assigned, weak=False)
+        self.app.on_partitions_revoked.connect(revoked, weak=False)
+        self.app.on_before_shutdown.connect(stopping, weak=False)
+        self.app.task(started)
+
+    async def _receive(self, message: Any) -> None:
+        """Hand a message to the worker. Never raises: an exception here would have Faust acknowledge it."""
+        try:
+            if self._worker is None:
+                die("a message came before the worker was made")
+            written_ms = int((message.timestamp or 0) * 1000)
+            await self._worker.receive(Delivery(message.partition, message.offset, message.value, written_ms, message))
+        except Exception as error:
+            log.exception("unforeseen error while taking offset %s of %s", message.offset, message.partition)
+            die(f"{type(error).__name__}: {error}")
+
+    def _current(self, delivery: Delivery) -> bool:
+        """Whether a message was read under the assignment in force."""
+        return bool(delivery.handle.generation_id == self.app.consumer_generation_id)
+
+    async def _acknowledge(self, deliveries: Sequence[Delivery]) -> None:
+        """Acknowledge in order of offset and commit; what another assignment read is left to its owner."""
+        consumer = self.app.consumer
+        for delivery in sorted(deliveries, key=lambda each: each[:2]):
+            if self._current(delivery):
+                consumer.ack(delivery.handle)
+                self._acknowledged[delivery.partition] = delivery.offset + 1
+        await consumer.commit()
+
+    async def _assigned(self, assigned: set[TP]) -> None:
+        numbers = {tp.partition for tp in assigned if tp.topic == self._topic}
+        self._unassigned_since = None
+        log.info("assigned %d partitions", len(numbers))
+        if self._worker is None:
+            self._worker = self._make_worker()
+            self._spawn(self._worker.run())
+        self._worker.assign(numbers)
+
+    async def _revoked(self, _revoked: set[TP]) -> None:
+        self._unassigned_since = time.monotonic()
+        if self._worker is not None:
+            await self._worker.revoke()
+
+    def _spawn(self, work: Any) -> None:
+        self._tasks.append(asyncio.ensure_future(work))
+
+    async def _started(self) -> None:
+        """Serve metrics and watch over the process."""
+        await self._serve()
+        self._spawn(self._watch())
+
+    async def _stopping(self) -> None:
+        if self._worker is not None:
+            await self._worker.revoke()
+
+    async def _watch(self) -> None:
+        """Report the lag; end the process when the group gave it nothing for a minute."""
+        while True:
+            await asyncio.sleep(LAG_SECONDS)
+            since = self._unassigned_since
+            if since is not None and time.monotonic() - since > UNASSIGNED_SECONDS:
+                die("no assignment for a minute: this process left its group")
+            consumer = self.app.consumer
+            for tp in consumer.assignment():
+                high, committed = consumer.highwater(tp), self._acknowledged.get(tp.partition)
+                if tp.topic == self._topic and high is not None:
+                    self._metrics.lag.labels(str(tp.partition)).set(max(0, high - (committed or 0)))
+
+    async def _serve(self) -> None:
+        """`/metrics` for Prometheus, `/ready` for whoever waits for the recovery."""
+
+        async def metrics(_request: web.Request) -> web.Response:
+            return web.Response(body=generate_latest(self._registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+        async def ready(_request: web.Request) -> web.Response:
+            is_ready = self._worker is not None and self._worker.ready
+            return web.Response(text="ready\n" if is_ready else "recovering\n", status=200 if is_ready else 503)
+
+        site = web.Application()
+        site.add_routes([web.get("/metrics", metrics), web.get("/ready", ready)])
+        runner = web.AppRunner(site, access_log=None)
+        await runner.setup()
+        await web.TCPSite(runner, self._settings.bind, self._settings.metrics_port).start()
+
+
+def run(settings: Settings) -> NoReturn:
+    """Run one worker until SIGINT or SIGTERM; ends the process with Faust's exit code."""
+    process = Process(settings)
+    faust.Worker(process.app, loglevel="INFO", quiet=False, redirect_stdouts=False).execute_from_commandline()
+    raise SystemExit(0)

@@ -1,0 +1,160 @@
+"""One partition of `cx.events`: messages in, districts' states changed, rows out. Knows no server."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from schemas.events import DistrictConfigured, Event
+from schemas.facts import Row, row_version
+from schemas.topics import partition_of
+from sinks.landing import (
+    ConfigurationRow,
+    DeadLetterRow,
+    EventRow,
+    Place,
+    UnitRow,
+    configuration_row,
+    dead_letter_row,
+    event_row,
+    newer_row,
+    unit_rows,
+)
+from streams.core.admission import Admission, Refusal, admit, digest
+from streams.core.district import Applied, Arrival, Culprit, DistrictState
+
+
+class Delivery(NamedTuple):
+    """A message as it was read; `handle` is whatever the broker's client needs to acknowledge it."""
+
+    partition: int
+    offset: int
+    value: bytes | None
+    written_ms: int
+    handle: Any = None
+
+
+class Forward(NamedTuple):
+    """A message that belongs into another partition."""
+
+    district: str
+    value: bytes
+
+
+@dataclass(slots=True)
+class Cut:
+    """What a partition has to land: rows, and the deliveries that may be acknowledged once they have landed."""
+
+    deliveries: list[Delivery] = field(default_factory=list)
+    events: list[EventRow] = field(default_factory=list)
+    conversations: list[Row] = field(default_factory=list)
+    configurations: list[ConfigurationRow] = field(default_factory=list)
+    units: list[UnitRow] = field(default_factory=list)
+    dead_letters: list[DeadLetterRow] = field(default_factory=list)
+    forwards: list[Forward] = field(default_factory=list)
+    positions: list[int] = field(default_factory=list)
+    """Place of each event of `events` in its message."""
+
+
+class Partition:
+    """The state of one partition between its assignment and its loss."""
+
+    def __init__(self, number: int, partitions: int, topic: str) -> None:
+        self.number = number
+        self.states: dict[str, DistrictState] = {}
+        self.arrivals: dict[str, int] = {}
+        self._partitions = partitions
+        self._topic = topic
+        self._cut = Cut()
+
+    @property
+    def waiting(self) -> int:
+        """Events and messages not landed yet, the larger of the two."""
+        return max(len(self._cut.events), len(self._cut.deliveries))
+
+    def state(self, district: str) -> DistrictState:
+        """The state of a district, made at its first event."""
+        found = self.states.get(district)
+        if found is None:
+            found = self.states[district] = DistrictState(district)
+        return found
+
+    def take(self, delivery: Delivery) -> None:
+        """Apply one message. Never raises for what is in it."""
+        self._cut.deliveries.append(delivery)
+        place = Place(self._topic, delivery.partition, delivery.offset)
+        admission = admit(delivery.value)
+        district = admission.district
+        if district and partition_of(district, self._partitions) != self.number:
+            self._cut.forwards.append(Forward(district, delivery.value or b""))
+            return
+        for position, event in admission.events:
+            self._apply(position, event, place)
+        self._keep_aside(admission, place)
+
+    def _keep_aside(self, admission: Admission, place: Place) -> None:
+        for newer in admission.newer:
+            self._cut.events.append(newer_row(newer, place))
+            self._cut.positions.append(newer.position)
+            self._count("newer")
+        for refusal in admission.refused:
+            self._cut.dead_letters.append(dead_letter_row(refusal, place))
+            self._count("refused")
+
+    def _apply(self, position: int, event: Event, place: Place) -> None:
+        try:
+            applied = self.state(event.district).apply(event)
+        except Exception as error:  # noqa: BLE001 -- one event must not cost its neighbours
+            payload = event.model_dump_json().encode()
+            refusal = _internal(position, type(error).__name__, digest(payload), event)
+            self._cut.dead_letters.append(dead_letter_row(refusal, place))
+            self._count("refused")
+            return
+        self._count(applied.arrival.value)
+        if applied.arrival is not Arrival.DUPLICATE:
+            self._cut.positions.append(position)
+            self._record(event, applied, place)
+
+    def _record(self, event: Event, applied: Applied, place: Place) -> None:
+        self._cut.events.append(event_row(event, applied.content, applied.digest, place))
+        if isinstance(event, DistrictConfigured):
+            self._cut.configurations.append(configuration_row(event, applied.digest))
+            configuration = self.state(event.district).configuration
+            if configuration.newest is not None:
+                self._cut.units.extend(unit_rows(configuration.newest, row_version(configuration.count, 0)))
+
+    def _count(self, arrival: str) -> None:
+        self.arrivals[arrival] = self.arrivals.get(arrival, 0) + 1
+
+    def cut(self) -> Cut:
+        """Fold what changed and hand everything over; what is taken from now on belongs to the next cut."""
+        cut, self._cut = self._cut, Cut()
+        for state in self.states.values():
+            if state.changed:
+                settled = state.settle()
+                cut.conversations.extend(settled.rows)
+                if settled.culprits:
+                    _expel(cut, state.district, settled.culprits, self._topic)
+        return cut
+
+
+def _internal(position: int, error: str, payload_digest: str, event: Event) -> Refusal:
+    text = f"the event made the computation fail ({error}); it counts nowhere, please report it with its digest"
+    return Refusal(position, "internal", "", text, payload_digest, event.district, event.kind)
+
+
+def _expel(cut: Cut, district: str, culprits: Iterable[Culprit], topic: str) -> None:
+    """Take the rows of events that left the set out of the landing and into the dead letters."""
+    wanted = {(culprit.conversation, culprit.event_id, culprit.digest): culprit for culprit in culprits}
+    kept: list[EventRow] = []
+    positions: list[int] = []
+    for row, position in zip(cut.events, cut.positions, strict=True):
+        culprit = wanted.get((row.conversation, row.event_id, row.digest)) if row.district == district else None
+        if culprit is None:
+            kept.append(row)
+            positions.append(position)
+            continue
+        text = f"the event made the fold of its conversation fail ({culprit.error}); it counts nowhere"
+        place = Place(topic, row.partition, row.offset)
+        refusal = Refusal(position, "internal", "", text, digest(row.content), district, row.kind)
+        cut.dead_letters.append(dead_letter_row(refusal, place))
+    cut.events, cut.positions = kept, positions

@@ -1,0 +1,255 @@
+"""What a worker does with its partitions: gate, buffer, flush, acknowledge. Knows neither Faust nor a server.
+
+The order of a flush, which every step relies on:
+
+    (0) dead letters and forwards to Kafka    acknowledged by the broker
+    (1) alerts                                 reserved
+    (2) events, configurations, units          in ClickHouse
+    (3) facts, once per changed conversation   in ClickHouse
+    (4) rolling rows and daily cells           reserved
+    (5) acknowledge the deliveries             in order of offset
+
+A crash before (5) has the messages read again: sets ignore what they know, and equal rows land over equal rows.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import NoReturn, Protocol
+
+from schemas.errors import Unavailable
+from sinks.landing import DeadLetterRow, Landing, Sink
+from streams.metrics import WorkerMetrics
+from streams.partition import Cut, Delivery, Forward, Partition
+from streams.recovery import Recovered
+
+log = logging.getLogger("cx.worker")
+
+LONGEST_PAUSE = 30.0
+REVOKE_SECONDS = 10.0
+ASSIGNMENT_SECONDS = 0.05
+
+
+class Outlet(Protocol):
+    """Where a worker writes to Kafka; both block until the broker acknowledged. Raise `Unavailable`."""
+
+    def dead_letters(self, rows: Sequence[DeadLetterRow]) -> None:
+        """Publish refusals: reason, field and digest, never the payload."""
+
+    def forward(self, messages: Sequence[Forward]) -> None:
+        """Publish messages again, into the partition they belong to."""
+
+
+@dataclass(frozen=True, slots=True)
+class FlushPolicy:
+    """When to flush and how much to hold: seconds, events, events."""
+
+    seconds: float
+    events: int
+    buffer: int
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a worker needs from outside; every one of them may block or fail."""
+
+    sink: Sink
+    outlet: Outlet
+    recover: Callable[[Sequence[int]], Recovered]
+    acknowledge: Callable[[Sequence[Delivery]], Awaitable[None]]
+    current: Callable[[Delivery], bool]
+    """Whether a message belongs to the assignment in force; an older one is read again by its owner."""
+    now_ms: Callable[[], int]
+    die: Callable[[str], NoReturn]
+
+
+class Worker:
+    """All owned partitions of one process; lives in one event loop, blocks only in threads."""
+
+    def __init__(
+        self, around: Surroundings, policy: FlushPolicy, metrics: WorkerMetrics, make: Callable[[int], Partition]
+    ) -> None:
+        self._around = around
+        self._policy = policy
+        self._metrics = metrics
+        self._make = make
+        self._owned: dict[int, Partition] = {}
+        self._parked: dict[int, list[Delivery]] = {}
+        self._assignment = 0
+        self._flushing = asyncio.Lock()
+        self._landing_events = 0
+        self._room = asyncio.Event()
+        self._due = asyncio.Event()
+        self._tasks: set[asyncio.Task[None]] = set()
+        metrics.buffer_limit.set(policy.buffer)
+
+    @property
+    def ready(self) -> bool:
+        """True when every owned partition is recovered."""
+        return bool(self._assignment) and not self._parked
+
+    @property
+    def buffered(self) -> int:
+        """Events and messages read and not landed yet."""
+        parked = sum(len(waiting) for waiting in self._parked.values())
+        return parked + self._landing_events + sum(p.waiting for p in self._owned.values())
+
+    async def receive(self, delivery: Delivery) -> None:
+        """Take a message; returns when there is room for the next. Messages of lost partitions are dropped."""
+        while self.buffered >= self._policy.buffer:
+            self._room.clear()
+            self._due.set()
+            await self._room.wait()
+        while self._around.current(delivery):
+            if delivery.partition in self._parked:
+                self._parked[delivery.partition].append(delivery)
+            elif delivery.partition in self._owned:
+                self._take(self._owned[delivery.partition], delivery)
+            else:
+                # Read before the news of the assignment came; that is only a moment away.
+                await asyncio.sleep(ASSIGNMENT_SECONDS)
+                continue
+            self._metrics.messages.inc()
+            return
+        self._metrics.stale.inc()
+
+    def _take(self, partition: Partition, delivery: Delivery) -> None:
+        partition.take(delivery)
+        for arrival, count in partition.arrivals.items():
+            self._metrics.events.labels(arrival).inc(count)
+        partition.arrivals.clear()
+        self._metrics.buffered.set(self.buffered)
+        if self.buffered >= self._policy.events:
+            self._due.set()
+
+    def assign(self, numbers: Collection[int]) -> None:
+        """Own exactly these partitions from now on, all recovered anew; messages wait until they are."""
+        self._assignment += 1
+        self._owned = {}
+        self._parked = {number: [] for number in sorted(numbers)}
+        self._metrics.partitions.set(len(numbers))
+        self._metrics.ready.set(0)
+        self._spawn(self._recover(sorted(numbers), self._assignment))
+
+    def _spawn(self, work: Awaitable[None]) -> None:
+        task = asyncio.ensure_future(self._guarded(work))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _guarded(self, work: Awaitable[None]) -> None:
+        try:
+            await work
+        except Exception as error:
+            log.exception("unforeseen error")
+            self._around.die(f"{type(error).__name__}: {error}")
+
+    async def _recover(self, numbers: list[int], assignment: int) -> None:
+        while assignment == self._assignment:
+            try:
+                with self._metrics.recovery_seconds.time():
+                    found = await asyncio.to_thread(self._around.recover, numbers)
+            except Unavailable as error:
+                log.warning("recovery waits: %s", error)
+                await asyncio.sleep(error.retry_after)
+                continue
+            if assignment == self._assignment:
+                self._open(found)
+            return
+
+    def _open(self, found: Recovered) -> None:
+        self._metrics.recovered.inc(found.events)
+        self._metrics.repaired.inc(found.repaired)
+        log.info("recovered partitions=%d events=%d repaired=%d", len(found.states), found.events, found.repaired)
+        for number, states in found.states.items():
+            partition = self._owned[number] = self._make(number)
+            partition.states = states
+            for delivery in self._parked.pop(number):
+                self._take(partition, delivery)
+        self._metrics.ready.set(len(self._owned))
+        self._room.set()
+
+    async def revoke(self) -> None:
+        """Give everything up: land and acknowledge what can be landed soon, then forget."""
+        try:
+            await asyncio.wait_for(asyncio.shield(asyncio.ensure_future(self.flush())), REVOKE_SECONDS)
+        except TimeoutError:
+            log.warning("partitions are given up before their last rows landed; their next owner reads them again")
+        self._assignment += 1
+        self._owned = {}
+        self._parked = {}
+        self._metrics.partitions.set(0)
+        self._metrics.ready.set(0)
+        self._room.set()
+
+    async def run(self) -> None:
+        """Flush by time or by size for ever."""
+        while True:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._due.wait(), self._policy.seconds)
+            self._due.clear()
+            await self._guarded(self.flush())
+
+    async def flush(self) -> None:
+        """Land everything taken so far and acknowledge it; waits as long as ClickHouse or Kafka is away."""
+        async with self._flushing:
+            cuts = [partition.cut() for partition in self._owned.values()]
+            deliveries = [delivery for cut in cuts for delivery in cut.deliveries]
+            landing = _together(cuts, self._around.now_ms())
+            forwards = [message for cut in cuts for message in cut.forwards]
+            if not deliveries and not landing.conversations:
+                return
+            self._landing_events = max(len(landing.events), len(deliveries))
+            with self._metrics.flush_seconds.time():
+                await self._land(landing, forwards)
+            await self._around.acknowledge(deliveries)
+            self._landing_events = 0
+            self._report(landing, deliveries, forwards)
+            self._room.set()
+
+    async def _land(self, landing: Landing, forwards: list[Forward]) -> None:
+        pause = 0.2
+        while True:
+            try:
+                await asyncio.to_thread(self._write, landing, forwards)
+            except Unavailable as error:
+                self._metrics.flush_retries.inc()
+                log.warning("flush waits %.1f s: %s", pause, error)
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, LONGEST_PAUSE, max(error.retry_after * 5, 1.0))
+            else:
+                return
+
+    def _write(self, landing: Landing, forwards: list[Forward]) -> None:
+        if landing.dead_letters:
+            self._around.outlet.dead_letters(landing.dead_letters)
+        if forwards:
+            self._around.outlet.forward(forwards)
+        self._around.sink.land(landing)
+
+    def _report(self, landing: Landing, deliveries: list[Delivery], forwards: list[Forward]) -> None:
+        m = self._metrics
+        now_ms = self._around.now_ms()
+        for delivery in deliveries:
+            m.landed_seconds.observe(max(0, now_ms - delivery.written_ms) / 1000)
+        m.rows.labels("events").inc(len(landing.events))
+        m.rows.labels("conversations").inc(len(landing.conversations))
+        for row in landing.dead_letters:
+            m.dead_letters.labels(row.reason).inc()
+        m.forwarded.inc(len(forwards))
+        m.flushes.inc()
+        m.buffered.set(self.buffered)
+        held = sum(len(state.conversations) for p in self._owned.values() for state in p.states.values())
+        m.conversations.set(held)
+
+
+def _together(cuts: Sequence[Cut], now_ms: int) -> Landing:
+    return Landing(
+        landed_at_ms=now_ms,
+        events=[row for cut in cuts for row in cut.events],
+        conversations=[row for cut in cuts for row in cut.conversations],
+        configurations=[row for cut in cuts for row in cut.configurations],
+        units=[row for cut in cuts for row in cut.units],
+        dead_letters=[row for cut in cuts for row in cut.dead_letters],
+    )
