@@ -6,7 +6,7 @@ import socket
 
 from clickhouse_driver import Client
 from clickhouse_driver.errors import Error as ClickHouseError
-from clickhouse_driver.errors import ErrorCodes, ServerException
+from clickhouse_driver.errors import ServerException
 from kafka.admin import KafkaAdminClient
 from kafka.errors import KafkaError
 
@@ -14,6 +14,8 @@ from schemas.errors import Refused
 from schemas.settings import Settings
 
 SECONDS = 3.0
+REFUSALS = frozenset({192, 193, 194, 516})
+"""ClickHouse's codes: unknown user, wrong or missing password, authentication failed."""
 
 # The drivers report each failed attempt of a wait; the caller reports the wait as a whole.
 for driver in ("kafka", "clickhouse_driver"):
@@ -55,7 +57,7 @@ def clickhouse_is_ready(settings: Settings) -> bool:
         with Client(host, port, user=settings.clickhouse_user, password=password, **limits) as client:
             return bool(client.execute("SELECT 1") == [(1,)])
     except ServerException as error:
-        if error.code == ErrorCodes.AUTHENTICATION_FAILED:
+        if error.code in REFUSALS:
             raise Refused(
                 f"ClickHouse at {host}:{port} refuses the user {settings.clickhouse_user} or its password: "
                 "set CX_CLICKHOUSE_USER and CX_CLICKHOUSE_PASSWORD."
