@@ -1,0 +1,115 @@
+"""`python -m deploy.docs [--check]`: writes the reference pages that are made from the code, or compares them.
+
+docs/settings.md from `schemas.settings`, docs/metrics.md from `streams.metrics`, docs/tables.md from `sinks.tables`.
+"""
+
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from types import NoneType
+from typing import get_args
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.metrics import MetricWrapperBase
+from pydantic import SecretStr
+
+from schemas.errors import CxError, DifferenceFound
+from schemas.settings import PREFIX, Settings
+from sinks.tables import TABLES, Table
+from streams.metrics import WorkerMetrics
+
+FOLDER = Path(__file__).resolve().parents[1] / "docs"
+MADE = "<!-- Made by `python -m deploy.docs`; edit the code it is made from. -->"
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    lines = [head, ["---"] * len(head), *rows]
+    return ["| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines]
+
+
+def _page(title: str, *blocks: Sequence[str]) -> str:
+    return "\n".join(["\n".join(part) + "\n" for part in ([f"# {title}", "", MADE], *blocks)])
+
+
+def settings_page() -> str:
+    """Every setting: variable, default, meaning."""
+    rows = []
+    for name, field in Settings.model_fields.items():
+        default = field.default
+        optional = default is None and NoneType in get_args(field.annotation)
+        empty = optional or default == "" or isinstance(default, SecretStr)
+        rows.append((f"`{PREFIX}{name.upper()}`", "–" if empty else f"`{default}`", field.description or ""))
+    intro = [
+        "A setting is an environment variable. It is checked when a command starts: a wrong value is named, the exit",
+        "code is 2 and nothing has been done. An empty value means the default.",
+    ]
+    return _page("Settings", intro, _table(("variable", "default", "meaning"), rows))
+
+
+def _metric_rows() -> Iterable[tuple[str, str, str, str]]:
+    for metric in vars(WorkerMetrics(CollectorRegistry())).values():
+        if isinstance(metric, MetricWrapperBase):
+            (family,) = metric.describe()
+            name = family.name + ("_total" if family.type == "counter" else "")
+            labels = ", ".join(f"`{label}`" for label in metric._labelnames)  # noqa: SLF001 -- there is no public way
+            yield f"`{name}`", family.type, labels or "–", family.documentation
+
+
+def metrics_page() -> str:
+    """Every metric of a worker: name, type, labels, meaning."""
+    intro = [
+        "Each worker serves these in Prometheus' text format at `/metrics` on its metrics port (`CX_METRICS_PORT`),",
+        "and `/ready` with 200 once all its partitions are recovered, 503 before.",
+    ]
+    arrivals = [
+        "`arrival` is what an event was to the set: `new`, `duplicate` (known already), `conflict` (known with other",
+        "content), `newer` (of a newer schema, kept and not folded), `refused` (sent to the dead letters). `reason` is",
+        "explained in [events.md](events.md#dead-letters).",
+    ]
+    return _page("Metrics", intro, _table(("name", "type", "labels", "meaning"), _metric_rows()), arrivals)
+
+
+def _table_section(table: Table) -> list[str]:
+    key = ", ".join(f"`{name}`" for name in table.order_by)
+    head = [f"## {table.name}", "", f"Key: {key}. Of rows with one key the highest `{table.replaced_by}` counts.", ""]
+    rows = ((f"`{column.name}`", f"`{column.type}`", column.meaning) for column in table.columns)
+    return [*head, *_table(("column", "type", "meaning"), rows)]
+
+
+def tables_page() -> str:
+    """Every table: key, rule of replacement, columns."""
+    intro = [
+        "All tables are `ReplacingMergeTree`s: read them with `FINAL`, or through the views, which do so and leave out",
+        "retracted rows: `current_conversations`, `waits`, `segments`, `ratings`, `verdicts`, `current_units`.",
+        "Columns with a dot are one nested group: arrays of equal length, an entry a wait, segment, rating or verdict.",
+    ]
+    return _page("Tables", intro, *map(_table_section, TABLES))
+
+
+PAGES = {"settings.md": settings_page, "metrics.md": metrics_page, "tables.md": tables_page}
+
+
+def stale(folder: Path = FOLDER) -> list[str]:
+    """Names of pages that are missing or differ from what would be written."""
+    paths = {name: folder / name for name in PAGES}
+    return [name for name, path in paths.items() if not path.exists() or path.read_text("utf-8") != PAGES[name]()]
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Write all pages; with `--check` write nothing and raise `DifferenceFound` if one is not current."""
+    if "--check" not in arguments:
+        for name, page in PAGES.items():
+            (FOLDER / name).write_text(page(), encoding="utf-8")
+        return 0
+    old = stale()
+    if old:
+        raise DifferenceFound(f"Not current: {', '.join(old)} in docs; run `python -m deploy.docs`.")
+    return 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except CxError as error:
+        sys.stderr.write(f"{error}\n")
+        sys.exit(error.exit_code)
