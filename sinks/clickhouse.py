@@ -10,7 +10,6 @@ from sinks.connection import connect, errors_mapped
 from sinks.landing import Landing
 from sinks.tables import (
     CONVERSATION_VERSIONS,
-    CONVERSATIONS,
     DEAD_LETTERS,
     DISTRICTS,
     EVENTS,
@@ -35,7 +34,7 @@ class ClickHouseSink:
         """Land all rows, in the order below; blocks. Landing the same again changes nothing.
 
         (0) dead letters, (1) belongs to the alerts, which are not landed here, (2) events, configurations, units,
-        (3) facts: every version first, then the current row. What is read back by (2) is there before (3) counts it.
+        (3) facts: versions, which ClickHouse itself passes on to `conversations`. No fact lands before its events.
         Raises `Unavailable` or `Refused`; what was sent before stays.
         """
         at = landing.landed_at_ms
@@ -45,7 +44,6 @@ class ClickHouseSink:
             self._insert_received(DISTRICTS, landing.configurations, at, _CONFIGURATION_RECEIVED)
             self._insert(UNITS, landing.units, (at,))
             self._insert(CONVERSATION_VERSIONS, landing.conversations, (at, earliest(at)))
-            self._insert(CONVERSATIONS, landing.conversations, (at,))
 
     def close(self) -> None:
         """Let go of the connection; `land` would make a new one."""

@@ -14,6 +14,7 @@ from sinks.tables import TABLES
 
 NEWEST = len(migrations())
 VIEWS = {"current_conversations", "current_units", "ratings", "segments", "verdicts", "waits"}
+VIEWS |= {"conversations_from_versions"}
 
 
 def _described(settings: Settings) -> dict[str, list[tuple[str, str]]]:
