@@ -1,0 +1,103 @@
+"""`./cx district`: the commented example, and problems by line and field."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from deploy.cli.district import EXAMPLE
+from deploy.cli.main import main
+from schemas.district import District
+from schemas.document import parse
+from schemas.vocabulary import EARLIEST
+from streams.configured import configured
+
+
+def test_the_example_is_valid_commented_and_shows_every_field() -> None:
+    text = EXAMPLE.read_text()
+    document = parse(text, District)
+    assert text.count("#") > 20
+    assert document.model_fields_set == set(District.model_fields)
+    for part in ("units", "promises", "routing", "goals", "rollout", "items"):
+        shown: set[str] = set()
+        parts = [unit for unit, _ in document.walk()] if part == "units" else getattr(document, part)
+        for each in parts:
+            shown |= each.model_fields_set
+        assert shown >= set(type(parts[0]).model_fields) - {"unit" if part == "goals" else ""}, part
+
+
+def test_example_is_printed_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["district", "example"]) == 0
+    assert capsys.readouterr().out == EXAMPLE.read_text()
+
+
+def test_check_counts_what_is_there(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["district", "check", str(EXAMPLE), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["valid"] is True
+    assert found["district"] == "riverbend"
+    assert found["units"] == 15
+    assert main(["district", "check", str(EXAMPLE)]) == 0
+    assert "is a valid district: riverbend, revision 1, 15 units" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("", "the document is empty"),
+        ("district: [", "line 1: not YAML"),
+        ("label: x", "line 1, district: Field required"),
+        ("district: a\nrevision: none", "line 2, revision: "),
+        ("district: a\nunit: []", "line 2, unit: Extra inputs are not permitted"),
+        ("district: a\ndistrict: b", "line 2, district: named twice"),
+        ("district: a\nunits:\n  - unit: b\n    level: office", "line 4, units[0].level: "),
+        ("district: a\ncalendars:\n  c:\n    time_zone: Mars/Base", "line 4, calendars.c.time_zone: unknown time zone"),
+        (
+            "district: a\ncalendars:\n  c:\n    time_zone: UTC\n    week: {mon: [16:00-08:00]}",
+            "calendars.c.week.mon[0]",
+        ),
+        ("district: a\nunits:\n  - {unit: b, level: team, calendar: c}", "unit b: calendar c is not one of calendars"),
+        ("district: a\npromises:\n  - {promise: p, clock: first_reply, target: soon}", "line 3, promises[0].target: "),
+    ],
+)
+def test_problems_name_line_and_field(
+    text: str, problem: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "wrong.yaml"
+    path.write_text(text)
+    assert main(["district", "check", str(path), "--json"]) == 2
+    found = json.loads(capsys.readouterr().out)
+    assert found["valid"] is False
+    assert problem in found["problems"][0]
+    assert main(["district", "check", str(path)]) == 2
+    assert problem in capsys.readouterr().err
+
+
+def test_equal_documents_make_equal_event_ids() -> None:
+    document = parse(EXAMPLE.read_text(), District)
+    again = parse(json.dumps(document.model_dump(mode="json")), District)
+    other = document.model_copy(update={"revision": 2})
+    ids = [configured(each, EARLIEST).event_id for each in (document, again, other)]
+    assert ids[0] == ids[1] != ids[2]
+
+
+def test_apply_says_which_server_is_away(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path, closed_port: int
+) -> None:
+    monkeypatch.setenv("CX_KAFKA", f"127.0.0.1:{closed_port}")
+    monkeypatch.setenv("CX_DATA", str(tmp_path))
+    assert main(["district", "apply", str(EXAMPLE)]) == 4
+    assert f"cx: Kafka at 127.0.0.1:{closed_port} does not answer" in capsys.readouterr().err
+
+
+def test_key_is_printed_once_and_only_its_digest_is_kept(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setenv("CX_DATA", str(tmp_path / "data"))
+    assert main(["district", "key", "riverbend"]) == 0
+    key = capsys.readouterr().out.strip()
+    path = tmp_path / "data" / "intake-keys.json"
+    assert len(key) >= 40
+    assert key not in path.read_text()
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert main(["district", "key", "River Bend"]) == 2
