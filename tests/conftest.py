@@ -1,3 +1,3 @@
 """Fixtures that every test may ask for."""
 
-pytest_plugins = ["tests.fixtures_clickhouse"]
+pytest_plugins = ["tests.fixtures_clickhouse", "tests.fixtures_stack"]

@@ -1,0 +1,1 @@
+"""Programs that break one thing on purpose, started by tests."""

@@ -1,0 +1,92 @@
+"""Kafka and ClickHouse for tests: one local stack a session, fresh topics, group and database for each test."""
+
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import ExitStack
+from itertools import count
+
+import pytest
+
+from deploy.local.state import child_environment
+from deploy.local.steps import create_topics
+from deploy.local.supervisor import Stack
+from schemas.settings import Settings
+from sinks.connection import connect
+from sinks.migrate import migrate
+from tests.stack.processes import WorkerProcess
+
+_NUMBERS = count(1)
+PARTITIONS = 16
+
+
+def free_ports(number: int) -> list[int]:
+    """Ports that nobody listens on at the moment, all different."""
+    with ExitStack() as held:
+        sockets = [held.enter_context(socket.socket()) for _ in range(number)]
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [each.getsockname()[1] for each in sockets]
+
+
+@pytest.fixture(scope="session")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    """Settings of the session's Kafka and ClickHouse."""
+    kafka, controller, clickhouse = free_ports(3)
+    settings = Settings(
+        data=tmp_path_factory.mktemp("stack"),
+        kafka_port=kafka,
+        kafka_controller_port=controller,
+        clickhouse_port=clickhouse,
+        partitions=PARTITIONS,
+    )
+    with Stack(settings, ("kafka", "clickhouse")) as stack:
+        yield stack.settings
+
+
+@pytest.fixture
+def stream(servers: Settings) -> Iterator[Settings]:
+    """Settings of a pipeline of its own: topics, group, database, metrics port."""
+    number = next(_NUMBERS)
+    settings = servers.model_copy(
+        update={
+            "topic_prefix": f"test-{number}.",
+            "clickhouse_database": f"stream_{number}",
+            "metrics_port": free_ports(1)[0],
+            "flush_seconds": 0.2,
+        }
+    )
+    create_topics(settings)
+    migrate(settings)
+    yield settings
+    with connect(settings, "default") as client:
+        client.execute(f"DROP DATABASE IF EXISTS {settings.clickhouse_database}")
+
+
+class Workers:
+    """Starts worker processes and ends those still running, by their own process ids."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self._started: list[WorkerProcess] = []
+
+    def start(self, module: str = "deploy.cli", **environment: str) -> WorkerProcess:
+        """Start a worker; `module` may be a test's own that breaks something before it runs one."""
+        (port,) = free_ports(1)
+        variables = {**os.environ, **child_environment(self.settings), **environment}
+        worker = WorkerProcess(module, port, variables, self.settings.data / "logs")
+        self._started.append(worker)
+        return worker
+
+    def end(self) -> None:
+        """Kill what is left."""
+        for worker in self._started:
+            worker.kill()
+
+
+@pytest.fixture
+def workers(stream: Settings) -> Iterator[Workers]:
+    """Worker processes of the test's pipeline."""
+    made = Workers(stream)
+    yield made
+    made.end()

@@ -1,0 +1,114 @@
+"""Worker processes and what the broker and the database say of them."""
+
+import http.client
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from kafka import KafkaConsumer, TopicPartition
+from kafka.admin import KafkaAdminClient
+
+from schemas.facts import NAMES, as_json
+from schemas.settings import Settings
+from schemas.topics import EVENTS
+from schemas.vocabulary import to_ms
+from sinks.connection import connect
+
+PATIENCE = 120.0
+_NUMBERS = count(1)
+
+
+def until(holds: Callable[[], bool], what: str, seconds: float = PATIENCE) -> None:
+    """Wait until something holds; fail with its name if it never does."""
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end, f"never came: {what}"
+        time.sleep(0.1)
+
+
+class WorkerProcess:
+    """One worker of the test's own, in its own process group."""
+
+    def __init__(self, module: str, port: int, environment: Mapping[str, str], logs: Path) -> None:
+        self.port = port
+        self.log = logs / f"test-worker-{next(_NUMBERS)}.log"
+        command = [sys.executable, "-m", module, "worker", "--metrics-port", str(port)]
+        with self.log.open("wb") as out:
+            self.process = subprocess.Popen(command, env=dict(environment), stdout=out, stderr=subprocess.STDOUT)
+
+    def ready(self) -> bool:
+        """Whether it owns partitions and has recovered them all."""
+        assert self.process.poll() is None, f"the worker ended:\n{self.log.read_text()[-3000:]}"
+        return self._get("/ready") == 200
+
+    def _get(self, path: str) -> int:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=3)
+        try:
+            connection.request("GET", path)
+            return connection.getresponse().status
+        except (OSError, http.client.HTTPException):
+            return 0
+        finally:
+            connection.close()
+
+    def wait_ready(self) -> "WorkerProcess":
+        """Return when it is ready."""
+        until(self.ready, "a worker that is ready")
+        return self
+
+    def leave(self) -> int:
+        """Ask it to stop; its exit code."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(PATIENCE)
+
+    def kill(self) -> None:
+        """SIGKILL, if it still runs."""
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait(PATIENCE)
+
+
+def committed(settings: Settings) -> dict[int, int]:
+    """Committed offset of every partition that has one, as the broker says."""
+    admin = KafkaAdminClient(bootstrap_servers=settings.kafka_address)
+    try:
+        group = f"{settings.topic_prefix}{settings.group}"
+        found: dict[Any, Any] = admin.list_group_offsets({group: None}).get(group, {})
+    finally:
+        admin.close()
+    return {tp.partition: meta.offset for tp, meta in found.items() if meta.offset >= 0}
+
+
+def ends(settings: Settings) -> dict[int, int]:
+    """End offset of every partition that has a message."""
+    consumer = KafkaConsumer(bootstrap_servers=settings.kafka_address)
+    try:
+        topics = [TopicPartition(settings.topic(EVENTS), number) for number in range(settings.partitions)]
+        return {tp.partition: end for tp, end in consumer.end_offsets(topics).items() if end}
+    finally:
+        consumer.close()
+
+
+def all_landed(settings: Settings) -> bool:
+    """Whether everything written is acknowledged."""
+    return committed(settings) == ends(settings)
+
+
+def _raw(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return to_ms(value)
+    return tuple(map(_raw, value)) if isinstance(value, list | tuple) else value
+
+
+def facts(settings: Settings) -> list[dict[str, Any]]:
+    """The rows of `conversations`, as `./cx fold` prints them."""
+    names = ", ".join(f"`{name}`" for name in NAMES)
+    with connect(settings) as client:
+        rows = client.execute(f"SELECT {names} FROM conversations FINAL ORDER BY district, conversation")
+    return [as_json(_raw(row)) for row in rows]
