@@ -4,16 +4,17 @@ The engine shuts down with its last connection; `Engine` holds one for its whole
 """
 
 import json
+import os
 import re
 import threading
 from collections.abc import Callable, Generator
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, BinaryIO, Self, TypeVar
 
 import chdb
 
 from deploy.local.clickhouse_server.faults import UNKNOWN_EXCEPTION, UNKNOWN_SETTING, QueryRefused
-from deploy.local.clickhouse_server.native import split
+from deploy.local.clickhouse_server.native import Block, Columns, split
 from deploy.local.clickhouse_server.packets import Setting
 from deploy.local.clickhouse_server.statement import InsertTarget, Statement, literal, names, quoted
 from schemas.errors import EnvironmentProblem
@@ -25,8 +26,9 @@ _SETTING_NAME = re.compile(r"[A-Za-z_]\w*")
 NOT_STREAMABLE = "Streaming query is not supported"
 NO_INSERT_DEFAULTS = ("MATERIALIZED", "ALIAS", "EPHEMERAL")
 
+INSERT_BYTES = 64 << 20
+
 T = TypeVar("T")
-Columns = tuple[tuple[str, str], ...]
 
 
 def refusal(error: RuntimeError) -> QueryRefused:
@@ -45,22 +47,47 @@ def _asked(question: Callable[[], T]) -> T:
 
 
 class Insert:
-    """An open INSERT: `append` Native blocks, then `finish` or `cancel`."""
+    """An INSERT under way: `append` Native blocks, then `finish` or `cancel`.
 
-    def __init__(self, inserter: Any) -> None:
-        self._inserter = inserter
+    ⚠ The engine's own streaming insert reports success when a constraint, a view or the disk refuses the rows, so
+    blocks are collected in memory and inserted by a statement, whose errors are told.
+    """
 
-    def append(self, block: bytes) -> None:
-        """Hand over one block. Raises QueryRefused."""
-        _asked(lambda: self._inserter.append(block))
+    def __init__(self, session: "EngineSession", target: InsertTarget) -> None:
+        self._session = session
+        self._target = target
+        self._collected: BinaryIO | None = None
+        self._rows = 0
+
+    def append(self, block: Block) -> None:
+        """Take one block; may run the statement. Raises QueryRefused."""
+        if self._collected is None:
+            self._collected = os.fdopen(os.memfd_create("insert"), "wb")
+        self._collected.write(block.data)
+        self._rows += block.rows
+        if self._collected.tell() >= INSERT_BYTES:
+            self._run()
 
     def finish(self) -> int:
-        """Commit; the number of rows written."""
-        return int(_asked(self._inserter.finish).rows_written)
+        """Insert what is left; the number of rows of the whole INSERT. Raises QueryRefused."""
+        self._run()
+        return self._rows
 
     def cancel(self) -> None:
-        """Give up; harmless after `finish`."""
-        _asked(self._inserter.cancel)
+        """Forget what was not inserted yet; harmless after `finish`."""
+        if self._collected is not None:
+            self._collected.close()
+            self._collected = None
+
+    def _run(self) -> None:
+        if self._collected is None:
+            return
+        try:
+            self._collected.flush()
+            source = f"FROM INFILE '/proc/self/fd/{self._collected.fileno()}'"
+            self._session.run(f"{self._target.head} {source} {self._target.settings} FORMAT Native")
+        finally:
+            self.cancel()
 
 
 class EngineSession:
@@ -136,9 +163,9 @@ class EngineSession:
         answer = self.rows(f"DESCRIBE {source} SETTINGS print_pretty_type_names = 0, describe_compact_output = 0")
         return tuple((row[0], row[1]) for row in answer if keep(row[2]))
 
-    def insert(self, head: str) -> Insert:
-        """Open an INSERT given without its VALUES or FORMAT."""
-        return Insert(_asked(lambda: self._connection.send_insert(head, "Native")))
+    def insert(self, target: InsertTarget) -> Insert:
+        """Begin an INSERT."""
+        return Insert(self, target)
 
     def apply(self, wanted: dict[str, Setting]) -> None:
         """Make the query's settings hold, and those of earlier queries no more."""

@@ -12,6 +12,8 @@ from typing import Protocol
 from deploy.local.clickhouse_server.faults import UNKNOWN_TYPE, ProtocolViolation, QueryRefused
 from deploy.local.clickhouse_server.wire import Reader, string, varint
 
+Columns = tuple[tuple[str, str], ...]
+
 MOST_COLUMNS = 10_000
 MOST_DEPTH = 32
 TYPE_BYTES = 1 << 20
@@ -225,7 +227,7 @@ class Block:
 
     data: bytes
     rows: int
-    columns: tuple[tuple[str, str], ...]
+    columns: Columns
 
 
 def read_block(reader: Reader) -> Block:
@@ -248,6 +250,46 @@ def read_block(reader: Reader) -> Block:
     return Block(reader.since(start), rows, tuple(columns))
 
 
+def columns_of(block: bytes) -> Columns:
+    """Names and types of a block's columns; nothing if a type before the last has no known extent."""
+    reader = Reader(block, limit=len(block))
+    count, rows = reader.varint(), reader.varint()
+    columns = []
+    for position in range(count):
+        name, type_text = reader.string(TYPE_BYTES), reader.string(TYPE_BYTES)
+        columns.append((name, type_text))
+        if position + 1 < count:
+            try:
+                column = layout(type_text)
+            except QueryRefused:
+                return ()
+            column.prefix(reader)
+            column.data(reader, rows)
+    return tuple(columns)
+
+
+def retyped(block: bytes, columns: Columns) -> bytes:
+    """The block with the time zones that the engine leaves out of DateTime's name; `columns` are the true ones."""
+    if not any(kind.startswith("DateTime(") for _, kind in columns):
+        return block
+    reader, done, out = Reader(block, limit=len(block)), 0, bytearray()
+    _, rows = reader.varint(), reader.varint()
+    for _, kind in columns:
+        reader.string(TYPE_BYTES)
+        before = reader.position
+        type_text = reader.string(TYPE_BYTES)
+        if type_text == "DateTime" and kind.startswith("DateTime("):
+            out += block[done:before] + string(kind)
+            done = reader.position
+        try:
+            column = layout(type_text)
+        except QueryRefused:
+            return block
+        column.prefix(reader)
+        column.data(reader, rows)
+    return bytes(out + block[done:])
+
+
 def split(data: bytes) -> list[Block]:
     """All blocks of a Native stream."""
     reader, blocks = Reader(data, limit=len(data)), []
@@ -256,6 +298,6 @@ def split(data: bytes) -> list[Block]:
     return blocks
 
 
-def header(columns: tuple[tuple[str, str], ...]) -> bytes:
+def header(columns: Columns) -> bytes:
     """A block without rows that names columns and types."""
     return varint(len(columns)) + b"\0" + b"".join(string(name) + string(kind) for name, kind in columns)

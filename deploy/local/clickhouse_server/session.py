@@ -17,11 +17,11 @@ from deploy.local.clickhouse_server.faults import (
     ProtocolViolation,
     QueryRefused,
 )
-from deploy.local.clickhouse_server.native import Block, header, layout
+from deploy.local.clickhouse_server.native import Block, Columns, columns_of, header, layout, retyped
 from deploy.local.clickhouse_server.packets import FromClient, Query
 from deploy.local.clickhouse_server.statement import InsertTarget, Statement, classify, quoted
 from deploy.local.clickhouse_server.watch import Running, Watch
-from deploy.local.clickhouse_server.wire import SocketReader
+from deploy.local.clickhouse_server.wire import Reader, SocketReader
 
 HANDSHAKE_BYTES = 1 << 18
 HANDSHAKE_SECONDS = 20.0
@@ -155,8 +155,8 @@ class Session:
                     columns = ", ".join(f"{quoted(column)} {kind}" for column, kind in block.columns)
                     engine.run(f"CREATE TEMPORARY TABLE {quoted(name)} ({columns})")
                     made.append(name)
-                insert = engine.insert(f"INSERT INTO {quoted(name)}")
-                insert.append(block.data)
+                insert = engine.insert(InsertTarget(f"INSERT INTO {quoted(name)}", quoted(name)))
+                insert.append(block)
                 insert.finish()
             self._execute(engine, statement)
         finally:
@@ -178,26 +178,35 @@ class Session:
         self._send(ending + packets.END_OF_STREAM)
 
     def _give(self, engine: EngineSession, statement: Statement, running: Running) -> bytes:
+        columns = engine.result_columns(statement)
         rows = count = size = 0
         blocks = engine.blocks(statement)
         try:
             for block, block_rows in blocks:
                 if running.is_cancelled:
                     break
-                self._send(packets.data(b""), block)
+                if not count:
+                    if Reader(block).varint() != len(columns):
+                        columns = columns_of(block)
+                    self._send_header(columns)
+                self._send(packets.data(b""), retyped(block, columns))
                 rows, count, size = rows + block_rows, count + 1, size + len(block)
         finally:
             blocks.close()
         if count:
             return packets.progress(rows=rows) + packets.profile(rows, count, size)
-        columns = engine.result_columns(statement)
-        return packets.data(header(columns)) if columns else b""
+        self._send_header(columns)
+        return b""
+
+    def _send_header(self, columns: Columns) -> None:
+        if columns:
+            self._send(packets.data(header(columns)))
 
     def _take(self, engine: EngineSession, target: InsertTarget) -> None:
         columns = engine.insert_columns(target)
         for _, kind in columns:
             layout(kind)
-        insert = engine.insert(target.head)
+        insert = engine.insert(target)
         try:
             self._send(packets.data(header(columns)))
             refused = self._take_blocks(insert)
@@ -225,7 +234,7 @@ class Session:
                 return refused
             if refused is None:
                 try:
-                    insert.append(block.data)
+                    insert.append(block)
                 except QueryRefused as error:
                     refused = error
 

@@ -44,12 +44,13 @@ class Token:
 
 @dataclass(frozen=True, slots=True)
 class InsertTarget:
-    """Where data goes: `table` as written, `columns` as written or None, `head` up to VALUES or FORMAT."""
+    """Where data goes: `head` is the text up to its SETTINGS, VALUES or FORMAT; `columns` as written or None."""
 
     head: str
     table: str
-    is_function: bool
-    columns: str | None
+    is_function: bool = False
+    columns: str | None = None
+    settings: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,10 +205,13 @@ def _target(text: str, head: list[Token], end: int | None) -> InsertTarget | Non
     columns = None
     if after < len(head) and head[after].text == "(":
         close = _closing(head, after)
-        if head[after + 1].key in _SOURCES or head[after + 1].text == "(":
+        has_query_behind = close + 1 < len(head) and head[close + 1].text == "("
+        if has_query_behind or head[after + 1].key in _SOURCES or head[after + 1].text == "(":
             return None
         columns = text[head[after].end : head[close].start]
-    return InsertTarget(text[head[0].start : head[-1].end if end is None else end], table, is_function, columns)
+    whole_end = head[-1].end if end is None else end
+    cut = next((token.start for token in head[after:] if token.key == "SETTINGS" and not token.depth), whole_end)
+    return InsertTarget(text[head[0].start : cut], table, is_function, columns, text[cut:whole_end].strip())
 
 
 def _closing(found: list[Token], opening: int) -> int:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from deploy.local.clickhouse_server.engine import Engine
+from deploy.local.clickhouse_server.faults import QueryRefused
 from deploy.local.clickhouse_server.packets import FromClient, progress
 
 LOOK_SECONDS = 0.2
@@ -75,11 +76,22 @@ class Watch:
         said = _said(running.peer)
         if said == bytes((FromClient.CANCEL,)):
             running.is_cancelled = True
-        if said == bytes((FromClient.CANCEL,)) or (said == b"" and running.stops_when_gone):
-            self._engine.kill(running.label)
+            self._kill(running)
+        elif said == b"" and running.stops_when_gone:
+            self._kill(running)
         elif said is None and now - running.last_sign >= ALIVE_SECONDS:
             running.last_sign = now
             _sign_of_life(running)
+
+    def _kill(self, running: Running) -> None:
+        # Under the lock a finished query cannot be followed by the session's next one, which must not be hit.
+        with self._lock:
+            if running not in self._running:
+                return
+            try:
+                self._engine.kill(running.label)
+            except QueryRefused:
+                return  # it is still running, so the next look tries again
 
 
 def _said(peer: socket.socket) -> bytes | None:
@@ -97,10 +109,11 @@ def _sign_of_life(running: Running) -> None:
     if not running.sending.acquire(blocking=False):
         return
     try:
-        _, writable, _ = select.select([], [running.peer], [], 0)
-        if writable:
+        poll = select.poll()
+        poll.register(running.peer, select.POLLOUT)
+        if any(event == select.POLLOUT for _, event in poll.poll(0)):
             running.peer.sendall(progress())
     except (OSError, ValueError):
-        running.stops_when_gone = running.stops_when_gone and _said(running.peer) != b""
+        return  # the client is gone, which the next look finds out
     finally:
         running.sending.release()

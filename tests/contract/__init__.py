@@ -1,0 +1,1 @@
+"""Contracts: one suite per seam, run on the real thing."""
