@@ -76,6 +76,8 @@ def admit(message: bytes | None) -> Admission:
             events = EVENTS.validate_json(payload)
         except ValidationError:
             return _one_by_one(payload)
+        if len(events) > MOST_EVENTS:
+            return _one_by_one(payload)
         return _settle(list(enumerate(events)), [], [])
     try:
         return _settle([(0, EVENT.validate_json(payload))], [], [])
@@ -162,6 +164,8 @@ def _first_problem(item: Any, error: ValidationError) -> tuple[str, str, str]:
         missing = kind == "union_tag_not_found"
         text = "kind: " + ("field required" if missing else "not one of the kinds that ./cx schema lists")
         return "kind", "missing_field" if missing else "unknown_kind", text
+    if kind == "json_invalid":
+        return "", "not_json", "not Unicode text: a lone surrogate stands in it"
     place, why = reasons(error)[0]
     field = _spelled(place[1:] if place and place[0] in KINDS else place)
     return field, "missing_field" if kind == "missing" else "invalid_field", f"{field}: {why}"
