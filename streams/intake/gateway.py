@@ -29,6 +29,7 @@ from streams.intake.receiving import Received, receive
 
 CONTENT_TYPES = {"application/json": False, "application/x-ndjson": True}
 RETRY_SECONDS = 5.0
+ACKNOWLEDGE_SECONDS = DELIVERY_SECONDS + 1
 _BEARER = "bearer "
 
 
@@ -90,7 +91,7 @@ class Gateway:
         """Write and wait for every acknowledgement, none of it on the event loop's thread."""
         sent = await asyncio.to_thread(publish_events, received.events, self._publisher)
         waiting = asyncio.gather(*(asyncio.wrap_future(future) for _, future in sent))
-        await asyncio.wait_for(waiting, DELIVERY_SECONDS + 1)
+        await asyncio.wait_for(waiting, ACKNOWLEDGE_SECONDS)
 
 
 async def _read(request: web.Request) -> bytes | None:

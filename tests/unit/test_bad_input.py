@@ -1,0 +1,105 @@
+"""Bad input: each refused with a reason that names the field, its good neighbours kept."""
+
+import json
+from typing import Any
+
+import pytest
+
+from streams.core.admission import LARGEST_MESSAGE, MOST_EVENTS, admit
+
+
+def _event(**more: Any) -> dict[str, Any]:
+    event: dict[str, Any] = {
+        "kind": "rating",
+        "event_id": "e1",
+        "district": "demo",
+        "source": "s",
+        "occurred_at": "2026-10-06T15:00:00Z",
+        "received_at": "2026-10-06T15:00:00Z",
+        "conversation": "c",
+        "score": 9,
+        **more,
+    }
+    return {name: value for name, value in event.items() if value is not ...}
+
+
+BAD: list[tuple[str, Any, str, str]] = [
+    ("wrong_type", _event(score="9"), "invalid_field", "score"),
+    ("not_an_object", "hello", "not_an_event", ""),
+    ("unknown_kind", _event(kind="gossip"), "unknown_kind", "kind"),
+    ("no_kind", _event(kind=...), "missing_field", "kind"),
+    ("missing_field", _event(conversation=...), "missing_field", "conversation"),
+    ("naive_time", _event(occurred_at="2026-10-06T15:00:00"), "invalid_field", "occurred_at"),
+    ("number_as_time", _event(occurred_at=1_790_000_000), "invalid_field", "occurred_at"),
+    ("six_minutes_after_receipt", _event(occurred_at="2026-10-06T15:06:00Z"), "future_time", "occurred_at"),
+    ("foreign_district", _event(district="other"), "foreign_district", "district"),
+    ("null_bytes", _event(event_id="e\x00"), "invalid_field", "event_id"),
+    ("score_11", _event(score=11), "invalid_field", "score"),
+    ("score_0", _event(score=0), "invalid_field", "score"),
+    ("score_true", _event(score=True), "invalid_field", "score"),
+    ("nested", _event(pillars={"courtesy": 11}), "invalid_field", "pillars.courtesy"),
+    ("extra_field", _event(comment="they were rude"), "invalid_field", "comment"),
+    ("free_text", _event(source="a phone system"), "invalid_field", "source"),
+    ("lone_surrogate", _event(event_id="\ud800"), "not_json", ""),
+]
+
+
+@pytest.mark.parametrize(("item", "reason", "field"), [case[1:] for case in BAD], ids=[case[0] for case in BAD])
+def test_bad_item_between_good_ones(item: Any, reason: str, field: str) -> None:
+    good = [_event(event_id="good-1"), _event(event_id="good-2")]
+    admission = admit(json.dumps([good[0], item, good[1]]).encode())
+    assert [event.event_id for _, event in admission.events] == ["good-1", "good-2"]
+    (refusal,) = admission.refused
+    assert (refusal.position, refusal.reason, refusal.field) == (1, reason, field)
+    assert field in refusal.message
+
+
+@pytest.mark.parametrize(("item", "reason", "field"), [case[1:] for case in BAD], ids=[case[0] for case in BAD])
+def test_bad_item_alone(item: Any, reason: str, field: str) -> None:
+    admission = admit(json.dumps(item).encode())
+    if reason == "foreign_district":
+        assert admission.district == "other"
+        return
+    assert admission.events == []
+    assert [(refusal.reason, refusal.field) for refusal in admission.refused] == [(reason, field)]
+
+
+def test_five_minutes_after_receipt_are_still_taken() -> None:
+    assert admit(json.dumps(_event(occurred_at="2026-10-06T15:05:00Z")).encode()).refused == []
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [b"", b"hello", b'{"kind":', b"\x00\x00", b"\xff\xfe{}", b"[" * 100_000, b"\x00" + json.dumps(_event()).encode()],
+    ids=["empty", "text", "cut", "nulls", "not_utf8", "deep", "null_before"],
+)
+def test_what_is_not_json(payload: bytes) -> None:
+    admission = admit(payload)
+    assert admission.events == []
+    assert [refusal.reason for refusal in admission.refused] == ["not_json"]
+
+
+def test_tombstones_and_empty_arrays_are_refused() -> None:
+    assert [refusal.reason for refusal in admit(None).refused] == ["not_json"]
+    assert [refusal.reason for refusal in admit(b"[]").refused] == ["empty"]
+
+
+def test_a_message_of_10_megabytes_is_refused_unread() -> None:
+    payload = json.dumps([_event(event_id=f"e{index}") for index in range(55_000)]).encode()
+    assert len(payload) > 10_000_000 > LARGEST_MESSAGE
+    (refusal,) = admit(payload).refused
+    assert refusal.reason == "too_large"
+
+
+def test_too_many_events_are_refused_whether_or_not_one_is_bad() -> None:
+    good = [_event(event_id=f"e{index}") for index in range(MOST_EVENTS + 1)]
+    for items in (good, [*good[1:], 5]):
+        (refusal,) = admit(json.dumps(items).encode()).refused
+        assert refusal.reason == "too_large"
+
+
+def test_no_refusal_repeats_content() -> None:
+    secret = "jane.doe@example.org"  # what a careless source might send
+    for field in ("source", "conversation", "score", "kind", "received_at", secret):
+        for refusal in admit(json.dumps([_event(**{field: secret})]).encode()).refused:
+            assert secret not in " ".join(map(str, refusal))
