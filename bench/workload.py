@@ -1,0 +1,85 @@
+"""The benchmarks' input: one district's ordinary conversations, the same for the same arguments."""
+
+import json
+from typing import Any
+
+from schemas.district import District
+from schemas.events import EVENT, Event
+from schemas.vocabulary import from_ms
+
+START_MS = 1_790_000_000_000
+MINUTE_MS = 60_000
+EVENTS_PER_CONVERSATION = 3
+WEEKDAYS = ("mon", "tue", "wed", "thu", "fri")
+
+
+def document(district: str) -> District:
+    """A district of one department with a reply and a resolution promise in office hours."""
+    return District.model_validate(
+        {
+            "district": district,
+            "calendar": "office",
+            "calendars": {
+                "office": {"time_zone": "America/Chicago", "week": {day: ["07:30-16:00"] for day in WEEKDAYS}}
+            },
+            "units": [{"unit": "transportation", "level": "department"}],
+            "promises": [
+                {"promise": "reply", "clock": "first_reply", "target": "4h"},
+                {"promise": "done", "clock": "resolution", "target": "16h"},
+            ],
+        }
+    )
+
+
+def configured(district: str) -> Event:
+    """The configuration as an event before all others."""
+    moment = from_ms(0).isoformat()
+    content = {
+        "kind": "district_configured",
+        "event_id": "configuration",
+        "district": district,
+        "source": "bench",
+        "occurred_at": moment,
+        "received_at": moment,
+        "revision": 1,
+        "configuration": document(district).model_dump(mode="json"),
+    }
+    return EVENT.validate_json(json.dumps(content))
+
+
+def _event(district: str, number: int, kind: str, at_ms: int, **more: Any) -> dict[str, Any]:
+    moment = from_ms(at_ms).isoformat()
+    return {
+        "kind": kind,
+        "event_id": f"{kind[:3]}-{number}",
+        "district": district,
+        "source": "crm",
+        "occurred_at": moment,
+        "received_at": moment,
+        "conversation": f"conversation-{number}",
+        **more,
+    }
+
+
+def _conversation(district: str, number: int) -> list[dict[str, Any]]:
+    opened = START_MS + number * MINUTE_MS
+    replied = opened + (5 + number % 600) * MINUTE_MS
+    asked = {"unit": "transportation", "topic": "bus-late", "stakeholder": "parent", "person": f"{number:016x}"}
+    return [
+        _event(district, number, "inquiry", opened, channel="email", **asked),
+        _event(district, number, "reply", replied, channel="email", unit="transportation"),
+        _event(district, number, "status_changed", replied + 30 * MINUTE_MS, status="resolved"),
+    ]
+
+
+def messages(district: str, conversations: int, size: int) -> list[bytes]:
+    """Arrays of `size` events in order of event time: three events for each conversation."""
+    events = [event for number in range(conversations) for event in _conversation(district, number)]
+    events.sort(key=lambda event: str(event["occurred_at"]))
+    return [json.dumps(events[i : i + size]).encode() for i in range(0, len(events), size)]
+
+
+def open_messages(district: str, conversations: int, size: int) -> list[bytes]:
+    """Arrays of inquiries that nobody answered."""
+    events = [_conversation(district, number)[0] for number in range(conversations)]
+    return [json.dumps(events[i : i + size]).encode() for i in range(0, len(events), size)]

@@ -1,0 +1,42 @@
+"""`./cx bench core|pipeline`: how fast the hot path and the whole pipeline are on this machine."""
+
+import argparse
+import json
+import sys
+from collections.abc import Callable
+from functools import partial
+
+from rich.console import Console
+from rich.table import Table
+
+from bench import core, native_server, pipeline
+from deploy.cli.command import Command
+
+NATIVE_SERVER_ROWS = 100_000
+BENCHMARKS: dict[str, Callable[[], dict[str, float]]] = {
+    "core": core.measure,
+    "pipeline": pipeline.measure,
+    "native-server": partial(native_server.run, NATIVE_SERVER_ROWS),
+}
+
+
+def _configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("what", choices=sorted(BENCHMARKS), help="core: one process; pipeline: Kafka to ClickHouse")
+    parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
+
+
+def _run(args: argparse.Namespace) -> int:
+    console = Console(stderr=True)
+    with console.status(f"measuring {args.what}"):
+        figures = BENCHMARKS[args.what]()
+    if args.json:
+        sys.stdout.write(json.dumps(figures) + "\n")
+        return 0
+    table = Table("figure", "value")
+    for name, value in figures.items():
+        table.add_row(name, f"{value:,}")
+    Console().print(table)
+    return 0
+
+
+COMMANDS = {"bench": Command("Measure this machine; compare figures of one run only.", _configure, _run)}
