@@ -1,0 +1,156 @@
+"""The built-in live page as an aiohttp application: the page itself, its two files, and the numbers as JSON.
+
+    GET /                     the page                     GET /page.js, /page.css, /favicon.svg
+    GET /api/now?district=    every panel of one district; without `district` the first one
+        404  there is no such district          503  ClickHouse is away: `error` says it in one sentence
+
+Everybody who can reach the address may read. A request under a foreign host name is refused, so that no page from
+elsewhere can read along by giving this address a name of its own (DNS rebinding).
+"""
+
+import ipaddress
+import math
+import time
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from yarl import URL
+
+from dashboards.live.metrics import WebMetrics
+from dashboards.live.readings import Readings, Record
+from dashboards.panels import OF_A_DISTRICT
+from schemas.errors import CxError, Unavailable
+from schemas.settings import Settings
+
+FILES = Path(__file__).with_name("static")
+STATIC = {
+    "/": ("index.html", "text/html"),
+    "/page.js": ("page.js", "text/javascript"),
+    "/page.css": ("page.css", "text/css"),
+    "/favicon.svg": ("favicon.svg", "image/svg+xml"),
+}
+HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cache-Control": "no-cache",
+}
+METRICS: web.AppKey[WebMetrics] = web.AppKey("metrics", WebMetrics)
+READINGS: web.AppKey[Readings] = web.AppKey("readings", Readings)
+
+
+def is_own_host(host: str, bind: str) -> bool:
+    """Whether a Host header names this machine itself: the loopback, `bind`, or any number if `bind` is all of them."""
+    try:
+        name = URL.build(scheme="http", authority=host).host or ""
+    except ValueError:
+        return False
+    if name.lower() in ("localhost", bind.lower()):
+        return True
+    try:
+        address = ipaddress.ip_address(name)
+        return address.is_loopback or ipaddress.ip_address(bind).is_unspecified
+    except ValueError:
+        return False
+
+
+def _guard(settings: Settings, metrics: WebMetrics) -> Middleware:
+    """Around every request: the host's name, the headers, the count."""
+
+    @web.middleware
+    async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
+        started = time.monotonic()
+        resource = request.match_info.route.resource
+        route = resource.canonical if resource is not None else "none"
+        try:
+            if is_own_host(request.headers.get("Host", ""), settings.bind):
+                response = await handler(request)
+            else:
+                text = f"This server answers only as {settings.bind} or localhost.\n"
+                response = web.Response(status=421, text=text)
+        except web.HTTPException as refusal:
+            response = web.Response(status=refusal.status, text=f"{refusal.reason}\n", headers=_allowed(refusal))
+        metrics.requests.labels(route, str(response.status)).inc()
+        metrics.seconds.labels(route).observe(time.monotonic() - started)
+        for name, value in HEADERS.items():
+            response.headers.setdefault(name, value)
+        return response
+
+    return guard
+
+
+def _allowed(refusal: web.HTTPException) -> dict[str, str]:
+    return {name: value for name, value in refusal.headers.items() if name == "Allow"}
+
+
+async def _file(content: bytes, kind: str, _request: web.Request) -> web.Response:
+    return web.Response(body=content, content_type=kind, charset="utf-8")
+
+
+async def _metrics(request: web.Request) -> web.Response:
+    text = generate_latest(request.app[METRICS].registry)
+    return web.Response(body=text, headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+
+async def _now(request: web.Request) -> web.Response:
+    readings = request.app[READINGS]
+    try:
+        districts = await readings.districts()
+        wanted = request.query.get("district")
+        chosen = next((each for each in districts if wanted in (None, each["district"])), None)
+        if chosen is None and wanted is not None:
+            return web.json_response({"error": "There is no district of this code here."}, status=404)
+        found = {} if chosen is None else await readings.of_district(chosen["district"])
+    except CxError as error:
+        wait = error.retry_after if isinstance(error, Unavailable) else 1.0
+        headers = {"Retry-After": str(math.ceil(wait))}
+        return web.json_response({"error": str(error)}, status=503, headers=headers)
+    return web.json_response(_answer(districts, chosen, found))
+
+
+def _answer(districts: list[Record], chosen: Record | None, found: Record) -> dict[str, Any]:
+    """What the page gets; the texts come along, so that each stands in one place only."""
+    rows = found.get("panels", {})
+    panels = {
+        panel.name: {
+            "title": panel.title,
+            "meaning": panel.meaning,
+            "columns": [asdict(column) for column in panel.columns],
+            "rows": rows.get(panel.name, []),
+        }
+        for panel in OF_A_DISTRICT
+    }
+    return {
+        "districts": districts,
+        "district": chosen,
+        "now_ms": found.get("now_ms", time.time_ns() // 1_000_000),
+        "panels": panels,
+    }
+
+
+def live(settings: Settings, metrics: WebMetrics | None = None) -> web.Application:
+    """The application; other routes may be added to it. Its connections close with it."""
+    metrics = metrics or WebMetrics(CollectorRegistry())
+    application = web.Application(middlewares=[_guard(settings, metrics)])
+    application[METRICS] = metrics
+
+    async def reading(app: web.Application) -> Any:
+        app[READINGS] = Readings(settings, metrics)
+        yield
+        await app[READINGS].close()
+
+    application.cleanup_ctx.append(reading)
+    for path, (name, kind) in STATIC.items():
+        application.router.add_get(path, partial(_file, (FILES / name).read_bytes(), kind))
+    application.router.add_get("/api/now", _now)
+    application.router.add_get("/metrics", _metrics)
+    return application

@@ -1,0 +1,270 @@
+"use strict";
+/* Asks /api/now every two seconds while the page is seen, and writes what changed into the elements that stand. */
+
+const EVERY_MS = 2000;
+const LONGEST_MS = 10000;
+const WORDS = {
+  open: "open", pending: "pending", on_hold: "on hold", resolved: "resolved", withdrawn: "withdrawn",
+  met: "met", missed: "missed", past_due: "past due", running: "running", in_person: "in person",
+};
+const TONES = { met: "good", missed: "bad", past_due: "bad", running: "none", open: "warn", on_hold: "none", pending: "none", resolved: "none", withdrawn: "none" };
+const COUNT_TONES = { past_due: "bad" };
+const NOT_SHOWN = new Set(["code"]);
+
+const byId = (id) => document.getElementById(id);
+let zone = "UTC";
+let failures = 0;
+let timer = 0;
+let asking = null;
+let updated = "";
+
+/* ---- words for values ---- */
+
+const grouped = new Intl.NumberFormat("en-US");
+
+function parts(ms) {
+  const whole = Math.floor(ms / 1000);
+  return [["d", Math.floor(whole / 86400)], ["h", Math.floor(whole / 3600) % 24], ["min", Math.floor(whole / 60) % 60], ["s", whole % 60]];
+}
+
+function duration(ms) {
+  if (ms < 1000) return ms === 0 ? "0 s" : "< 1 s";
+  const found = parts(ms);
+  const first = found.findIndex(([, n]) => n > 0);
+  return found.slice(first, first + 2).filter(([, n], i) => i === 0 || n > 0).map(([unit, n]) => `${grouped.format(n)} ${unit}`).join(" ");
+}
+
+function exact(ms) {
+  const text = parts(ms).filter(([, n]) => n > 0).map(([unit, n]) => `${grouped.format(n)} ${unit}`).join(" ") || "0 s";
+  return `Exactly ${text} (${grouped.format(ms / 1000)} s).`;
+}
+
+function instant(ms, style) {
+  return new Intl.DateTimeFormat("en-US", { ...style, timeZone: zone }).format(new Date(ms));
+}
+
+const SHORT = { year: "numeric", month: "short", day: "numeric", hour: "numeric", minute: "2-digit" };
+const LONG = { dateStyle: "full", timeStyle: "long" };
+const CLOCK = { hour: "numeric", minute: "2-digit", second: "2-digit" };
+
+function shown(column, value) {
+  if (value === null || value === "") return { text: "–", tone: "none", more: column.kind === "verdict" ? "Nothing was promised." : "Nothing to measure yet." };
+  if (column.kind === "duration") return { text: duration(value), more: exact(value) };
+  if (column.kind === "instant") return { text: instant(value, SHORT), more: `${instant(value, LONG)}.` };
+  if (column.kind === "count") return { text: grouped.format(value), tone: value > 0 ? COUNT_TONES[column.name] : "" };
+  if (column.kind === "status" || column.kind === "verdict") return { text: WORDS[value] || value, tone: TONES[value] };
+  return { text: column.name === "topic" ? value.replaceAll("-", " ") : WORDS[value] || value };
+}
+
+/* ---- elements ---- */
+
+function put(element, name, value) {
+  const text = value === undefined || value === null ? "" : String(value);
+  if (element.getAttribute(name) !== text) element.setAttribute(name, text);
+}
+
+function write(element, column, value) {
+  const { text, tone, more } = shown(column, value);
+  if (element.textContent !== text) element.textContent = text;
+  put(element, "data-metric", column.name);
+  put(element, "data-kind", column.kind);
+  put(element, "data-label", column.label);
+  put(element, "data-tone", tone);
+  put(element, "data-value", value);
+  put(element, "data-explained", [column.label + ".", column.meaning, more].filter(Boolean).join("\n"));
+}
+
+function atLength(parent, count, make) {
+  while (parent.children.length > count) parent.lastElementChild.remove();
+  while (parent.children.length < count) parent.append(make());
+  return [...parent.children];
+}
+
+function element(name, ...children) {
+  const made = document.createElement(name);
+  made.append(...children);
+  return made;
+}
+
+function drawTotals(panel) {
+  byId("totals-title").textContent = panel.title;
+  const row = panel.rows[0];
+  const cards = atLength(byId("totals"), panel.columns.length, () => element("div", element("dt"), element("dd")));
+  panel.columns.forEach((column, i) => {
+    const [label, number] = cards[i].children;
+    if (label.textContent !== column.label) label.textContent = column.label;
+    number.tabIndex = 0;
+    write(number, column, row[column.name]);
+  });
+}
+
+function drawTable(name, panel) {
+  const table = byId(name);
+  const columns = panel.columns.filter((column) => column.label.toLowerCase() !== "code");
+  byId(`${name}-title`).textContent = panel.title;
+  byId(`${name}-meaning`).textContent = panel.meaning;
+  if (!table.tHead) table.append(element("thead", element("tr")), element("tbody"));
+  const heads = atLength(table.tHead.rows[0], columns.length, () => element("th"));
+  columns.forEach((column, i) => {
+    heads[i].scope = "col";
+    if (heads[i].textContent !== column.label) heads[i].textContent = column.label;
+    put(heads[i], "data-kind", column.kind);
+    put(heads[i], "data-explained", column.meaning);
+  });
+  const rows = atLength(table.tBodies[0], panel.rows.length, () => element("tr"));
+  panel.rows.forEach((record, r) => {
+    put(rows[r], "data-row", record.department);
+    const cells = atLength(rows[r], columns.length, () => Object.assign(element("td"), { tabIndex: -1 }));
+    columns.forEach((column, i) => write(cells[i], column, record[column.name]));
+  });
+  if (!table.querySelector("[tabindex='0']")) {
+    const first = table.querySelector("td");
+    if (first) first.tabIndex = 0;
+  }
+}
+
+/* ---- the whole page ---- */
+
+function drawChoice(districts, chosen) {
+  const select = byId("district");
+  byId("choice").hidden = districts.length < 2;
+  const options = atLength(select, districts.length, () => element("option"));
+  districts.forEach(({ district, label }, i) => {
+    if (options[i].value !== district) options[i].value = district;
+    if (options[i].textContent !== label) options[i].textContent = label;
+  });
+  if (chosen && select.value !== chosen.district && document.activeElement !== select) select.value = chosen.district;
+}
+
+function draw(answer) {
+  const { districts, district, panels, now_ms } = answer;
+  const totals = panels.totals.rows[0];
+  const empty = !totals || totals.conversations === 0;
+  zone = district ? district.time_zone : "UTC";
+  byId("label").textContent = district ? district.label : "CX live";
+  document.title = district ? `${district.label} · CX live` : "CX live";
+  byId("zone").textContent = zone === "UTC" ? "All times are UTC." : `All times are the district's: ${zone.replaceAll("_", " ")}.`;
+  drawChoice(districts, district);
+  byId("empty").hidden = !empty;
+  byId("numbers").hidden = empty;
+  if (!empty) {
+    drawTotals(panels.totals);
+    drawTable("departments", panels.departments);
+    drawTable("newest", panels.newest);
+  }
+  updated = instant(now_ms, CLOCK);
+  say("live", `Updated ${updated}`);
+}
+
+function say(state, text, problem) {
+  document.body.dataset.state = state;
+  byId("updated").textContent = text;
+  const box = byId("problem");
+  if (box.textContent !== (problem || "")) box.textContent = problem || "";
+  box.hidden = !problem;
+}
+
+function lost(reason) {
+  failures += 1;
+  const since = updated ? ` The numbers are those of ${updated}.` : "";
+  say("lost", updated ? `Last updated ${updated}` : "Not updated yet", `${reason} Trying again …${since}`);
+}
+
+async function fetched(signal) {
+  const wanted = new URLSearchParams(location.search).get("district");
+  const answer = await fetch("/api/now" + (wanted ? `?district=${encodeURIComponent(wanted)}` : ""), { signal, cache: "no-store" });
+  const content = await answer.json();
+  if (!answer.ok) throw new Error(content.error || `The server answered ${answer.status}.`);
+  return content;
+}
+
+async function refresh() {
+  clearTimeout(timer);
+  if (asking) asking.abort();
+  const mine = (asking = new AbortController());
+  const limit = setTimeout(() => mine.abort(), LONGEST_MS);
+  try {
+    draw(await fetched(mine.signal));
+    failures = 0;
+  } catch (error) {
+    if (mine !== asking) return;
+    lost(error instanceof TypeError || error.name === "AbortError" ? "Connection lost." : error.message);
+  } finally {
+    clearTimeout(limit);
+  }
+  if (mine === asking && !document.hidden) timer = setTimeout(refresh, Math.min(EVERY_MS * (1 + failures), LONGEST_MS));
+}
+
+function seenOrNot() {
+  if (!document.hidden) {
+    refresh();
+    return;
+  }
+  clearTimeout(timer);
+  if (document.body.dataset.state === "live") say("paused", `Paused, last updated ${updated}`);
+}
+
+/* ---- explanations ---- */
+
+const tip = byId("tip");
+let explained = null;
+
+function hideTip() {
+  if (explained) explained.removeAttribute("aria-describedby");
+  explained = null;
+  tip.hidden = true;
+}
+
+function showTip(target) {
+  hideTip();
+  explained = target;
+  tip.textContent = target.dataset.explained;
+  tip.hidden = false;
+  target.setAttribute("aria-describedby", "tip");
+  const box = target.getBoundingClientRect();
+  const below = box.bottom + tip.offsetHeight + 12 < innerHeight || box.top < tip.offsetHeight + 12;
+  const left = Math.max(8, Math.min(box.left, document.documentElement.clientWidth - tip.offsetWidth - 8));
+  tip.style.left = `${left + scrollX}px`;
+  tip.style.top = `${scrollY + (below ? box.bottom + 6 : box.top - tip.offsetHeight - 6)}px`;
+}
+
+function overOrOn(event) {
+  const target = event.target.closest("[data-explained]");
+  if (target && target !== explained) showTip(target);
+  if (!target && event.type === "mouseover") hideTip();
+}
+
+const STEPS = { ArrowRight: [0, 1], ArrowLeft: [0, -1], ArrowDown: [1, 0], ArrowUp: [-1, 0] };
+
+function keyed(event) {
+  if (event.key === "Escape") hideTip();
+  const cell = event.target.closest("td");
+  const step = STEPS[event.key];
+  if (!cell || !step) return;
+  const row = cell.parentElement.parentElement.rows[cell.parentElement.sectionRowIndex + step[0]];
+  const next = row && row.cells[cell.cellIndex + step[1]];
+  if (next) {
+    event.preventDefault();
+    next.focus();
+  }
+}
+
+function focused(event) {
+  const cell = event.target.closest("td");
+  if (cell && cell.tabIndex !== 0) {
+    for (const other of cell.closest("table").querySelectorAll("[tabindex='0']")) other.tabIndex = -1;
+    cell.tabIndex = 0;
+  }
+  overOrOn(event);
+}
+
+document.addEventListener("mouseover", overOrOn);
+document.addEventListener("focusin", focused);
+document.addEventListener("focusout", hideTip);
+document.addEventListener("keydown", keyed);
+document.addEventListener("visibilitychange", seenOrNot);
+byId("district").addEventListener("change", (event) => {
+  history.replaceState(null, "", `?district=${encodeURIComponent(event.target.value)}`);
+  refresh();
+});
+refresh();
