@@ -82,6 +82,7 @@ def test_columns_and_progress(client: Client) -> None:
         "TRUNCATE TABLE t",
         "SET max_threads = 1",
         "INSERT INTO t (a) SELECT number FROM numbers(10)",
+        "WITH 5 AS x INSERT INTO t (a) SELECT x",
         "-- why\nINSERT INTO t (a, b) VALUES (1, 'x;y'), (2, 'z');",
         'INSERT INTO t FORMAT JSONEachRow {"a": 1, "b": "{"} {"a": 2}',
     ],
@@ -126,6 +127,21 @@ def test_an_insert_of_many_blocks(client: Client) -> None:
     assert client.execute("SELECT count(), sum(a), sum(length(b)) FROM t") == [
         (100_000, sum(range(100_000)), sum(n % 50 for n in range(100_000)))
     ]
+
+
+def test_strings_may_be_any_bytes(client: Client) -> None:
+    values = [(1, b"\xff\x00\xfe"), (2, b"")]
+    client.execute("INSERT INTO t (a, b) VALUES", values, settings={"strings_as_bytes": True})
+    assert client.execute("SELECT a, b FROM t ORDER BY a", settings={"strings_as_bytes": True}) == values
+
+
+def test_a_column_may_be_ephemeral_or_an_alias(client: Client) -> None:
+    client.execute(
+        "CREATE TABLE e (a UInt8, e UInt8 EPHEMERAL, f UInt8 DEFAULT e + 1, l UInt8 ALIAS a) ENGINE = Memory"
+    )
+    client.execute("INSERT INTO e (a, e) VALUES", [(1, 9)])
+    client.execute("INSERT INTO e VALUES", [(2, 7)])
+    assert client.execute("SELECT a, f, l FROM e ORDER BY a") == [(1, 10, 1), (2, 7, 2)]
 
 
 def test_parameters_and_external_tables(client: Client) -> None:

@@ -55,6 +55,8 @@ def _serve(arguments: argparse.Namespace, console: Console) -> bool:
             host, port = listener.address
             console.print(f"Serving ClickHouse's native protocol on {host}:{port}.")
             is_clean = server.serve()
+            for number in (signal.SIGTERM, signal.SIGINT):
+                signal.signal(number, signal.SIG_IGN)
         watch.close()
         if not is_clean:
             # A thread still inside the engine would crash the interpreter's own ending.

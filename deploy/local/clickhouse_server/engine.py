@@ -168,7 +168,11 @@ class EngineSession:
         return Insert(self, target)
 
     def apply(self, wanted: dict[str, Setting]) -> None:
-        """Make the query's settings hold, and those of earlier queries no more."""
+        """Make the query's settings hold, and those of earlier queries no more.
+
+        `log_comment` is not for clients: it tells whose query is whose when one is to be stopped.
+        """
+        wanted = {name: setting for name, setting in wanted.items() if name != "log_comment"}
         for name in [name for name in self._current if name not in wanted]:
             self._restore(name)
         if not wanted:
