@@ -16,10 +16,10 @@ from zoneinfo import ZoneInfo
 from pydantic import ValidationError
 
 from schemas.district import District
-from schemas.document import parse, reasons
+from schemas.document import parse
 from schemas.errors import UsageError
 from schemas.events import DistrictConfigured, Inquiry, StatusChanged
-from schemas.vocabulary import Channel, OpenedBy, Stakeholder
+from schemas.vocabulary import EARLIEST, LATEST, Channel, OpenedBy, Stakeholder
 from streams.configured import configured
 
 DISTRICT = "boston311"
@@ -100,7 +100,10 @@ def instant(text: str) -> datetime:
     if not 1 <= hour <= 12:
         raise ValueError("the hour must lie between 1 and 12")
     hour = hour % 12 + (12 if found[7] == "P" else 0)
-    return datetime(year, month, day, hour, minute, second, tzinfo=ZONE).astimezone(UTC)
+    found_at = datetime(year, month, day, hour, minute, second, tzinfo=ZONE).astimezone(UTC)
+    if not EARLIEST <= found_at < LATEST:
+        raise ValueError("must lie between the years 1970 and 2199")
+    return found_at
 
 
 def configuration() -> DistrictConfigured:
@@ -157,10 +160,9 @@ def _request(line: int, row: dict[str, str]) -> Request:
         events: tuple[Inquiry | StatusChanged, ...] = (_inquiry(row, origin, opened, target),)
         if closed is not None:
             events = (*events, _resolved(conversation, closed))
-    except ValidationError as error:
-        place, _ = reasons(error)[0]
-        column = {"due_at": "TARGET_DT", "occurred_at": "OPEN_DT"}.get(str(place[-1]), "CASE_ENQUIRY_ID")
-        raise _Unreadable(Rejected(line, "invalid_value", column)) from None
+    except ValidationError:
+        # Times and codes are sound by now: only the id is taken as it stands.
+        raise _Unreadable(Rejected(line, "invalid_value", "CASE_ENQUIRY_ID")) from None
     return Request(conversation, events, _verdict(row["OnTime_Status"], target, closed))
 
 
