@@ -18,7 +18,7 @@ from sinks.tables import (
     earliest,
 )
 
-Columns = list[list[Any]]
+Columns = list[Sequence[Any]]
 _RECEIVED = EVENTS.names.index("received_at")
 _CONFIGURATION_RECEIVED = DISTRICTS.names.index("received_at")
 
@@ -67,5 +67,5 @@ class ClickHouseSink:
 
 
 def _columns(rows: Sequence[Sequence[Any]]) -> Columns:
-    """Rows turned; lists, because the driver writes null values into what it is given."""
-    return [list(column) for column in zip(*rows, strict=True)]
+    """Rows turned into columns."""
+    return list(zip(*rows, strict=True))

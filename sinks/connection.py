@@ -13,6 +13,7 @@ from clickhouse_driver import Client, errors
 
 from schemas.errors import CxError, Refused, Unavailable
 from schemas.settings import Settings
+from sinks.columns import ColumnConnection
 
 CONNECT_SECONDS = 5
 ANSWER_SECONDS = 30
@@ -76,20 +77,21 @@ def connect(settings: Settings, database: str | None = None) -> Client:
     `database`: another one than the settings'. Not for two threads at once.
     """
     host, port = settings.clickhouse_address
+    server = {
+        "host": host,
+        "port": port,
+        "database": settings.clickhouse_database if database is None else database,
+        "user": settings.clickhouse_user,
+        "password": settings.clickhouse_password.get_secret_value(),
+        "client_name": "cx",
+        "connect_timeout": CONNECT_SECONDS,
+        "send_receive_timeout": ANSWER_SECONDS,
+        "sync_request_timeout": CONNECT_SECONDS,
+    }
     # The tables' keys deduplicate; the server's own way would keep a repeated insert from `conversations` altogether.
-    behaviour = {"insert_block_size": ROWS_PER_BLOCK, "insert_deduplicate": 0}
-    return Client(
-        host,
-        port,
-        database=settings.clickhouse_database if database is None else database,
-        user=settings.clickhouse_user,
-        password=settings.clickhouse_password.get_secret_value(),
-        client_name="cx",
-        connect_timeout=CONNECT_SECONDS,
-        send_receive_timeout=ANSWER_SECONDS,
-        sync_request_timeout=CONNECT_SECONDS,
-        settings=behaviour,
-    )
+    client = Client(**server, settings={"insert_block_size": ROWS_PER_BLOCK, "insert_deduplicate": 0})
+    client.connection = ColumnConnection(**server)
+    return client
 
 
 @contextmanager
