@@ -110,26 +110,27 @@ class ClickHouseReader:
 
     def _events(self, query: str, parameters: Mapping[str, Any]) -> Iterator[LandedEvent]:
         # Content is the bulk of it and goes to a parser that takes bytes: only the short columns are decoded.
+        texts = _Texts()
         with errors_mapped(self._settings):
             rows = self._client.execute_iter(query, parameters, settings={"strings_as_bytes": True})
             done = False
             try:
-                for district, conversation, event_id, digest, kind, understood, received_ms, content in rows:
-                    yield LandedEvent(
-                        district.decode(),
-                        conversation.decode(),
-                        event_id.decode(),
-                        digest,
-                        kind.decode(),
-                        understood,
-                        received_ms,
-                        content,
-                    )
+                for district, conversation, event_id, digest, kind, understood, at_ms, content in rows:
+                    ids = texts[district], conversation.decode(), event_id.decode()
+                    yield LandedEvent._make((*ids, digest, texts[kind], understood, at_ms, content))
                 done = True
             finally:
                 if not done:
                     # What was not read is still under way on this connection.
                     self._client.disconnect()
+
+
+class _Texts(dict[bytes, str]):
+    """Strings of columns with few distinct values, each decoded once."""
+
+    def __missing__(self, raw: bytes) -> str:
+        text = self[raw] = raw.decode()
+        return text
 
 
 def _slices(keys: Iterable[str]) -> Iterator[tuple[str, ...]]:
