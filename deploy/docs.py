@@ -1,6 +1,7 @@
 """`python -m deploy.docs [--check]`: writes the reference pages that are made from the code, or compares them.
 
-docs/settings.md from `schemas.settings`, docs/metrics.md from `streams.metrics`, docs/tables.md from `sinks.tables`.
+settings.md from `schemas.settings`, metrics.md from `streams.metrics` and `dashboards.live.metrics`, tables.md from
+`sinks.tables`, live-page.md from `dashboards.panels`; all in docs.
 """
 
 import sys
@@ -13,6 +14,8 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.metrics import MetricWrapperBase
 from pydantic import SecretStr
 
+from dashboards.live.metrics import WebMetrics
+from dashboards.panels import OF_A_DISTRICT, Panel
 from schemas.errors import CxError, DifferenceFound
 from schemas.settings import PREFIX, Settings
 from sinks.tables import TABLES, Table
@@ -46,8 +49,8 @@ def settings_page() -> str:
     return _page("Settings", intro, _table(("variable", "default", "meaning"), rows))
 
 
-def _metric_rows() -> Iterable[tuple[str, str, str, str]]:
-    for metric in vars(WorkerMetrics(CollectorRegistry())).values():
+def _metric_rows(metrics: object) -> Iterable[tuple[str, str, str, str]]:
+    for metric in vars(metrics).values():
         if isinstance(metric, MetricWrapperBase):
             (family,) = metric.describe()
             name = family.name + ("_total" if family.type == "counter" else "")
@@ -56,17 +59,21 @@ def _metric_rows() -> Iterable[tuple[str, str, str, str]]:
 
 
 def metrics_page() -> str:
-    """Every metric of a worker: name, type, labels, meaning."""
+    """Every metric of a worker and of the web process: name, type, labels, meaning."""
     intro = [
-        "Each worker serves these in Prometheus' text format at `/metrics` on its metrics port (`CX_METRICS_PORT`),",
-        "and `/ready` with 200 once all its partitions are recovered, 503 before.",
+        "Prometheus' text format, at `/metrics` of each worker (`CX_METRICS_PORT`) and of the web process",
+        "(`CX_WEB_PORT`). A worker's `/ready` answers 200 once all its partitions are recovered, 503 before; the web's",
+        "`/healthz` answers 200 as long as the process does.",
     ]
     arrivals = [
         "`arrival` is what an event was to the set: `new`, `duplicate` (known already), `conflict` (known with other",
         "content), `newer` (of a newer schema, kept and not folded), `refused` (sent to the dead letters). `reason` is",
         "explained in [events.md](events.md#dead-letters).",
     ]
-    return _page("Metrics", intro, _table(("name", "type", "labels", "meaning"), _metric_rows()), arrivals)
+    head = ("name", "type", "labels", "meaning")
+    worker = ["## Worker", "", *_table(head, _metric_rows(WorkerMetrics(CollectorRegistry())))]
+    web = ["## Web", "", *_table(head, _metric_rows(WebMetrics(CollectorRegistry())))]
+    return _page("Metrics", intro, worker, arrivals, web)
 
 
 def _table_section(table: Table) -> list[str]:
@@ -86,7 +93,26 @@ def tables_page() -> str:
     return _page("Tables", intro, *map(_table_section, TABLES))
 
 
-PAGES = {"settings.md": settings_page, "metrics.md": metrics_page, "tables.md": tables_page}
+def _panel_section(panel: Panel) -> list[str]:
+    rows = ((column.label, f"`{column.name}`", column.meaning) for column in panel.columns)
+    return [f"## {panel.title}", "", panel.meaning, "", *_table(("shown", "name", "meaning"), rows)]
+
+
+def live_page() -> str:
+    """Every number of the live page: label, name in the JSON, meaning."""
+    intro = [
+        "What the live page shows of a district, and `GET /api/now?district=` gives as JSON: computed from all facts at",
+        "the moment of asking, medians and percentiles exact. What depends on the present compares instants with it.",
+    ]
+    return _page("The live page", intro, *map(_panel_section, OF_A_DISTRICT))
+
+
+PAGES = {
+    "settings.md": settings_page,
+    "metrics.md": metrics_page,
+    "tables.md": tables_page,
+    "live-page.md": live_page,
+}
 
 
 def stale(folder: Path = FOLDER) -> list[str]:
