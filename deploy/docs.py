@@ -101,7 +101,7 @@ def _panel_section(panel: Panel) -> list[str]:
 def live_page() -> str:
     """Every number of the live page: label, name in the JSON, meaning."""
     intro = [
-        "What the live page shows of a district, and `GET /api/now?district=` gives as JSON: computed from all facts at",
+        "What the live page shows of a district and `GET /api/now?district=` gives as JSON: computed from all facts at",
         "the moment of asking, medians and percentiles exact. What depends on the present compares instants with it.",
     ]
     return _page("The live page", intro, *map(_panel_section, OF_A_DISTRICT))
