@@ -117,7 +117,7 @@ class BusinessClock:
         return made
 
     def _open_before(self, year: int, at_ms: int) -> int:
-        laid = self._year(year)
+        laid = self._years.get(year) or self._year(year)
         index = bisect_right(laid.starts, at_ms) - 1
         return 0 if index < 0 else laid.before[index] + min(at_ms, laid.ends[index]) - laid.starts[index]
 
@@ -127,6 +127,8 @@ class BusinessClock:
             raise ValueError("an interval must not end before it starts")
         first, last = year_of(start_ms), year_of(end_ms)
         open_ms = self._open_before(last, end_ms) - self._open_before(first, start_ms)
+        if first == last:
+            return open_ms
         for year in range(first, last):
             open_ms += self._year(year).total
         return open_ms
@@ -135,10 +137,9 @@ class BusinessClock:
         """The first instant at which `target_ms` of open time have passed; None if that never comes."""
         if target_ms <= 0:
             return start_ms
-        first = year_of(start_ms)
-        wanted = target_ms + self._open_before(first, start_ms)
-        for year in range(first, min(first + HORIZON_YEARS, LAST_YEAR)):
-            laid = self._year(year)
+        year = year_of(start_ms)
+        wanted = target_ms + self._open_before(year, start_ms)
+        for laid in self._from(year):
             if wanted <= laid.total:
                 index = bisect_left(laid.before, wanted) - 1
                 return laid.starts[index] + wanted - laid.before[index]
@@ -150,33 +151,50 @@ class BusinessClock:
 
         At closing time that is the next opening; otherwise it is the same as `due`.
         """
-        first = year_of(start_ms)
-        wanted = max(target_ms, 0) + self._open_before(first, start_ms)
-        for year in range(first, min(first + HORIZON_YEARS, LAST_YEAR)):
-            laid = self._year(year)
+        year = year_of(start_ms)
+        wanted = max(target_ms, 0) + self._open_before(year, start_ms)
+        for laid in self._from(year):
             if wanted < laid.total:
                 index = bisect_right(laid.before, wanted) - 1
                 return max(start_ms, laid.starts[index] + wanted - laid.before[index])
             wanted -= laid.total
         return None
 
+    def deadlines(self, start_ms: int, early_ms: int, target_ms: int) -> tuple[int | None, int | None, int | None]:
+        """`due` of the earlier and of the whole target, and `breach` of the whole one, in one look where possible."""
+        year = year_of(start_ms)
+        laid = self._year(year)
+        open_before = self._open_before(year, start_ms)
+        if early_ms <= 0 or open_before + target_ms >= laid.total:
+            return self.due(start_ms, early_ms), self.due(start_ms, target_ms), self.breach(start_ms, target_ms)
+        starts, before = laid.starts, laid.before
+        wanted = open_before + target_ms
+        early = bisect_left(before, open_before + early_ms) - 1
+        due = bisect_left(before, wanted, early) - 1
+        after = due + 1 if due + 1 < len(before) and before[due + 1] == wanted else due
+        return (
+            starts[early] + open_before + early_ms - before[early],
+            starts[due] + wanted - before[due],
+            starts[after] + wanted - before[after],
+        )
 
-@lru_cache(maxsize=1024)
+    def _from(self, year: int) -> Iterator[_Year]:
+        return map(self._year, range(year, min(year + HORIZON_YEARS, LAST_YEAR)))
+
+
 def _year_start(year: int) -> int:
     return to_ms(datetime(year, 1, 1, tzinfo=UTC))
 
 
-_MEAN_YEAR_MS = 31_556_952_000
+_YEAR_STARTS = [_year_start(year) for year in range(FIRST_YEAR, LAST_YEAR + 1)]
 
 
 def year_of(at_ms: int) -> int:
     """The UTC year of an instant. Raises `ValueError` outside the years 1900 to 2399."""
-    year = 1970 + at_ms // _MEAN_YEAR_MS
+    year = FIRST_YEAR + bisect_right(_YEAR_STARTS, at_ms) - 1
     if not FIRST_YEAR <= year < LAST_YEAR:
         raise ValueError("an instant must lie between the years 1900 and 2399")
-    if at_ms < _year_start(year):
-        return year - 1
-    return year + 1 if at_ms >= _year_start(year + 1) else year
+    return year
 
 
 @lru_cache(maxsize=4096)

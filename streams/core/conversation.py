@@ -194,6 +194,9 @@ def _ratings(ratings: list[CountedRating]) -> tuple[Any, ...]:
     )
 
 
+_EMPTY: dict[int, tuple[tuple[Any, ...], ...]] = {width: ((),) * width for width in range(16)}
+
+
 def _columns(rows: Iterable[Sequence[Any]], width: int) -> tuple[tuple[Any, ...], ...]:
     """Rows of a nested group turned into its columns; `width` empty ones without rows."""
-    return tuple(zip(*rows, strict=True)) or ((),) * width
+    return tuple(zip(*rows, strict=True)) or _EMPTY[width]

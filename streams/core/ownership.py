@@ -72,13 +72,16 @@ class Ownership:
         """The interval cut by owner; lengths sum exactly to the interval, which is never left without a segment."""
         if end_ms == start_ms:
             return [Segment(self.owner(start_ms), start_ms, end_ms, 0)]
+        if len(self.units) == 1:
+            business = None if end_ms is None else self._configuration.clock(self.units[0]).elapsed(start_ms, end_ms)
+            return [Segment(self.units[0], start_ms, end_ms, business)]
         cut: list[Segment] = []
         for unit, begin, until in self._pieces(start_ms):
             if end_ms is not None and begin >= end_ms:
                 break
             end = until if end_ms is None else min(end_ms, until if until is not None else end_ms)
-            business = None if end is None else self._configuration.clock(unit).elapsed(begin, end)
-            cut.append(Segment(unit, begin, end, business))
+            length = None if end is None else self._configuration.clock(unit).elapsed(begin, end)
+            cut.append(Segment(unit, begin, end, length))
         return cut
 
     def business_ms(self, start_ms: int, end_ms: int) -> int:
@@ -86,6 +89,12 @@ class Ownership:
         if len(self.units) == 1:
             return self._configuration.clock(self.units[0]).elapsed(start_ms, end_ms)
         return sum(segment.business_ms or 0 for segment in self.segments(start_ms, end_ms))
+
+    def deadlines(self, start_ms: int, early_ms: int, target_ms: int) -> tuple[int | None, int | None, int | None]:
+        """When the early part and the whole of a target are due, and the last instant that still meets it."""
+        if len(self.units) == 1:
+            return self._configuration.clock(self.units[0]).deadlines(start_ms, early_ms, target_ms)
+        return self.due(start_ms, early_ms), self.due(start_ms, target_ms), self.breach(start_ms, target_ms)
 
     def due(self, start_ms: int, target_ms: int) -> int | None:
         """The first instant at which the owners' open time since the start reaches the target."""

@@ -52,22 +52,15 @@ class _Judge:
             return None
         target = promise.target_ms
         early = target * AT_RISK_NUMERATOR // AT_RISK_DENOMINATOR
+        at_risk: int | None
+        due: int | None
+        breach: int | None
         if promise.hours == "calendar":
             at_risk, due, breach = started_ms + early, started_ms + target, started_ms + target
-            outcome = _outcome(ended_ms, breach, cancelled)
-            return Verdict(clock, promise.promise, unit, started_ms, at_risk, due, breach, ended_ms, outcome)
-        breach_ms = self._ownership.breach(started_ms, target)
-        return Verdict(
-            clock,
-            promise.promise,
-            unit,
-            started_ms,
-            self._ownership.due(started_ms, early),
-            self._ownership.due(started_ms, target),
-            breach_ms,
-            ended_ms,
-            _outcome(ended_ms, breach_ms, cancelled),
-        )
+        else:
+            at_risk, due, breach = self._ownership.deadlines(started_ms, early, target)
+        outcome = _outcome(ended_ms, breach, cancelled)
+        return Verdict(clock, promise.promise, unit, started_ms, at_risk, due, breach, ended_ms, outcome)
 
     def of_wait(self, wait: Wait, first: bool) -> Verdict | None:
         """First or next reply: a wait that staff resolved in time kept the promise, a withdrawn one cancels it."""

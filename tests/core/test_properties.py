@@ -212,3 +212,24 @@ def test_no_bytes_make_the_admission_raise(payload: bytes) -> None:
 def test_an_event_survives_its_own_json(events: list[Event]) -> None:
     for event in events:
         assert EVENT.validate_json(event.model_dump_json()) == event
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    calendar=calendars(),
+    start=st.integers(ms("2025-11-01 00:00"), ms("2026-12-31 00:00")),
+    target=st.integers(1, 10**10),
+)
+def test_deadlines_are_due_and_breach_in_one_look(calendar: Calendar, start: int, target: int) -> None:
+    clock = BusinessClock(calendar)
+    early = target * 3 // 4
+    expected = (clock.due(start, early), clock.due(start, target), clock.breach(start, target))
+    assert clock.deadlines(start, early, target) == expected
+
+
+@pytest.mark.parametrize("hours", [1, 2, 17, 34])
+def test_deadlines_at_closing_time(hours: int) -> None:
+    clock = BusinessClock(Calendar.model_validate(OFFICE))
+    start, target = ms("2026-10-06 15:00"), hours * 3_600_000
+    expected = (clock.due(start, target // 2), clock.due(start, target), clock.breach(start, target))
+    assert clock.deadlines(start, target // 2, target) == expected
