@@ -9,6 +9,7 @@ import csv
 import re
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Literal, NamedTuple
 from zoneinfo import ZoneInfo
@@ -86,6 +87,7 @@ class _Unreadable(Exception):
         self.rejected = rejected
 
 
+@lru_cache(maxsize=4096)
 def slug(text: str) -> str:
     """A name as a code: lower-case letters and digits, one hyphen for everything between them; may be empty."""
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:64].rstrip("-")
