@@ -13,10 +13,10 @@ from rich.table import Table
 from deploy.cli.command import Command
 from deploy.local.parts import ALL
 from deploy.local.processes import last_line, rotate
-from deploy.local.signals import endings_interrupt, endings_wait
+from deploy.local.signals import endings_interrupt
 from deploy.local.state import DataDirectory, child_environment, effective_settings, python_command
 from deploy.local.status import StackStatus, stack_status
-from deploy.local.supervisor import Stack
+from deploy.local.supervisor import interruptible_stack
 from schemas.errors import EnvironmentProblem, Unavailable, UsageError
 from schemas.settings import Settings
 
@@ -67,27 +67,20 @@ def _foreground(parts: tuple[str, ...]) -> int:
     """Run the stack until Ctrl-C or SIGTERM."""
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     settings = _settings()
-    with endings_interrupt(), console.status("starting") as shown:
+    with console.status("starting") as shown:
 
         def report(phase: str) -> None:
             shown.update(phase)
+            if phase == "stopping":
+                shown.start()
             if not console.is_terminal:
                 console.print(phase, markup=False)
 
-        stack = Stack(settings, parts, report)
-        try:
-            stack.start()
+        with interruptible_stack(settings, parts, report) as stack:
             shown.stop()
             _welcome(console, stack.settings, parts)
             console.print("Ctrl-C stops everything; the data stay.")
             stack.wait()
-        except KeyboardInterrupt:
-            if not stack.is_ready:
-                raise
-        finally:
-            shown.start()
-            with endings_wait():
-                stack.stop()
     return 0
 
 

@@ -1,16 +1,19 @@
 """Starts the parts of the local stack in order, keeps them running, stops them in the reverse order.
 
-    with Stack(settings, parts=("kafka", "clickhouse")) as stack:
+    with Stack(settings, parts=("kafka", "clickhouse")) as stack:       in a test
         use(stack.settings)
 
-Everything happens on the calling thread, which must be the main one; `wait` restarts what dies.
+    with interruptible_stack(settings, report=console.print) as stack:  in a command
+        stack.wait()
+
+Everything happens on the calling thread, which must be the main one; `wait` (or `tick`) restarts what dies.
 """
 
 import os
 import signal
 import time
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from types import TracebackType
 from typing import Self
 
@@ -18,6 +21,7 @@ from deploy.local.identity import Identity
 from deploy.local.machine import check_disk, check_ports
 from deploy.local.parts import ALL, SERVERS, Part, Report, parts_of
 from deploy.local.processes import Child, last_line
+from deploy.local.signals import endings_interrupt, endings_wait
 from deploy.local.state import DataDirectory, StackState, child_environment, effective_settings, ensure_secrets
 from deploy.local.steps import STEPS
 from schemas.errors import EnvironmentProblem, Unavailable
@@ -103,11 +107,6 @@ class Stack:
         log = self.data.logs / f"{part.name}.log"
         return Unavailable(f"{part.name} was not ready after {part.start_seconds:.0f} s: see {log}")
 
-    @property
-    def is_ready(self) -> bool:
-        """Whether everything has been started and nothing has been stopped."""
-        return self._phase == "ready"
-
     def tick(self) -> None:
         """Notice deaths and start again what is due; never blocks for long."""
         changed = [child.look() for child in self._children]
@@ -175,3 +174,23 @@ class Stack:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
+
+
+@contextmanager
+def interruptible_stack(settings: Settings, parts: Sequence[str] = ALL, report: Report = _silent) -> Iterator[Stack]:
+    """A stack that Ctrl-C, SIGTERM and SIGHUP stop in order, while it starts too.
+
+    Inside, they raise `KeyboardInterrupt`; one that comes after `ready` ends the block quietly.
+    """
+    stack, was_ready = Stack(settings, parts, report), False
+    with endings_interrupt():
+        try:
+            stack.start()
+            was_ready = True
+            yield stack
+        except KeyboardInterrupt:
+            if not was_ready:
+                raise
+        finally:
+            with endings_wait():
+                stack.stop()
