@@ -98,14 +98,14 @@ def test_columns_of_the_glossary_exist() -> None:
             assert named in names or (group in names and inner in names), named
 
 
-def tests_defined() -> set[str]:
+def defined_tests() -> set[str]:
     sources = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("*.py"))
     return set(re.findall(r"^(?:async )?def (test_\w+)", sources, re.MULTILINE))
 
 
 @each_document
 def test_tests_named_exist(path: Path) -> None:
-    assert set(re.findall(r"`(test_\w+)`", path.read_text(encoding="utf-8"))) <= tests_defined()
+    assert set(re.findall(r"`(test_\w+)`", path.read_text(encoding="utf-8"))) <= defined_tests()
 
 
 @each_document
