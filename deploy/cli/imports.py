@@ -72,10 +72,15 @@ def run_import(source: str, path: Path, settings: Settings) -> Summary:
         return import_events(path, log, watch)
 
 
+def _counted(count: int, noun: str) -> str:
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
 def sentences(summary: Summary) -> str:
     """The summary for a person."""
     rate = summary.as_json()["events_per_second"]
-    text = f"{summary.events:,} events of {summary.conversations:,} conversations landed in {summary.seconds:.1f} s"
+    held = f"{_counted(summary.events, 'event')} of {_counted(summary.conversations, 'conversation')}"
+    text = f"{held} landed in {summary.seconds:.1f} s"
     lines = [f"{text} ({rate:,} events/s)."]
     if summary.rejected:
         reasons = ", ".join(f"{count:,} {reason}" for reason, count in sorted(summary.rejected.items()))

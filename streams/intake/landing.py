@@ -6,7 +6,13 @@ from time import monotonic, sleep
 from typing import NamedTuple, Protocol
 
 from kafka import KafkaAdminClient, TopicPartition
-from kafka.errors import KafkaError
+from kafka.errors import (
+    CoordinatorLoadInProgressError,
+    CoordinatorNotAvailableError,
+    GroupIdNotFoundError,
+    KafkaError,
+    NotCoordinatorError,
+)
 
 from schemas.errors import Unavailable
 from schemas.settings import Settings
@@ -16,6 +22,13 @@ from streams.intake.producer import RETRY_SECONDS, Written, check_reachable, map
 LOOK_SECONDS = 0.1
 PATIENCE_SECONDS = 60.0
 NO_WORKER_SECONDS = 15.0
+# A Kafka whose first worker is still to come keeps no offsets yet.
+_NO_GROUP_YET = (
+    CoordinatorLoadInProgressError,
+    CoordinatorNotAvailableError,
+    GroupIdNotFoundError,
+    NotCoordinatorError,
+)
 
 
 class Commits(Protocol):
@@ -47,6 +60,8 @@ class GroupCommits:
         asked = [TopicPartition(self._topic, partition) for partition in partitions]
         try:
             found = self._admin.list_group_offsets({self._group: asked})[self._group]
+        except _NO_GROUP_YET:
+            return {}
         except KafkaError as error:
             raise mapped(error, self._address) from None
         return {place.partition: offset.offset for place, offset in found.items() if offset.offset >= 0}
@@ -55,6 +70,8 @@ class GroupCommits:
         """See `Commits.members`."""
         try:
             return len(self._admin.describe_groups([self._group])[self._group]["members"])
+        except _NO_GROUP_YET:
+            return 0
         except KafkaError as error:
             raise mapped(error, self._address) from None
 
