@@ -1,0 +1,45 @@
+"""Pictures of the running live page for the documentation.
+
+python -m tests.browser.pictures --url http://127.0.0.1:18080/ --out docs/images
+"""
+
+import argparse
+import asyncio
+import tempfile
+from pathlib import Path
+
+from tests.browser.chromium import DARK, LIGHT, PHONE, Chromium, View
+
+PICTURES: dict[str, tuple[View, int]] = {
+    "live-light": (LIGHT, 1000),
+    "live-dark": (DARK, 1000),
+    "live-phone": (PHONE, 1100),
+}
+LOADED = "document.body?.dataset.state === 'live'"
+
+
+async def take(url: str) -> dict[str, bytes]:
+    """One picture of the page for each view, as PNG by name."""
+    pictures = {}
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        async with Chromium.started(Path(folder)) as browser:
+            for name, (view, height) in PICTURES.items():
+                async with browser.page(url, view) as page:
+                    await page.until(LOADED)
+                    pictures[name] = await page.picture(height)
+    return pictures
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--url", default="http://127.0.0.1:18080/", help="address of the running live page")
+    parser.add_argument("--out", type=Path, default=Path("docs/images"), help="folder for the pictures")
+    arguments = parser.parse_args()
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    for name, content in asyncio.run(take(arguments.url)).items():
+        (arguments.out / f"{name}.png").write_bytes(content)
+
+
+if __name__ == "__main__":
+    main()
