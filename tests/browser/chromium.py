@@ -169,6 +169,8 @@ class Chromium:
             listening = asyncio.create_task(page.listen())
             for domain in ("Page", "Runtime", "Log"):
                 await page.send(f"{domain}.enable")
+            # Only the tab in front gets focus events, unless each is told that it is.
+            await page.send("Emulation.setFocusEmulationEnabled", enabled=True)
             await page.look_with(view)
             await page.send("Page.navigate", url=url)
             yield page

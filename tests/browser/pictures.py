@@ -10,11 +10,13 @@ from pathlib import Path
 
 from tests.browser.chromium import DARK, LIGHT, PHONE, Chromium, View
 
+# View and greatest height; a picture ends below a whole row.
 PICTURES: dict[str, tuple[View, int]] = {
     "live-light": (LIGHT, 1000),
     "live-dark": (DARK, 1000),
-    "live-phone": (PHONE, 1100),
+    "live-phone": (PHONE, 1050),
 }
+BOTTOMS = "[...document.querySelectorAll('tbody tr')].map(row => row.getBoundingClientRect().bottom)"
 LOADED = "document.body?.dataset.state === 'live'"
 
 
@@ -26,7 +28,8 @@ async def take(url: str) -> dict[str, bytes]:
             for name, (view, height) in PICTURES.items():
                 async with browser.page(url, view) as page:
                     await page.until(LOADED)
-                    pictures[name] = await page.picture(height)
+                    whole_rows = await page.value(f"Math.floor(Math.max(...{BOTTOMS}.filter(b => b <= {height})))")
+                    pictures[name] = await page.picture(whole_rows)
     return pictures
 
 

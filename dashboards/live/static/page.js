@@ -9,7 +9,6 @@ const WORDS = {
 };
 const TONES = { met: "good", missed: "bad", past_due: "bad", running: "none", open: "warn", on_hold: "none", pending: "none", resolved: "none", withdrawn: "none" };
 const COUNT_TONES = { past_due: "bad" };
-const NOT_SHOWN = new Set(["code"]);
 
 const byId = (id) => document.getElementById(id);
 let zone = "UTC";
@@ -88,9 +87,13 @@ function element(name, ...children) {
 
 function drawTotals(panel) {
   byId("totals-title").textContent = panel.title;
-  const row = panel.rows[0];
-  const cards = atLength(byId("totals"), panel.columns.length, () => element("div", element("dt"), element("dd")));
-  panel.columns.forEach((column, i) => {
+  drawList("totals", panel.columns.filter((column) => column.kind !== "instant"), panel.rows[0]);
+  drawList("arrivals", panel.columns.filter((column) => column.kind === "instant"), panel.rows[0]);
+}
+
+function drawList(name, columns, row) {
+  const cards = atLength(byId(name), columns.length, () => element("div", element("dt"), element("dd")));
+  columns.forEach((column, i) => {
     const [label, number] = cards[i].children;
     if (label.textContent !== column.label) label.textContent = column.label;
     number.tabIndex = 0;
