@@ -98,7 +98,7 @@ PATIENCE = Patience()
 
 
 def wait_until_landed(
-    messages: Sequence[Message], commits: Commits, report: Callable[[int], None], patience: Patience = PATIENCE
+    messages: Sequence[Message], commits: Commits, report: Callable[[int], None], patience: Patience | None = None
 ) -> None:
     """Block until every message has landed; `report` gets the number of landed events now and then.
 
@@ -121,7 +121,7 @@ def wait_until_landed(
             changed = monotonic()
             report(landed)
         elif waiting:
-            _check_patience(monotonic() - changed, commits, patience)
+            _check_patience(monotonic() - changed, commits, patience or PATIENCE)
             sleep(LOOK_SECONDS)
 
 

@@ -19,6 +19,7 @@ from kafka.errors import (
     BrokerResponseError,
     KafkaConnectionError,
     KafkaError,
+    KafkaTimeoutError,
     MessageSizeTooLargeError,
     RetriableError,
     UnknownTopicOrPartitionError,
@@ -103,11 +104,13 @@ class EventProducer:
         """Partitions of the topic, as Kafka says; fixed when the topic is made, so asked once. May block."""
         if not self._partitions:
             try:
-                self._partitions = len(self._connected().partitions_for(self._topic) or ())
+                self._partitions = len(self._connected().partitions_for(self._topic))
+            except KafkaTimeoutError:
+                check_reachable(self._address)
+                text = f"Kafka at {self._address} does not know the topic {self._topic} (yet); `./cx up` makes it."
+                raise Unavailable(text, RETRY_SECONDS) from None
             except KafkaError as error:
                 raise mapped(error, self._address) from None
-            if not self._partitions:
-                raise mapped(UnknownTopicOrPartitionError(self._topic), self._address)
         return self._partitions
 
     def _connected(self) -> KafkaProducer:
@@ -142,6 +145,7 @@ class EventProducer:
             max_block_ms=wait_ms,
             bootstrap_timeout_ms=wait_ms,
             request_timeout_ms=10_000,
+            reconnect_backoff_max_ms=round(RETRY_SECONDS * 1000),
             delivery_timeout_ms=round(DELIVERY_SECONDS * 1000),
             metadata_max_age_ms=30_000,
             allow_auto_create_topics=False,
