@@ -44,7 +44,7 @@ def die(reason: str) -> NoReturn:
 
 def make_app(settings: Settings) -> faust.App:
     """The Faust app with the settings that were found to lose nothing; see docs/architecture.md."""
-    folder = Path(settings.data) / "faust" / str(os.getpid())
+    folder = Path(settings.data) / "faust"
     folder.mkdir(parents=True, exist_ok=True)
     return faust.App(
         f"{settings.topic_prefix}{settings.group}",
@@ -212,6 +212,9 @@ class Process:
 
 def run(settings: Settings) -> NoReturn:
     """Run one worker until SIGINT or SIGTERM; ends the process with Faust's exit code."""
+    # The clients tell every request; what matters of it is in the metrics.
+    for chatty in ("kafka", "aiokafka"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
     process = Process(settings)
     faust.Worker(process.app, loglevel="INFO", quiet=False, redirect_stdouts=False).execute_from_commandline()
     raise SystemExit(0)

@@ -82,10 +82,20 @@ class Partition:
         """Apply one message. Never raises for what is in it."""
         self._cut.deliveries.append(delivery)
         place = Place(self._topic, delivery.partition, delivery.offset)
-        admission = admit(delivery.value)
+        try:
+            self._read(delivery.value, place)
+        except Exception as error:  # noqa: BLE001 -- a message must not stop its partition
+            payload = delivery.value or b""
+            text = f"reading the message failed ({type(error).__name__}); please report it with its digest"
+            refusal = Refusal(0, "internal", "", text, digest(payload))
+            self._cut.dead_letters.append(dead_letter_row(refusal, place))
+            self._count("refused")
+
+    def _read(self, value: bytes | None, place: Place) -> None:
+        admission = admit(value)
         district = admission.district
         if district and partition_of(district, self._partitions) != self.number:
-            self._cut.forwards.append(Forward(district, delivery.value or b""))
+            self._cut.forwards.append(Forward(district, value or b""))
             return
         for position, event in admission.events:
             self._apply(position, event, place)

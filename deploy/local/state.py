@@ -25,7 +25,17 @@ from deploy.local.identity import Identity
 from schemas.errors import EnvironmentProblem, Unavailable, UsageError
 from schemas.settings import PREFIX, Settings
 
-OURS = {"cx-data.json", "stack.lock", "stack.json", "secrets.json", "intake-keys.json", "logs", "kafka", "clickhouse"}
+OURS = {
+    "cx-data.json",
+    "stack.lock",
+    "stack.json",
+    "secrets.json",
+    "intake-keys.json",
+    "logs",
+    "kafka",
+    "clickhouse",
+    "faust",
+}
 STOP_SECONDS = 90.0
 LOCK_TRIES = 5
 

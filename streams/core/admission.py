@@ -67,7 +67,9 @@ def digest(payload: bytes) -> str:
 
 def admit(message: bytes | None) -> Admission:
     """Read one message: an event or an array of one district's events. Never raises for bad input."""
-    payload = message or b""
+    if not message:
+        return Admission([], [], [Refusal(0, "empty", "", "the message is empty", digest(b""))])
+    payload = message
     if len(payload) > LARGEST_MESSAGE:
         text = f"{len(payload)} bytes are more than {LARGEST_MESSAGE}; send smaller arrays"
         return Admission([], [], [Refusal(0, "too_large", "", text, digest(payload))])

@@ -122,6 +122,9 @@ class Story:
             return
         if self.full_resolved_ms is not None:
             self._reopen()
+        elif self.withdrawn_ms is not None:
+            # Asked again after a withdrawal: open, but no reopening of something resolved.
+            self.withdrawn_ms, self.status = None, "open"
         if self.first_message is None:
             self.first_message = event
         if event.contact == "answered_live":

@@ -247,3 +247,13 @@ def test_a_failed_delivery_answers_nothing() -> None:
     reply = history.add("reply", "2026-10-06 10:30")
     history.add("delivery_failed", "2026-10-06 10:31", reply=reply.event_id)
     assert history.fact()["waits"][0]["outcome"] == "open"
+
+
+def test_a_message_after_a_withdrawal_opens_the_conversation_again() -> None:
+    history = story()
+    history.add("inquiry", "2026-10-06 10:00")
+    history.add("status_changed", "2026-10-06 11:00", status="withdrawn", by="customer")
+    history.add("inquiry", "2026-10-06 12:00")
+    fact = history.fact()
+    assert [wait["outcome"] for wait in fact["waits"]] == ["withdrawn", "open"]
+    assert (fact["status"], fact["reopened"]) == ("open", 0)

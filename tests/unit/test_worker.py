@@ -1,0 +1,205 @@
+"""The worker with shipped fakes: gate, order of a flush, retries, and what happens when it cannot go on."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import NoReturn
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from schemas.errors import Unavailable
+from schemas.topics import partition_of
+from sinks.landing import DeadLetterRow
+from sinks.memory import MemorySink
+from streams.metrics import WorkerMetrics
+from streams.partition import Delivery, Forward, Partition
+from streams.recovery import Recovered, recover
+from streams.worker import FlushPolicy, Surroundings, Worker
+from tests.golden import History, district
+
+NUMBER = partition_of("demo", 16)
+
+
+class Died(Exception):
+    """Stands for the end of the process."""
+
+
+class World:
+    """The surroundings of one worker, each step written down in order."""
+
+    def __init__(self, sink: MemorySink, buffer: int = 1_000) -> None:
+        self.steps: list[str] = []
+        self.acknowledged: list[int] = []
+        self.sink = sink
+        self.generation = 1
+        self.away = 0
+        self.registry = CollectorRegistry()
+        around = Surroundings(
+            sink=sink,
+            outlet=self,
+            recover=self._recover,
+            acknowledge=self._acknowledge,
+            current=lambda delivery: bool(delivery.handle == self.generation),
+            now_ms=lambda: 0,
+            die=self._die,
+        )
+        policy = FlushPolicy(seconds=60, events=buffer, buffer=buffer)
+        self.worker = Worker(
+            around, policy, WorkerMetrics(self.registry), lambda number: Partition(number, 16, "cx.events")
+        )
+
+    def value(self, metric: str) -> float | None:
+        """A metric's value."""
+        return self.registry.get_sample_value(metric)
+
+    def dead_letters(self, rows: Sequence[DeadLetterRow]) -> None:
+        """Part of an outlet."""
+        self.steps.append(f"dead letters {len(rows)}, landed {len(self.sink.rows('events'))}")
+
+    def forward(self, messages: Sequence[Forward]) -> None:
+        """Part of an outlet."""
+        self.steps.append(f"forward {len(messages)}")
+
+    def _recover(self, numbers: Sequence[int]) -> Recovered:
+        if self.away:
+            self.away -= 1
+            raise Unavailable("away", 0.01)
+        return recover(numbers, 16, self.sink)
+
+    async def _acknowledge(self, deliveries: Sequence[Delivery]) -> None:
+        self.steps.append(f"acknowledge {len(deliveries)}, landed {len(self.sink.rows('events'))}")
+        self.acknowledged.extend(delivery.offset for delivery in deliveries)
+
+    def _die(self, reason: str) -> NoReturn:
+        self.steps.append(f"died: {reason}")
+        raise Died(reason)
+
+    async def assigned(self) -> None:
+        """Own the partition and wait for its recovery."""
+        self.worker.assign({NUMBER})
+        await self.recovered()
+
+    async def recovered(self) -> None:
+        """Wait for the recovery, for a bounded number of looks."""
+        for _ in range(2_000):
+            if self.worker.ready:
+                return
+            await asyncio.sleep(0.005)
+        raise AssertionError("never recovered")
+
+
+def payloads() -> list[bytes]:
+    history = History()
+    history.configured(district())
+    history.add("inquiry", "2026-10-06 10:00")
+    history.add("reply", "2026-10-06 10:45")
+    return [event.model_dump_json(exclude_defaults=True).encode() for event in history.events]
+
+
+def delivery(offset: int, payload: bytes, generation: int = 1) -> Delivery:
+    return Delivery(NUMBER, offset, payload, 0, generation)
+
+
+def test_messages_wait_behind_the_gate_until_the_partition_is_recovered() -> None:
+    async def scene() -> None:
+        world = World(MemorySink())
+        world.away = 3
+        world.worker.assign({NUMBER})
+        for offset, payload in enumerate(payloads()):
+            await world.worker.receive(delivery(offset, payload))
+        assert not world.worker.ready
+        assert world.worker.buffered == 3
+        await world.recovered()
+        await world.worker.flush()
+        assert world.acknowledged == [0, 1, 2]
+        assert len(world.sink.rows("conversations")) == 1
+
+    asyncio.run(scene())
+
+
+def test_a_flush_goes_in_order_and_acknowledges_last() -> None:
+    async def scene() -> None:
+        world = World(MemorySink())
+        await world.assigned()
+        for offset, payload in enumerate([b"not json", *payloads()]):
+            await world.worker.receive(delivery(offset, payload))
+        await world.worker.flush()
+        assert world.steps == ["dead letters 1, landed 0", "acknowledge 4, landed 3"]
+
+    asyncio.run(scene())
+
+
+def test_a_sink_that_is_away_is_tried_again_and_nothing_is_acknowledged_before() -> None:
+    async def scene() -> None:
+        world = World(MemorySink(failures=[("events", Unavailable("away", 0.01))] * 2))
+        await world.assigned()
+        for offset, payload in enumerate(payloads()):
+            await world.worker.receive(delivery(offset, payload))
+        await world.worker.flush()
+        assert world.steps == ["acknowledge 3, landed 3"]
+        assert world.value("cx_flush_retries_total") == 2
+
+    asyncio.run(scene())
+
+
+def test_messages_of_an_earlier_assignment_are_dropped() -> None:
+    async def scene() -> None:
+        world = World(MemorySink())
+        await world.assigned()
+        world.generation = 2
+        await world.worker.receive(delivery(0, payloads()[1], generation=1))
+        await world.worker.flush()
+        assert world.acknowledged == []
+        assert world.value("cx_messages_stale_total") == 1
+
+    asyncio.run(scene())
+
+
+def test_a_full_buffer_stops_reading_until_it_has_landed() -> None:
+    async def scene() -> None:
+        world = World(MemorySink(), buffer=2)
+        await world.assigned()
+        for offset, payload in enumerate(payloads()[:2]):
+            await world.worker.receive(delivery(offset, payload))
+        third = asyncio.ensure_future(world.worker.receive(delivery(2, payloads()[2])))
+        await asyncio.sleep(0.02)
+        assert not third.done()
+        await world.worker.flush()
+        await third
+        assert world.acknowledged == [0, 1]
+
+    asyncio.run(scene())
+
+
+def test_after_a_revocation_another_worker_goes_on_from_what_landed() -> None:
+    async def scene() -> None:
+        sink = MemorySink()
+        first = World(sink)
+        await first.assigned()
+        for offset, payload in enumerate(payloads()[:2]):
+            await first.worker.receive(delivery(offset, payload))
+        await first.worker.revoke()
+        assert first.acknowledged == [0, 1]
+        second = World(sink)
+        await second.assigned()
+        await second.worker.receive(delivery(2, payloads()[2]))
+        await second.worker.flush()
+        (row,) = sink.rows("conversations")
+        assert row["first_response_ms"] == 45 * 60_000
+
+    asyncio.run(scene())
+
+
+def test_an_unforeseen_error_ends_the_process_before_anything_is_acknowledged() -> None:
+    async def scene() -> None:
+        world = World(MemorySink(failures=[("events", ZeroDivisionError("a defect"))]))
+        await world.assigned()
+        await world.worker.receive(delivery(0, payloads()[1]))
+        running = asyncio.ensure_future(world.worker.run())
+        await world.worker.receive(delivery(1, payloads()[2]))
+        with pytest.raises(ZeroDivisionError):
+            await world.worker.flush()
+        running.cancel()
+        assert world.acknowledged == []
+
+    asyncio.run(scene())
