@@ -39,7 +39,7 @@ def watched(console: Console) -> Iterator[Watch]:
         TextColumn("{task.completed:,} events"),
         TimeElapsedColumn(),
     )
-    with Progress(*columns, console=console, transient=True) as progress:
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         sending = progress.add_task("sent to Kafka", total=None)
         landing = progress.add_task("in ClickHouse", total=None)
         yield Watch(

@@ -59,7 +59,7 @@ def receive(body: bytes, lines: bool, district: str, now: datetime) -> Received:
 
 def _items(body: bytes, lines: bool) -> Iterator[tuple[int, Any]]:
     """Position and content of each item; a `Refusal` in place of one that is not JSON."""
-    if lines:
+    if lines or not body.strip():
         for position, line in enumerate(filter(None, map(bytes.strip, body.splitlines()))):
             yield position, _parsed(line, position)
         return

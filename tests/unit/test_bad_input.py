@@ -70,8 +70,8 @@ def test_five_minutes_after_receipt_are_still_taken() -> None:
 
 @pytest.mark.parametrize(
     "payload",
-    [b"", b"hello", b'{"kind":', b"\x00\x00", b"\xff\xfe{}", b"[" * 100_000, b"\x00" + json.dumps(_event()).encode()],
-    ids=["empty", "text", "cut", "nulls", "not_utf8", "deep", "null_before"],
+    [b"hello", b'{"kind":', b"\x00\x00", b"\xff\xfe{}", b"[" * 100_000, b"\x00" + json.dumps(_event()).encode()],
+    ids=["text", "cut", "nulls", "not_utf8", "deep", "null_before"],
 )
 def test_what_is_not_json(payload: bytes) -> None:
     admission = admit(payload)
@@ -80,8 +80,8 @@ def test_what_is_not_json(payload: bytes) -> None:
 
 
 def test_tombstones_and_empty_arrays_are_refused() -> None:
-    assert [refusal.reason for refusal in admit(None).refused] == ["not_json"]
-    assert [refusal.reason for refusal in admit(b"[]").refused] == ["empty"]
+    for message in (None, b"", b"[]"):
+        assert [refusal.reason for refusal in admit(message).refused] == ["empty"]
 
 
 def test_a_message_of_10_megabytes_is_refused_unread() -> None:

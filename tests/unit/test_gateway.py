@@ -127,7 +127,7 @@ def test_lines_have_a_verdict_each(site: _Site) -> None:
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        (b"", "not_json"),
+        (b" ", "empty"),
         (b"no", "not_json"),
         (b"\xff", "not_json"),
         (b"[" * 50_000, "not_json"),
