@@ -1,10 +1,12 @@
 """The panels read from ClickHouse: in threads of their own, at most once a second whatever the number of viewers."""
 
 import asyncio
+import math
 import threading
 import time
 from collections.abc import Callable, Hashable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 from clickhouse_driver import Client
@@ -27,17 +29,22 @@ class Shared:
     def __init__(self, fresh_seconds: float = FRESH_SECONDS) -> None:
         self._fresh_seconds = fresh_seconds
         self._asked: dict[Hashable, asyncio.Future[Any]] = {}
-        self._ended: dict[Hashable, float] = {}
+        self._fresh_until: dict[Hashable, float] = {}
 
     async def ask(self, question: Hashable, answer: Callable[[], asyncio.Future[Any]]) -> Any:
         """The answer to a question: a failure is shared like a success, and as long."""
         held = self._asked.get(question)
-        if held is None or time.monotonic() - self._ended.get(question, time.monotonic()) > self._fresh_seconds:
-            self._ended.pop(question, None)
+        if held is None or (held.done() and time.monotonic() > self._fresh_until[question]):
+            self._fresh_until[question] = math.inf
             held = self._asked[question] = answer()
-            held.add_done_callback(lambda _: self._ended.__setitem__(question, time.monotonic()))
+            held.add_done_callback(partial(self._answered, question, time.monotonic()))
         # One viewer that leaves must not cancel what the others wait for.
         return await asyncio.shield(held)
+
+    def _answered(self, question: Hashable, started: float, _answer: asyncio.Future[Any]) -> None:
+        # A slow answer is kept as long as it took, so that viewers never keep ClickHouse busy more than half the time.
+        now = time.monotonic()
+        self._fresh_until[question] = now + max(self._fresh_seconds, now - started)
 
 
 class Readings:

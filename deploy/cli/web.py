@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import errno
+import logging
 import os
 
 from aiohttp import web
@@ -18,6 +19,10 @@ from streams.intake.gateway import routes
 from streams.intake.producer import EventProducer
 
 STOP_SECONDS = 5.0
+
+# The drivers log each failed attempt with its traceback; the page and the intake say it in a sentence.
+for driver in ("kafka", "clickhouse_driver"):
+    logging.getLogger(driver).setLevel(logging.CRITICAL)
 
 
 async def serve(settings: Settings, producer: EventProducer) -> None:

@@ -1,0 +1,201 @@
+"""The page's server without a browser: who is answered, what is said when ClickHouse is away, what viewers cost."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import aiohttp
+import pytest
+from aiohttp import web
+
+from dashboards.live.page import FILES, is_own_host, live
+from dashboards.live.readings import Shared
+from dashboards.panels import OF_A_DISTRICT
+from schemas.facts import NAMES
+from schemas.settings import Settings
+from sinks.clickhouse import ClickHouseSink
+from sinks.landing import Landing
+from tests.fixtures_stack import free_ports
+from tests.sinks.samples import NOW_MS, conversation
+
+Look = Callable[[aiohttp.ClientSession], Awaitable[None]]
+
+
+@asynccontextmanager
+async def served(settings: Settings) -> AsyncIterator[aiohttp.ClientSession]:
+    """A client of the page's application while it is served."""
+    runner = web.AppRunner(live(settings), access_log=None)
+    await runner.setup()
+    (port,) = free_ports(1)
+    await web.TCPSite(runner, "127.0.0.1", port).start()
+    try:
+        async with aiohttp.ClientSession(f"http://127.0.0.1:{port}") as session:
+            yield session
+    finally:
+        await runner.cleanup()
+
+
+def look_at(settings: Settings, look: Look) -> None:
+    """Run a look at the served application."""
+
+    async def whole() -> None:
+        async with served(settings) as session:
+            await look(session)
+
+    asyncio.run(whole())
+
+
+def nowhere() -> Settings:
+    """Settings of a ClickHouse that nobody runs."""
+    return Settings(clickhouse=f"127.0.0.1:{free_ports(1)[0]}")
+
+
+@pytest.mark.parametrize(
+    ("host", "bind", "own"),
+    [
+        ("127.0.0.1:18080", "127.0.0.1", True),
+        ("localhost", "127.0.0.1", True),
+        ("LOCALHOST:1", "127.0.0.1", True),
+        ("[::1]:18080", "127.0.0.1", True),
+        ("127.0.0.9", "127.0.0.1", True),
+        ("rebound.example", "127.0.0.1", False),
+        ("127.0.0.1.rebound.example:18080", "127.0.0.1", False),
+        ("localhost.rebound.example", "127.0.0.1", False),
+        ("192.0.2.7", "127.0.0.1", False),
+        ("192.0.2.7:18080", "192.0.2.7", True),
+        ("192.0.2.8", "::", True),
+        ("rebound.example", "::", False),
+        ("", "127.0.0.1", False),
+        ("a b", "127.0.0.1", False),
+        ("127.0.0.1:port", "127.0.0.1", False),
+    ],
+)
+def test_only_hosts_of_this_machine_are_its_own(host: str, bind: str, own: bool) -> None:
+    assert is_own_host(host, bind) is own
+
+
+def test_a_foreign_host_name_is_refused_on_every_path() -> None:
+    async def look(session: aiohttp.ClientSession) -> None:
+        for path in ("/", "/page.js", "/api/now", "/metrics"):
+            async with session.get(path, headers={"Host": "rebound.example"}) as answer:
+                assert answer.status == 421
+                assert "127.0.0.1" in await answer.text()
+
+    look_at(nowhere(), look)
+
+
+def test_the_page_runs_nothing_from_elsewhere() -> None:
+    text = (FILES / "index.html").read_text()
+    assert not re.search(r"https?://|<style|style=|\son[a-z]+=|<script>", text)
+    for name in ("page.js", "page.css"):
+        assert not re.search(r"https?://|innerHTML|eval\(|@import", (FILES / name).read_text())
+
+    async def look(session: aiohttp.ClientSession) -> None:
+        async with session.get("/") as answer:
+            assert answer.status == 200
+            policy = answer.headers["Content-Security-Policy"]
+            assert "default-src 'none'" in policy
+            assert "unsafe" not in policy
+
+    look_at(nowhere(), look)
+
+
+def test_a_clickhouse_that_is_away_is_one_sentence() -> None:
+    async def look(session: aiohttp.ClientSession) -> None:
+        async with session.get("/api/now") as answer:
+            assert answer.status == 503
+            assert int(answer.headers["Retry-After"]) >= 1
+            found = await answer.json()
+        assert "does not answer" in found["error"]
+        assert "Traceback" not in found["error"]
+
+    look_at(nowhere(), look)
+
+
+def test_missing_tables_are_said_too(empty_clickhouse: Settings) -> None:
+    async def look(session: aiohttp.ClientSession) -> None:
+        async with session.get("/api/now") as answer:
+            assert answer.status == 503
+            assert "./cx migrate" in (await answer.json())["error"]
+
+    look_at(empty_clickhouse, look)
+
+
+def test_an_empty_database_answers_without_a_district(clickhouse: Settings) -> None:
+    async def look(session: aiohttp.ClientSession) -> None:
+        async with session.get("/api/now") as answer:
+            found = await answer.json()
+        assert (answer.status, found["districts"], found["district"]) == (200, [], None)
+        assert {panel["rows"] == [] for panel in found["panels"].values()} == {True}
+
+    look_at(clickhouse, look)
+
+
+def test_districts_are_told_apart_and_unknown_ones_refused(clickhouse: Settings) -> None:
+    sink = ClickHouseSink(clickhouse)
+    rows = [conversation("d", "a", 1), conversation("e", "a", 1), conversation("e", "b", 1)]
+    linked = NAMES.index("linked")
+    sink.land(Landing(NOW_MS, conversations=[(*row[:linked], 1, *row[linked + 1 :]) for row in rows]))
+    sink.close()
+
+    async def look(session: aiohttp.ClientSession) -> None:
+        for district, count in (("d", 1), ("e", 2)):
+            async with session.get("/api/now", params={"district": district}) as answer:
+                found = await answer.json()
+            assert found["district"]["district"] == district
+            assert found["panels"]["totals"]["rows"][0]["conversations"] == count
+            assert list(found["panels"]) == [panel.name for panel in OF_A_DISTRICT]
+        async with session.get("/api/now", params={"district": "x' OR 1"}) as answer:
+            assert answer.status == 404
+
+    look_at(clickhouse, look)
+
+
+def test_many_viewers_cost_one_reading(clickhouse: Settings) -> None:
+    sink = ClickHouseSink(clickhouse)
+    sink.land(Landing(NOW_MS, conversations=[conversation("d", "a", 1)]))
+    sink.close()
+
+    async def one(session: aiohttp.ClientSession) -> int:
+        async with session.get("/api/now") as answer:
+            await answer.read()
+            return answer.status
+
+    async def look(session: aiohttp.ClientSession) -> None:
+        assert await asyncio.gather(*(one(session) for _ in range(40))) == [200] * 40
+        async with session.get("/metrics") as answer:
+            metrics = await answer.text()
+        readings = re.search(r'cx_web_readings_total{end="answered"} ([0-9.]+)', metrics)
+        assert readings is not None
+        # Forty requests may straddle the end of the second that one answer lasts.
+        assert float(readings[1]) <= 5
+
+    look_at(clickhouse, look)
+
+
+def test_an_answer_is_shared_while_it_is_fresh_and_asked_again_then() -> None:
+    asked: list[asyncio.Future[int]] = []
+
+    def answer() -> asyncio.Future[int]:
+        asked.append(asyncio.get_running_loop().create_future())
+        return asked[-1]
+
+    async def whole() -> None:
+        shared = Shared(fresh_seconds=0.05)
+        first, second = (asyncio.create_task(shared.ask("q", answer)) for _ in range(2))
+        await asyncio.sleep(0)
+        first.cancel()
+        await asyncio.sleep(0)
+        asked[0].set_result(1)
+        assert await second == 1
+        assert await shared.ask("q", answer) == 1
+        await asyncio.sleep(0.3)
+        third = asyncio.create_task(shared.ask("q", answer))
+        await asyncio.sleep(0)
+        asked[1].set_exception(OSError("away"))
+        with pytest.raises(OSError, match="away"):
+            await third
+
+    asyncio.run(whole())
+    assert len(asked) == 2

@@ -1,0 +1,150 @@
+"""`./cx demo` from nothing: the whole stack, an event of one's own on the page, a clean stop, a start that goes on."""
+
+import http.client
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deploy.local.identity import Identity
+from deploy.local.state import DataDirectory, child_environment
+from schemas.settings import Settings
+from tests.fixtures_stack import free_ports
+from tests.stack.processes import until
+
+pytestmark = pytest.mark.stack
+PYTHON = [sys.executable, "-m", "deploy.cli"]
+START_SECONDS = 180.0
+READY = "Ctrl-C stops everything"
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    """A stack of the test's own."""
+    kafka, controller, clickhouse, web, metrics = free_ports(5)
+    return Settings(
+        data=tmp_path / "data",
+        kafka_port=kafka,
+        kafka_controller_port=controller,
+        clickhouse_port=clickhouse,
+        web_port=web,
+        metrics_port=metrics,
+        partitions=8,
+    )
+
+
+class Demo:
+    """One run of the demo, ended by its process id."""
+
+    def __init__(self, settings: Settings, log: Path) -> None:
+        self.settings = settings
+        self.log = log
+        self.environment = {**os.environ, **child_environment(settings)}
+        # Without a password of its own, as a person starts it.
+        del self.environment["CX_CLICKHOUSE_PASSWORD"]
+        with log.open("w") as out:
+            self.process = subprocess.Popen([*PYTHON, "demo"], env=self.environment, stdout=out, stderr=out)
+
+    def wait_until_shown(self) -> None:
+        """Until it says what to try."""
+        until(lambda: self.process.poll() is not None or READY in self.said, "the demo is ready", START_SECONDS)
+        assert self.process.poll() is None, self.said
+
+    @property
+    def said(self) -> str:
+        """All it has printed."""
+        return self.log.read_text()
+
+    def children(self) -> list[Identity]:
+        """The stack's processes."""
+        state = DataDirectory(self.settings).running()
+        assert state is not None
+        return [child.identity for child in state.children.values() if child.identity]
+
+    def stop(self) -> int:
+        """End it as a terminal that closes would; its exit code."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(timeout=90)
+
+    def __enter__(self) -> "Demo":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.process.poll() is None:
+            self.stop()
+
+
+def answered(settings: Settings, method: str, path: str, *sent: Any) -> tuple[int, Any]:
+    """Status and JSON of the web process's answer; `sent` is a body and headers."""
+    connection = http.client.HTTPConnection("127.0.0.1", settings.web_port, timeout=30)
+    try:
+        connection.request(method, path, *sent)
+        answer = connection.getresponse()
+        return answer.status, json.load(answer)
+    finally:
+        connection.close()
+
+
+def page(settings: Settings) -> dict[str, Any]:
+    """What the live page gets."""
+    status, found = answered(settings, "GET", "/api/now")
+    assert status == 200, found
+    content: dict[str, Any] = found
+    return content
+
+
+def totals(settings: Settings) -> dict[str, Any]:
+    """The page's totals."""
+    found: dict[str, Any] = page(settings)["panels"]["totals"]["rows"][0]
+    return found
+
+
+def post_own_event(demo: Demo) -> None:
+    """Make a key as the demo says, and send one inquiry with it."""
+    made = subprocess.run(
+        [*PYTHON, "district", "key", "boston311"], env=demo.environment, capture_output=True, text=True, check=True
+    )
+    event = {
+        "kind": "inquiry",
+        "event_id": "own-1",
+        "conversation": "own-1",
+        "source": "try",
+        "district": "boston311",
+        "unit": "pwdx",
+        "channel": "web",
+        "topic": "pothole",
+        "occurred_at": datetime.now(UTC).isoformat(),
+    }
+    headers = {"Authorization": f"Bearer {made.stdout.strip()}", "Content-Type": "application/json"}
+    status, found = answered(demo.settings, "POST", "/v1/events", json.dumps(event), headers)
+    assert (status, found["accepted"]) == (202, 1)
+
+
+@pytest.mark.timeout(600)
+def test_the_demo_shows_real_numbers_takes_events_stops_and_goes_on(settings: Settings, tmp_path: Path) -> None:
+    with Demo(settings, tmp_path / "first.log") as first:
+        first.wait_until_shown()
+        assert "68 met, 48 missed; 0 differ" in first.said
+        sample = totals(settings)
+        assert [sample[name] for name in ("conversations", "open", "met", "missed")] == [200, 36, 68, 48]
+        post_own_event(first)
+        until(lambda: bool(totals(settings)["conversations"] == 201), "the event stands on the page")
+        assert page(settings)["panels"]["newest"]["rows"][0]["topic"] == "pothole"
+        children = first.children()
+        assert len(children) == 4
+        assert first.stop() == 0
+    assert not any(child.is_alive() for child in children)
+    assert re.search(r"The data lie in .*data \(\d+ MB\)", first.said)
+    with Demo(settings, tmp_path / "second.log") as second:
+        second.wait_until_shown()
+        assert "importing them again changed nothing" in second.said
+        assert totals(settings)["conversations"] == 201
+        assert second.stop() == 0
+    assert "Traceback" not in first.said + second.said
