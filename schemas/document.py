@@ -64,10 +64,10 @@ def reasons(error: ValidationError) -> list[tuple[Place, str]]:
 
 def parse(text: str, model: type[Model], name: str = "document") -> Model:
     """Read one YAML document into `model`. Raises `DocumentError`, a line and field for every problem."""
-    loader = _Loader(text)
     lines: dict[Place, int] = {}
     problems: list[str] = []
     try:
+        loader = _Loader(text)
         node = loader.get_single_node()
         if node is None:
             raise DocumentError([f"{name}: the document is empty"])
@@ -78,8 +78,6 @@ def parse(text: str, model: type[Model], name: str = "document") -> Model:
         where = f"line {mark.line + 1}" if mark is not None else "document"
         what = getattr(error, "problem", None) or type(error).__name__
         raise DocumentError([f"{name}: {where}: not YAML: {what}"]) from None
-    finally:
-        loader.dispose()
     if problems:
         raise DocumentError([f"{name}: {problem}" for problem in problems])
     try:

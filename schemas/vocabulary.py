@@ -10,7 +10,7 @@ from pydantic import AfterValidator, AwareDatetime, Field, StringConstraints
 
 SCHEMA_VERSION = 1
 UNROUTED = "unrouted"
-UNKNOWN = "unknown"
+CODE_PATTERN = r"^[a-z0-9][a-z0-9._-]{0,63}$"
 
 Identifier = Annotated[
     str,
@@ -19,7 +19,7 @@ Identifier = Annotated[
 ]
 Code = Annotated[
     str,
-    StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$"),
+    StringConstraints(pattern=CODE_PATTERN),
     Field(description="code: lower-case letters, digits and . _ -, at most 64"),
 ]
 Pseudonym = Annotated[
@@ -60,13 +60,17 @@ EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 LATEST = datetime(2200, 1, 1, tzinfo=UTC)
 _EPOCH = EARLIEST
 _MILLISECOND = timedelta(milliseconds=1)
+_OUT_OF_RANGE = "must lie between the years 1970 and 2199"
 
 
 def _utc_milliseconds(value: datetime) -> datetime:
     """The same instant in UTC, cut to whole milliseconds, so that equal instants have one spelling."""
-    utc = value.astimezone(UTC)
+    try:
+        utc = value.astimezone(UTC)
+    except OverflowError:
+        raise ValueError(_OUT_OF_RANGE) from None
     if not EARLIEST <= utc < LATEST:
-        raise ValueError("must lie between the years 1970 and 2199")
+        raise ValueError(_OUT_OF_RANGE)
     return utc.replace(microsecond=utc.microsecond // 1000 * 1000) if utc.microsecond % 1000 else utc
 
 

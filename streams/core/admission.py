@@ -5,6 +5,7 @@ empty, internal. A refusal never carries the payload, only its digest.
 """
 
 import json
+import re
 from hashlib import sha256
 from typing import Any, NamedTuple
 
@@ -12,11 +13,12 @@ from pydantic import ValidationError
 
 from schemas.document import Place, reasons
 from schemas.events import EVENT, EVENTS, KINDS, Event
-from schemas.vocabulary import SCHEMA_VERSION, to_ms
+from schemas.vocabulary import CODE_PATTERN, SCHEMA_VERSION, to_ms
 
 FUTURE_MS = 300_000
 LARGEST_MESSAGE = 8_000_000
 MOST_EVENTS = 20_000
+_CODE = re.compile(CODE_PATTERN)
 
 
 class Refusal(NamedTuple):
@@ -76,14 +78,14 @@ def admit(message: bytes | None) -> Admission:
     if payload[:1] == b"[":
         try:
             events = EVENTS.validate_json(payload)
-        except ValidationError:
+        except Exception:  # noqa: BLE001 -- whichever item it was, only that one is refused
             return _one_by_one(payload)
         if len(events) > MOST_EVENTS:
             return _one_by_one(payload)
         return _settle(list(enumerate(events)), [], [])
     try:
         return _settle([(0, EVENT.validate_json(payload))], [], [])
-    except ValidationError:
+    except Exception:  # noqa: BLE001 -- refused with its reason below
         return _one_by_one(payload)
 
 
@@ -121,11 +123,19 @@ def _single(index: int, item: Any) -> Event | Newer | Refusal:
         if newer is not None:
             return newer
         field, reason, text = _first_problem(item, error)
-        district = item.get("district") if isinstance(item, dict) else None
-        kind = item.get("kind") if isinstance(item, dict) else None
-        named = str(district)[:64] if isinstance(district, str) and district.isascii() else ""
-        known = kind if isinstance(kind, str) and kind in KINDS else ""
-        return Refusal(index, reason, field, text, digest(encoded), named, known)
+        return Refusal(index, reason, field, text, digest(encoded), *_named(item))
+    except Exception as error:  # noqa: BLE001 -- a defect of ours costs this item only
+        text = f"checking the event failed ({type(error).__name__}); please report it with its digest"
+        return Refusal(index, "internal", "", text, digest(encoded), *_named(item))
+
+
+def _named(item: Any) -> tuple[str, str]:
+    """District and kind of a refused item, each only if it is well formed: anything else may be content."""
+    if not isinstance(item, dict):
+        return "", ""
+    district, kind = item.get("district"), item.get("kind")
+    named = district if isinstance(district, str) and _CODE.fullmatch(district) else ""
+    return named, kind if isinstance(kind, str) and kind in KINDS else ""
 
 
 def _newer(index: int, item: Any, encoded: bytes) -> Newer | None:

@@ -103,3 +103,18 @@ def test_no_refusal_repeats_content() -> None:
     for field in ("source", "conversation", "score", "kind", "received_at", secret):
         for refusal in admit(json.dumps([_event(**{field: secret})]).encode()).refused:
             assert secret not in " ".join(map(str, refusal))
+
+
+@pytest.mark.parametrize("moment", ["0001-01-01T00:00:00+10:00", "9999-12-31T23:59:59-10:00", "1969-12-31T23:59:59Z"])
+def test_a_time_out_of_all_range_is_refused_and_its_neighbours_are_taken(moment: str) -> None:
+    good, bad = _event(), _event(event_id="e-2", occurred_at=moment)
+    found = admit(json.dumps([good, bad]).encode())
+    assert len(found.events) == 1
+    assert [(refusal.position, refusal.reason, refusal.field) for refusal in found.refused] == [
+        (1, "invalid_field", "occurred_at")
+    ]
+
+
+def test_a_refusal_repeats_no_content_as_a_district() -> None:
+    (refusal,) = admit(json.dumps(_event(district="Jane Doe, 5 Main St")).encode()).refused
+    assert (refusal.field, refusal.district) == ("district", "")

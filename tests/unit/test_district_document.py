@@ -9,6 +9,7 @@ from deploy.cli.district import EXAMPLE
 from deploy.cli.main import main
 from schemas.district import District
 from schemas.document import parse
+from schemas.errors import DocumentError
 from schemas.vocabulary import EARLIEST
 from streams.configured import configured
 
@@ -101,3 +102,8 @@ def test_key_is_printed_once_and_only_its_digest_is_kept(
     assert key not in path.read_text()
     assert path.stat().st_mode & 0o777 == 0o600
     assert main(["district", "key", "River Bend"]) == 2
+
+
+def test_a_control_character_is_no_yaml() -> None:
+    with pytest.raises(DocumentError, match="not YAML"):
+        parse("district: a\x00b\n", District)
