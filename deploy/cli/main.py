@@ -32,6 +32,7 @@ TABLE: dict[str, Entry] = {
     "district": Entry("deploy.cli.district", "a district's document: example, check, apply"),
     "schema": Entry("deploy.cli.schema", "JSON Schema of the events"),
     "fold": Entry("deploy.cli.fold", "events in, facts out, with no stack at all"),
+    "simulate": Entry("deploy.cli.simulate", "a simulated district's events, from a seed, with no stack at all"),
     "calendar": Entry("deploy.cli.calendar", "business seconds and due times, with no stack at all"),
     "migrate": Entry("deploy.cli.migrate", "bring the ClickHouse tables to this version"),
     "worker": Entry("deploy.cli.worker", "run one stream worker in the foreground"),

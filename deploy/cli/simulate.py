@@ -1,0 +1,142 @@
+"""`./cx simulate`: a district's interactions from a seed, as NDJSON on standard output."""
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, date, datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from deploy.cli.command import Command
+from deploy.cli.documents import read_district, read_text
+from schemas.calendar import always_open
+from schemas.district import District
+from schemas.errors import UsageError
+from schemas.vocabulary import EARLIEST, LATEST, to_ms
+from streams.intake.simulator import Span, numbered, sample_district, simulate_all
+from streams.intake.simulator_batches import arrays
+from streams.intake.simulator_parameters import default_parameters, read_parameters
+from streams.intake.simulator_writing import Arrived
+
+MOST_DISTRICTS = 1_000
+MOST_IN_ARRAY = 20_000
+CHUNK = 2_000
+
+
+def _instant(text: str, document: District) -> int:
+    """A date (its first moment in the district) or an instant with an offset, in ms. Raises `UsageError`."""
+    calendar = document.calendars[document.calendar] if document.calendar is not None else always_open()
+    try:
+        if len(text) == len("2026-08-01"):
+            day = date.fromisoformat(text)
+            found = datetime(day.year, day.month, day.day, tzinfo=ZoneInfo(calendar.time_zone))
+        else:
+            found = datetime.fromisoformat(text)
+    except ValueError:
+        raise UsageError(f"{text} is neither a date (2026-08-01) nor an instant (2026-08-01T07:00:00-05:00).") from None
+    if found.tzinfo is None:
+        raise UsageError(f"{text} needs an offset, as in {text}Z.")
+    if not EARLIEST.year < found.year < LATEST.year:
+        raise UsageError(f"{text} must lie between the years {EARLIEST.year + 1} and {LATEST.year - 1}.")
+    return to_ms(found.astimezone(UTC))
+
+
+def _documents(args: argparse.Namespace) -> list[District]:
+    document = read_district(args.district) if args.district else sample_district()
+    if args.districts is None:
+        return [document]
+    return [numbered(document, number) for number in range(1, args.districts + 1)]
+
+
+@contextmanager
+def _watched(span: Span) -> Iterator[Progress | None]:
+    """A bar on standard error, on a terminal only."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    columns = (TextColumn("simulating"), BarColumn(), TextColumn("{task.fields[day]}"), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        progress.add_task("simulating", total=span.end_ms - span.start_ms, day="")
+        yield progress
+
+
+def _write(arrived: Iterable[Arrived], span: Span, progress: Progress | None) -> None:
+    """Lines to standard output, in chunks."""
+    lines: list[str] = []
+    for received, text in arrived:
+        lines.append(text)
+        if len(lines) == CHUNK:
+            sys.stdout.write("\n".join(lines) + "\n")
+            lines.clear()
+            if progress is not None:
+                day = datetime.fromtimestamp(received / 1000, UTC).date().isoformat()
+                progress.update(progress.task_ids[0], completed=received - span.start_ms, day=day)
+    if lines:
+        sys.stdout.write("\n".join(lines) + "\n")
+    sys.stdout.flush()
+
+
+def _between(least: int, most: int) -> Callable[[str], int]:
+    def whole_number(text: str) -> int:
+        number = int(text)
+        if not least <= number <= most:
+            raise argparse.ArgumentTypeError(f"must lie between {least} and {most}")
+        return number
+
+    return whole_number
+
+
+def _configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--district", type=Path, metavar="FILE", help="a district's document; else the sample one")
+    parser.add_argument("--from", dest="start", required=True, metavar="WHEN", help="a date, or an instant with offset")
+    parser.add_argument("--to", dest="end", required=True, metavar="WHEN", help="the first moment no longer simulated")
+    parser.add_argument("--seed", type=int, default=1, help="other numbers, other conversations; default 1")
+    parser.add_argument("--parameters", type=Path, metavar="FILE", help="parts that replace those of the default ones")
+    parser.add_argument("--districts", type=_between(1, MOST_DISTRICTS), metavar="N", help="codes get -0001, -0002, …")
+    parser.add_argument("--arrays", type=_between(1, MOST_IN_ARRAY), metavar="N", help="up to N events of a district")
+    parser.add_argument("--json", action="store_true", help="the summary on standard error as one JSON object")
+
+
+def _run(args: argparse.Namespace) -> int:
+    documents = _documents(args)
+    span = Span(_instant(args.start, documents[0]), _instant(args.end, documents[0]), args.seed)
+    if span.start_ms >= span.end_ms:
+        raise UsageError(f"--to {args.end} is not after --from {args.start}.")
+    named = args.parameters
+    parameters = read_parameters(read_text(named), named.name) if named else default_parameters()
+    began = time.monotonic()
+    tally = [0]
+    with _watched(span) as progress:
+        arrived = _counted(simulate_all(documents, parameters, span), tally)
+        _write(arrays(arrived, args.arrays) if args.arrays else arrived, span, progress)
+    seconds = time.monotonic() - began
+    rate = round(tally[0] / seconds) if seconds else 0
+    if args.json:
+        summary = {"events": tally[0], "seconds": round(seconds, 3), "events_per_second": rate}
+        sys.stderr.write(json.dumps(summary | {"districts": len(documents), "seed": args.seed}) + "\n")
+    else:
+        sys.stderr.write(f"{tally[0]:,} simulated events in {seconds:.1f} s ({rate:,} events/s).\n")
+    return 0
+
+
+def _counted(arrived: Iterable[Arrived], tally: list[int]) -> Iterator[Arrived]:
+    for item in arrived:
+        tally[0] += 1
+        yield item
+
+
+COMMANDS = {
+    "simulate": Command(
+        "Writes a simulated district's events (one a line, in order of arrival) to standard output; the first one "
+        "configures the district. The same arguments give the same bytes. Parameters: streams/intake/simulation.yaml "
+        "explains each; the sample district has 58,000 students and invented names.",
+        _configure,
+        _run,
+    )
+}
