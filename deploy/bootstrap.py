@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from deploy.environment import Builder
+from deploy.pip_settings import for_downloads
 from schemas.errors import CxError, EnvironmentProblem
 
 INTERRUPTED = 130
@@ -108,7 +109,8 @@ def command_environment(layout: Layout, environment: dict[str, str]) -> dict[str
     """Environment of the command: the checkout importable from any directory, `CX_DATA` absolute."""
     paths = [str(layout.checkout), *filter(None, [environment.get("PYTHONPATH")])]
     data = environment.get("CX_DATA") or str(layout.checkout / ".cx")
-    return environment | {"PYTHONPATH": os.pathsep.join(paths), "CX_DATA": os.path.abspath(data)}
+    own = {"PYTHONPATH": os.pathsep.join(paths), "CX_DATA": os.path.abspath(data)}
+    return for_downloads(environment) | own
 
 
 def _prepare(layout: Layout, arguments: Sequence[str]) -> int:

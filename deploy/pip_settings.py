@@ -88,3 +88,15 @@ def for_uv(environment: Mapping[str, str]) -> dict[str, str]:
         # Every file is pinned by its hash, so which index it comes from does not matter.
         result.setdefault("UV_INDEX_STRATEGY", "unsafe-best-match")
     return result
+
+
+DOWNLOADS = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "HTTPS_PROXY", "HTTP_PROXY")
+
+
+def for_downloads(environment: Mapping[str, str]) -> dict[str, str]:
+    """`environment` with pip's certificate and proxy for the downloads of commands; the machine itself is no detour."""
+    known = for_uv(environment)
+    result = dict(environment) | {name: known[name] for name in DOWNLOADS if name in known}
+    if "HTTPS_PROXY" in result and not any(environment.get(name) for name in ("NO_PROXY", "no_proxy")):
+        result["NO_PROXY"] = "127.0.0.1,localhost"
+    return result

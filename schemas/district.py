@@ -1,9 +1,10 @@
 """A district's configuration: units as a tree, calendars, promises, routing, goals, rollout."""
 
 from collections.abc import Iterator
+from datetime import date
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from schemas.calendar import Calendar, Day
 from schemas.vocabulary import UNROUTED, Channel, Code, Label, Priority, PromiseClock, Stakeholder
@@ -12,6 +13,15 @@ Level = Literal["school", "department", "team"]
 Target = Annotated[
     str, StringConstraints(pattern=r"^[1-9][0-9]{0,5}[smh]$"), Field(description="a length: 90s, 30m or 8h")
 ]
+
+
+def _existing(day: str) -> str:
+    # A year without 29 February: a school year starts on a day that every year has.
+    date.fromisoformat(f"2023-{day}")
+    return day
+
+
+MonthDay = Annotated[str, StringConstraints(pattern=r"^[0-9]{2}-[0-9]{2}$"), AfterValidator(_existing)]
 _SECONDS = {"s": 1, "m": 60, "h": 3600}
 
 
@@ -69,10 +79,16 @@ class Goal(_Part):
     goal: Code
     metric: Code
     unit: Code | None = None
-    baseline: float
-    target: float
+    baseline: Annotated[float, Field(allow_inf_nan=False)]
+    target: Annotated[float, Field(allow_inf_nan=False)]
     starts: Day
     ends: Day
+
+    @model_validator(mode="after")
+    def _ends_after_it_starts(self) -> Self:
+        if self.ends <= self.starts:
+            raise ValueError(f"goal {self.goal} ends before it starts")
+        return self
 
 
 class Wave(_Part):

@@ -8,11 +8,22 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, StringConstraints, ValidationError
 
 from schemas.errors import UsageError
 
 PREFIX = "CX_"
+
+
+def _real_port(address: str) -> str:
+    if int(address.rpartition(":")[2]) > 65_535:
+        raise ValueError("a port is at most 65535")
+    return address
+
+
+Address = Annotated[
+    str, StringConstraints(pattern=r"^(\[[0-9A-Fa-f:]+\]|[A-Za-z0-9._-]+):[1-9][0-9]{0,4}$"), AfterValidator(_real_port)
+]
 Port = Annotated[int, Field(ge=1, le=65535)]
 
 
@@ -22,8 +33,10 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     data: Path = Field(default=Path(".cx"), description="data directory of the local stack: logs, Kafka, ClickHouse")
-    kafka: str | None = Field(default=None, description="host:port of an existing Kafka; empty: the local stack's own")
-    clickhouse: str | None = Field(
+    kafka: Address | None = Field(
+        default=None, description="host:port of an existing Kafka; empty: the local stack's own"
+    )
+    clickhouse: Address | None = Field(
         default=None, description="host:port of an existing ClickHouse (native protocol); empty: the local stack's own"
     )
     clickhouse_user: str = Field(default="default", description="ClickHouse user")
@@ -86,7 +99,7 @@ class Settings(BaseModel):
     def clickhouse_address(self) -> tuple[str, int]:
         """Host and port of the ClickHouse in use."""
         host, _, port = (self.clickhouse or f"{self.bind}:{self.clickhouse_port}").rpartition(":")
-        return (host or port, int(port) if host else 9000)
+        return host.strip("[]"), int(port)
 
     def topic(self, name: str) -> str:
         """Full name of a topic (`schemas.topics`) in this system."""

@@ -18,7 +18,9 @@ from schemas.vocabulary import CODE_PATTERN, SCHEMA_VERSION, to_ms
 FUTURE_MS = 300_000
 LARGEST_MESSAGE = 8_000_000
 MOST_EVENTS = 20_000
+LONGEST_INTEGER = 30
 _CODE = re.compile(CODE_PATTERN)
+_WORD = re.compile(r"[A-Za-z0-9._:/+-]{0,128}")
 
 
 class Refusal(NamedTuple):
@@ -89,9 +91,14 @@ def admit(message: bytes | None) -> Admission:
         return _one_by_one(payload)
 
 
+def _integer(digits: str) -> int | float:
+    """An integer, or infinity for one that no field takes: Python refuses to read thousands of digits."""
+    return int(digits) if len(digits) <= LONGEST_INTEGER else float("inf")
+
+
 def _one_by_one(payload: bytes) -> Admission:
     try:
-        parsed = json.loads(payload)
+        parsed = json.loads(payload, parse_int=_integer)
     except (ValueError, RecursionError) as error:
         place = f" at byte {error.pos}" if isinstance(error, json.JSONDecodeError) else ""
         return Admission([], [], [Refusal(0, "not_json", "", f"not JSON{place}; send UTF-8 JSON", digest(payload))])
@@ -153,7 +160,7 @@ def _newer(index: int, item: Any, encoded: bytes) -> Newer | None:
     kind = item.get("kind")
     if not isinstance(kind, str) or not kind.isascii() or not kind.isidentifier() or len(kind) > 64:
         return None
-    if to_ms(event.occurred_at) > to_ms(event.received_at) + FUTURE_MS:
+    if to_ms(event.occurred_at) > to_ms(event.received_at) + FUTURE_MS or not _is_free_of_text(item):
         return None
     return Newer(
         index,
@@ -168,6 +175,15 @@ def _newer(index: int, item: Any, encoded: bytes) -> Newer | None:
     )
 
 
+def _is_free_of_text(value: Any) -> bool:
+    """Whether no string in it could be a sentence or a name: what we do not know yet must not bring text in."""
+    if isinstance(value, dict):
+        return all(_is_free_of_text(name) and _is_free_of_text(item) for name, item in value.items())
+    if isinstance(value, list):
+        return all(map(_is_free_of_text, value))
+    return not isinstance(value, str) or _WORD.fullmatch(value) is not None
+
+
 def _first_problem(item: Any, error: ValidationError) -> tuple[str, str, str]:
     if not isinstance(item, dict):
         return "", "not_an_event", "an event is a JSON object"
@@ -177,7 +193,7 @@ def _first_problem(item: Any, error: ValidationError) -> tuple[str, str, str]:
         text = "kind: " + ("field required" if missing else "not one of the kinds that ./cx schema lists")
         return "kind", "missing_field" if missing else "unknown_kind", text
     if kind == "json_invalid":
-        return "", "not_json", "not Unicode text: a lone surrogate stands in it"
+        return "", "not_json", "not Unicode text (a lone surrogate), or nested too deep"
     place, why = reasons(error)[0]
     field = _spelled(place[1:] if place and place[0] in KINDS else place)
     return field, "missing_field" if kind == "missing" else "invalid_field", f"{field}: {why}"

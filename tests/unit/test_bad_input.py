@@ -118,3 +118,20 @@ def test_a_time_out_of_all_range_is_refused_and_its_neighbours_are_taken(moment:
 def test_a_refusal_repeats_no_content_as_a_district() -> None:
     (refusal,) = admit(json.dumps(_event(district="Jane Doe, 5 Main St")).encode()).refused
     assert (refusal.field, refusal.district) == ("district", "")
+
+
+@pytest.mark.parametrize("raw", ["1" * 5_000, "1e999"])
+def test_a_monstrous_number_costs_its_event_only(raw: str) -> None:
+    text = json.dumps([_event(), _event(event_id="e2", score=10)])
+    found = admit(text.replace('"score": 10', f'"score": {raw}').encode())
+    assert len(found.events) == 1
+    assert [(refusal.position, refusal.field) for refusal in found.refused] == [(1, "score")]
+
+
+def test_a_newer_event_is_kept_unless_it_brings_text() -> None:
+    newer = _event(schema_version=2, kind="visit_planned", room="b-12", tags=["x"])
+    assert len(admit(json.dumps(newer).encode()).newer) == 1
+    for text in ("please call Jane", "jane@example.org", "é"):
+        found = admit(json.dumps(newer | {"note": {"deep": [text]}}).encode())
+        assert not found.newer
+        assert [refusal.reason for refusal in found.refused] == ["unknown_kind"]
