@@ -22,6 +22,7 @@ def _existing(day: str) -> str:
 
 
 MonthDay = Annotated[str, StringConstraints(pattern=r"^[0-9]{2}-[0-9]{2}$"), AfterValidator(_existing)]
+DEEPEST = 12
 _SECONDS = {"s": 1, "m": 60, "h": 3600}
 
 
@@ -43,6 +44,10 @@ class Unit(_Part):
         yield self, parent
         for child in self.units:
             yield from child.walk(self.unit)
+
+
+def _depth(units: list[Unit]) -> int:
+    return 1 + max(_depth(unit.units) for unit in units) if units else 0
 
 
 class Promise(_Part):
@@ -131,6 +136,8 @@ class District(_Part):
 
     @model_validator(mode="after")
     def _refers_to_what_exists(self) -> Self:
+        if _depth(self.units) > DEEPEST:
+            raise ValueError(f"units are nested more than {DEEPEST} levels deep")
         problems = list(self._unknown_references())
         if problems:
             raise ValueError("; ".join(problems))

@@ -44,6 +44,9 @@ class WorkerMetrics:
         self.ready = Gauge("cx_partitions_ready", "Owned partitions that are recovered", registry=registry)
         self.conversations = Gauge("cx_conversations_held", "Conversations in memory", registry=registry)
         self.recovered = Counter("cx_recovered_events_total", "Events read back at recovery", registry=registry)
+        self.unreadable = Counter(
+            "cx_unreadable_events_total", "Landed events that recovery could not read back", registry=registry
+        )
         self.repaired = Counter(
             "cx_repaired_conversations_total", "Rows found behind their events at recovery", registry=registry
         )

@@ -7,8 +7,9 @@ from schemas.district import District
 from schemas.facts import Row
 from schemas.vocabulary import EARLIEST
 from streams.configured import configured
-from streams.core.admission import Admission, admit
+from streams.core.admission import Admission
 from streams.core.district import DistrictState
+from streams.receipt import admit_history
 
 
 class Remark(NamedTuple):
@@ -32,7 +33,8 @@ def fold_events(lines: Iterable[bytes], document: District | None, report: Repor
     """Rows of all conversations in order of (district, conversation).
 
     A line is one event or an array of one district's; blank lines are skipped. `document` configures its district
-    from 1970 on, other districts stay unrouted and always open. `report` hears of everything that is not folded.
+    from 1970 on, other districts stay unrouted and always open. An event without `received_at` counts as received when
+    it happened. `report` hears of everything that is not folded.
     """
     districts: dict[str, DistrictState] = {}
     if document is not None:
@@ -41,7 +43,7 @@ def fold_events(lines: Iterable[bytes], document: District | None, report: Repor
     for number, line in enumerate(lines, 1):
         payload = line.strip()
         if payload:
-            _take(number, admit(payload), districts, report)
+            _take(number, admit_history(payload), districts, report)
     for name in sorted(districts):
         settled = districts[name].settle()
         for culprit in settled.culprits:

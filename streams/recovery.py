@@ -3,8 +3,10 @@
 Blocks; run it in a thread. What it finds behind its events is marked to be landed again, and counted.
 """
 
+import logging
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 
 from pydantic import ValidationError
@@ -17,6 +19,8 @@ from schemas.vocabulary import from_ms
 from sinks.reading import Key, LandedEvent, LandedVersion, Reader
 from streams.core.district import DistrictState
 
+log = logging.getLogger("cx.recovery")
+
 CHUNK = 1_000
 
 
@@ -27,6 +31,8 @@ class Recovered:
     states: dict[int, dict[str, DistrictState]]
     events: int = 0
     repaired: int = 0
+    unreadable: Counter[str] = field(default_factory=Counter)
+    """Events that landed and cannot be read back, by district: never in normal operation."""
 
 
 def recover(numbers: Sequence[int], partitions: int, reader: Reader) -> Recovered:
@@ -36,7 +42,7 @@ def recover(numbers: Sequence[int], partitions: int, reader: Reader) -> Recovere
     districts = sorted(district for district, number in owner.items() if number in found.states)
     if not districts:
         return found
-    for event in _events(reader.district_events(districts)):
+    for event in _events(reader.district_events(districts), found.unreadable):
         states = found.states[owner[event.district]]
         state = states.get(event.district)
         if state is None:
@@ -47,23 +53,34 @@ def recover(numbers: Sequence[int], partitions: int, reader: Reader) -> Recovere
     for states in found.states.values():
         for state in states.values():
             state.clean()
-            found.repaired += _compare(state, landed)
+            found.repaired += _compare(state, landed, state.district in found.unreadable)
     return found
 
 
-def _events(rows: Iterable[LandedEvent]) -> Iterator[Event]:
-    stored = (row for row in rows)
+def _events(rows: Iterable[LandedEvent], unreadable: Counter[str]) -> Iterator[Event]:
+    stored = iter(rows)
     while chunk := list(islice(stored, CHUNK)):
-        parts = [_whole(row) for row in chunk if row.understood]
-        if parts:
-            yield from EVENTS.validate_json(b"[" + b",".join(parts) + b"]")
-        for row in chunk:
-            if not row.understood:
-                # Kept by an older release; this one may know what it means by now.
-                try:
-                    yield EVENT.validate_json(_whole(row))
-                except ValidationError:
-                    continue
+        understood = [row for row in chunk if row.understood]
+        try:
+            events = EVENTS.validate_json(b"[" + b",".join(map(_whole, understood)) + b"]") if understood else []
+        except ValidationError:
+            events = [event for row in understood if (event := _single(row)) is not None]
+            read = {(event.district, event.event_id) for event in events}
+            for row in understood:
+                if (row.district, row.event_id) not in read:
+                    unreadable[row.district] += 1
+                    log.error("event %s of %s cannot be read back; its conversation may lag", row.digest, row.district)
+        yield from events
+        # Kept by an older release; this one may know what it means by now.
+        newer = (_single(row) for row in chunk if not row.understood)
+        yield from (event for event in newer if event is not None)
+
+
+def _single(row: LandedEvent) -> Event | None:
+    try:
+        return EVENT.validate_json(_whole(row))
+    except ValidationError:
+        return None
 
 
 def _whole(row: LandedEvent) -> bytes:
@@ -71,14 +88,17 @@ def _whole(row: LandedEvent) -> bytes:
     return row.content[:-1] + b',"received_at":"' + received.encode() + b'"}'
 
 
-def _compare(state: DistrictState, landed: Mapping[Key, LandedVersion]) -> int:
-    """Mark conversations whose landed row is older than their set; a set smaller than its row was not read whole."""
+def _compare(state: DistrictState, landed: Mapping[Key, LandedVersion], damaged: bool) -> int:
+    """Mark conversations whose landed row is older than their set; a set smaller than its row was not read whole.
+
+    `damaged`: some events of the district cannot be read by this release, so that its sets stay smaller.
+    """
     behind = []
     for conversation in state.conversations:
         found = landed.get((state.district, conversation))
         version = found.version if found is not None else 0
         own = state.version(conversation)
-        if version > own and version >> 48 <= DEFINITION_VERSION:
+        if version > own and not damaged and version >> 48 <= DEFINITION_VERSION:
             raise Unavailable(f"the events of {state.district} came back incomplete; they are read again", 2.0)
         if version < own:
             behind.append(conversation)

@@ -161,6 +161,7 @@ class Worker:
     def _open(self, found: Recovered) -> None:
         self._metrics.recovered.inc(found.events)
         self._metrics.repaired.inc(found.repaired)
+        self._metrics.unreadable.inc(found.unreadable.total())
         log.info("recovered partitions=%d events=%d repaired=%d", len(found.states), found.events, found.repaired)
         for number, states in found.states.items():
             partition = self._owned[number] = self._make(number)

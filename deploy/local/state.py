@@ -125,7 +125,7 @@ class DataDirectory:
                 if _try_lock(file):
                     return None
                 return Identity.model_validate_json(file.read())
-        except (FileNotFoundError, ValidationError):
+        except (FileNotFoundError, NotADirectoryError, ValidationError):
             return None
 
     def running(self) -> StackState | None:
@@ -137,7 +137,7 @@ class DataDirectory:
         """The last word of the last supervisor, running or not; `None` when there was never one."""
         try:
             return StackState.model_validate_json((self.path / "stack.json").read_text())
-        except (FileNotFoundError, ValidationError):
+        except (FileNotFoundError, NotADirectoryError, ValidationError):
             return None
 
     def write(self, state: StackState) -> None:
@@ -206,7 +206,7 @@ def effective_settings(settings: Settings) -> Settings:
         try:
             known: dict[str, str] = json.loads((data / "secrets.json").read_text())
             changes["clickhouse_password"] = SecretStr(known["clickhouse_password"])
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             pass
         except (ValueError, KeyError):
             raise EnvironmentProblem(f"{data / 'secrets.json'} is damaged: delete it to have a new one made.") from None

@@ -12,11 +12,11 @@ from typing import Any, NamedTuple
 
 from schemas.settings import Settings
 from sinks.connection import connect, errors_mapped
-from streams.core.admission import admit
 from streams.intake import boston311
 from streams.intake.files import lines_of, text_of
 from streams.intake.landing import Commits, Message, wait_until_landed
 from streams.intake.producer import Encoded, Publisher, encode, publish_events
+from streams.receipt import admit_history
 
 
 class Watch(NamedTuple):
@@ -70,7 +70,7 @@ def import_events(path: Path, log: Log, watch: Watch) -> Summary:
             if not payload:
                 continue
             summary.rows += 1
-            admission = admit(payload)
+            admission = admit_history(payload)
             for refusal in admission.refused:
                 summary.rejected[refusal.reason] += 1
                 watch.rejected(f"line {number}[{refusal.position}]: {refusal.reason} {refusal.message}")

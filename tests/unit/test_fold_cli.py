@@ -103,3 +103,21 @@ def test_an_event_of_a_newer_schema_is_mentioned_and_not_refused(
 def test_a_missing_file_is_one_sentence(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     assert _run(b"", monkeypatch, "--district", "nowhere.yaml") == 2
     assert capsys.readouterr().err == "cx: Cannot read nowhere.yaml: No such file or directory.\n"
+
+
+def test_events_without_a_receipt_are_folded_as_received_when_they_happened() -> None:
+    event = {
+        "kind": "inquiry",
+        "event_id": "web-1",
+        "district": "riverbend",
+        "source": "web-form",
+        "channel": "web",
+        "conversation": "case-1",
+        "occurred_at": "2026-10-06T10:00:00-05:00",
+    }
+    later = event | {"event_id": "web-2", "conversation": "case-2", "received_at": "2026-10-06T15:00:01Z"}
+    bad = event | {"event_id": "web-3", "conversation": "case-3", "channel": "fax"}
+    remarks: list[Remark] = []
+    rows = list(fold_events([json.dumps([event, later, bad]).encode()], None, remarks.append))
+    assert [row[1] for row in rows] == ["case-1", "case-2"]
+    assert [(remark.position, remark.reason) for remark in remarks] == [(2, "invalid_field")]
