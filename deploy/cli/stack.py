@@ -155,9 +155,9 @@ def _show(status: StackStatus) -> None:
         uptime = "" if part.seconds is None else f"{part.seconds:,.0f} s"
         table.add_row(name, health, part.address, str(part.pid or ""), uptime, str(part.restarts))
     console.print(table)
-    console.print(
-        f"{status.phase}; data: {status.data}, {status.data_bytes // 1_000_000} MB; logs: {status.data / 'logs'}"
-    )
+    ailing = [name for name, part in status.parts.items() if part.health != "healthy"]
+    phase = f"not healthy: {', '.join(ailing)}" if ailing and status.phase == "ready" else status.phase
+    console.print(f"{phase}; data: {status.data}, {status.data_bytes // 1_000_000} MB; logs: {status.data / 'logs'}")
 
 
 def _configure_down(parser: argparse.ArgumentParser) -> None:
