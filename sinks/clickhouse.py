@@ -13,6 +13,7 @@ from sinks.tables import (
     DEAD_LETTERS,
     DISTRICTS,
     EVENTS,
+    ROLLING,
     UNITS,
     Table,
     earliest,
@@ -34,7 +35,8 @@ class ClickHouseSink:
         """Land all rows, in the order below; blocks. Landing the same again changes nothing.
 
         (0) dead letters, (1) belongs to the alerts, which are not landed here, (2) events, configurations, units,
-        (3) facts: versions, which ClickHouse itself passes on to `conversations`. No fact lands before its events.
+        (3) facts: versions, which ClickHouse itself passes on to `conversations`, (4) rolling rows. No fact lands
+        before its events, no rolling row before the facts it is made of.
         Raises `Unavailable` or `Refused`; what was sent before stays.
         """
         at = landing.landed_at_ms
@@ -44,6 +46,7 @@ class ClickHouseSink:
             self._insert_received(DISTRICTS, landing.configurations, at, _CONFIGURATION_RECEIVED)
             self._insert(UNITS, landing.units, (at,))
             self._insert(CONVERSATION_VERSIONS, landing.conversations, (at, earliest(at)))
+            self._insert(ROLLING, landing.rolling, (at, earliest(at)))
 
     def close(self) -> None:
         """Let go of the connection; `land` would make a new one."""

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, Protocol
 from schemas.district import District
 from schemas.events import DistrictConfigured
 from schemas.facts import Row
+from schemas.rolling import RollingRow
 from schemas.vocabulary import UNROUTED, to_ms
 from streams.core.admission import Newer, Refusal
 from streams.core.configuration import Configuration, ConfigurationEvent
@@ -99,6 +100,7 @@ class Landing:
     configurations: Sequence[ConfigurationRow] = ()
     units: Sequence[UnitRow] = ()
     dead_letters: Sequence[DeadLetterRow] = ()
+    rolling: Sequence[RollingRow] = ()
 
 
 class Sink(Protocol):

@@ -11,6 +11,7 @@ from sinks.tables import (
     DEAD_LETTERS,
     DISTRICTS,
     EVENTS,
+    ROLLING,
     TABLES,
     UNITS,
     Table,
@@ -39,6 +40,7 @@ class MemorySink:
         self._insert(UNITS, landing.units, at)
         self._insert(CONVERSATION_VERSIONS, landing.conversations, at)
         self._insert(CONVERSATIONS, landing.conversations, at)
+        self._insert(ROLLING, landing.rolling, at)
 
     def close(self) -> None:
         """Nothing is held."""

@@ -7,6 +7,7 @@ the last written. No table is partitioned or ordered by a value that may change.
 from typing import NamedTuple
 
 from schemas.facts import CODE, CONVERSATION, COUNT, FLAG, INSTANT, Column
+from schemas.rolling import ROLLING as ROLLING_COLUMNS
 
 EARLIEST = 1 << 63
 
@@ -126,4 +127,10 @@ DEAD_LETTERS = Table(
         FIRST_LANDED,
     ),
 )
-TABLES = (EVENTS, DISTRICTS, UNITS, CONVERSATIONS, CONVERSATION_VERSIONS, DEAD_LETTERS)
+ROLLING = Table(
+    "rolling",
+    ("district", "unit", "channel", "window", "at"),
+    "earliest",
+    (*ROLLING_COLUMNS, LANDED_AT, FIRST_LANDED),
+)
+TABLES = (EVENTS, DISTRICTS, UNITS, CONVERSATIONS, CONVERSATION_VERSIONS, DEAD_LETTERS, ROLLING)

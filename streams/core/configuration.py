@@ -70,6 +70,10 @@ class Configuration:
         # Before the first configuration the first one holds: history may be imported before it is configured.
         return self._history[0].district if self._history else None
 
+    def units(self) -> tuple[str, ...]:
+        """Every unit, each after the unit above it: the district's own code first, `unrouted` last."""
+        return (*self._places, UNROUTED)
+
     def known_unit(self, code: str | None) -> str:
         """The unit's code, or `unrouted` if the configuration does not name it."""
         return code if code is not None and code in self._places else UNROUTED

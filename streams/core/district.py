@@ -15,6 +15,7 @@ from schemas.vocabulary import to_ms
 from streams.core.configuration import Configuration, ConfigurationEvent
 from streams.core.conversation import fold
 from streams.core.packed import Packed, digest_of, pack
+from streams.core.rolling import Rolling
 
 
 class Arrival(Enum):
@@ -97,6 +98,7 @@ class DistrictState:
         self.conversations: dict[str, Conversation] = {}
         self._configurations: list[ConfigurationEvent] = []
         self.configuration = Configuration(district)
+        self.rolling = Rolling(district)
         self._others: dict[str, set[int]] = {}
         self._dirty: dict[str, list[Packed]] = {}
 
@@ -155,14 +157,29 @@ class DistrictState:
             held = self.conversations.get(conversation)
             if held is None or not held.events:
                 continue
+            row: Row | None
             try:
-                rows.append(self._fold(conversation, held.events))
+                row = self._fold(conversation, held.events)
             except Exception:  # noqa: BLE001 -- whatever it is, it must cost no other event
                 row = self._without_culprits(conversation, held, self._dirty[conversation], culprits)
-                if row is not None:
-                    rows.append(row)
+            if row is None:
+                self.rolling.remove(conversation)
+            else:
+                self.rolling.replace(conversation, row)
+                rows.append(row)
         self._dirty.clear()
         return Settled(rows, culprits)
+
+    def refill(self) -> None:
+        """Fold every conversation into `rolling` alone: after a recovery, which folds only what has to land.
+
+        One whose fold raises is left to the next `settle`, which names the culprit.
+        """
+        for conversation, held in self.conversations.items():
+            try:
+                self.rolling.replace(conversation, self._fold(conversation, held.events))
+            except Exception:  # noqa: BLE001 -- whatever it is, it must cost no other conversation
+                self.touch((conversation,))
 
     def _fold(self, conversation: str, events: tuple[Packed, ...]) -> Row:
         losers = self.conversations[conversation].losers

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 import pytest
 
 from schemas.facts import CONVERSATION, Column
+from schemas.rolling import ROLLING
 from schemas.settings import Settings
 from sinks.clickhouse import ClickHouseSink
 from sinks.connection import connect
@@ -21,6 +22,7 @@ from tests.sinks.samples import (
     dead_letter,
     event,
     everything,
+    rolling,
     units,
 )
 
@@ -92,10 +94,28 @@ def test_every_value_comes_back_as_it_was_landed(pair: Pair) -> None:
         assert {row["landed_at"] for row in rows} == {NOW_MS}
 
 
+def test_every_rolling_value_comes_back_as_it_was_landed(pair: Pair) -> None:
+    landed = [rolling("d", f"u{seed:02}", seed=seed) for seed in range(12)]
+    pair.sink.land(Landing(NOW_MS, rolling=landed))
+    names = [column.name for column in ROLLING]
+    assert [tuple(row[name] for name in names) for row in pair.rows("rolling")] == landed
+
+
+def test_a_rolling_row_stays_as_it_was_known_first(pair: Pair) -> None:
+    first, again, next_one = rolling("d", "a", seed=1), rolling("d", "a", seed=2), rolling("d", "a", LATER_MS, seed=3)
+    pair.sink.land(Landing(NOW_MS, rolling=[first]))
+    pair.sink.land(Landing(LATER_MS, rolling=[again, next_one]))
+    assert [(row["at"], row["inquiries"]) for row in pair.rows("rolling")] == [
+        (NOW_MS, first.inquiries),
+        (LATER_MS, next_one.inquiries),
+    ]
+
+
 def test_all_tables_get_their_rows(pair: Pair) -> None:
     landing = everything()
     pair.sink.land(landing)
     assert len(pair.rows("dead_letters")) == 2
+    assert [row["unit"] for row in pair.rows("rolling")] == ["d", "north"]
     assert len(pair.rows("districts")) == 1
     assert [row["unit"] for row in pair.rows("units")] == ["d", "north"]
     assert pair.rows("units")[1]["path"] == ("north", "d")

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from schemas.facts import CONVERSATION, GROUPS, Column, Row, row_version
+from schemas.rolling import ROLLING, RollingRow
 from sinks.landing import ConfigurationRow, DeadLetterRow, EventRow, Landing, UnitRow
 
 NOW_MS = 1_760_000_000_123
@@ -69,6 +70,13 @@ def dead_letter(offset: int, position: int = 0) -> DeadLetterRow:
     return DeadLetterRow("cx.events", 3, offset, position, "not_json", "", "not JSON at byte 3", "f" * 64, "", "")
 
 
+def rolling(district: str, unit: str, at: int = NOW_MS, seed: int = 1) -> RollingRow:
+    """A rolling row; every column besides its key follows from `seed`."""
+    fixed = {"district": district, "unit": unit, "channel": "all", "window": "24h", "at": at}
+    values = {column.name: _value(column, seed + index) for index, column in enumerate(ROLLING)}
+    return RollingRow(**values | fixed)
+
+
 def everything(at_ms: int = NOW_MS, seed: int = 1) -> Landing:
     """A landing with rows for every table."""
     return Landing(
@@ -78,4 +86,5 @@ def everything(at_ms: int = NOW_MS, seed: int = 1) -> Landing:
         [configuration("d", 1)],
         units("d", ["north"], 1),
         [dead_letter(5), dead_letter(5, 1)],
+        [rolling("d", "d", seed=seed), rolling("d", "north", seed=seed + 1)],
     )

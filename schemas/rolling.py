@@ -1,0 +1,73 @@
+"""The row of a rolling window: what one unit, channel and window looked like at an instant.
+
+Lengths are milliseconds; instants milliseconds UTC. A histogram is two arrays, the buckets of
+`streams.core.histogram` that are not empty and how often each was hit, beside an exact count and sum.
+"""
+
+from typing import NamedTuple
+
+from schemas.facts import CODE, COUNT, INSTANT, LENGTH, Column
+
+HOUR_MS = 3_600_000
+WINDOWS: dict[str, int] = {"1h": HOUR_MS, "24h": 24 * HOUR_MS, "7d": 168 * HOUR_MS, "28d": 672 * HOUR_MS}
+ALL_CHANNELS = "all"
+SCORES = 10
+
+
+class RollingRow(NamedTuple):
+    """A row of `rolling`, in the order of `ROLLING`; the window is `[at − window, at)`."""
+
+    district: str
+    unit: str
+    channel: str
+    window: str
+    at: int
+    inquiries: int
+    open_waits: int
+    oldest_open_at: int | None
+    first_response_count: int
+    first_response_sum_ms: int
+    first_response_buckets: tuple[int, ...]
+    first_response_counts: tuple[int, ...]
+    first_response_business_count: int
+    first_response_business_sum_ms: int
+    first_response_business_buckets: tuple[int, ...]
+    first_response_business_counts: tuple[int, ...]
+    reply_count: int
+    reply_sum_ms: int
+    reply_buckets: tuple[int, ...]
+    reply_counts: tuple[int, ...]
+    ratings: tuple[int, ...]
+    ratings_count: int
+    promises_met: int
+    promises_missed: int
+    promises_pending: int
+
+
+def _histogram(name: str, meaning: str) -> tuple[Column, ...]:
+    return (
+        Column(f"{name}_count", COUNT, f"{meaning}: how many"),
+        Column(f"{name}_sum_ms", LENGTH, "their exact sum"),
+        Column(f"{name}_buckets", "Array(UInt16)", "buckets hit, ascending"),
+        Column(f"{name}_counts", f"Array({COUNT})", "how often each was hit"),
+    )
+
+
+ROLLING: tuple[Column, ...] = (
+    Column("district", CODE, "district"),
+    Column("unit", CODE, "unit, with all units below it"),
+    Column("channel", CODE, "phone, email, web, social, in_person; empty: unknown; all: every one of them"),
+    Column("window", CODE, "1h, 24h, 7d or 28d"),
+    Column("at", INSTANT, "end of the window, itself not in it"),
+    Column("inquiries", COUNT, "conversations opened by a customer in the window, by owning unit"),
+    Column("open_waits", COUNT, "waits open at the instant, whenever they opened"),
+    Column("oldest_open_at", f"Nullable({INSTANT})", "when the oldest of them opened"),
+    *_histogram("first_response", "first responses sent in the window by the unit, without calls answered live"),
+    *_histogram("first_response_business", "the same in the owners' calendars"),
+    *_histogram("reply", "waits ended by a reply in the window, by the unit that owned them, not live"),
+    Column("ratings", f"Array({COUNT})", "ratings given in the window, late ones left out: how many 1s, 2s, … 10s"),
+    Column("ratings_count", COUNT, "their number"),
+    Column("promises_met", COUNT, "promises due in the window and kept"),
+    Column("promises_missed", COUNT, "promises due in the window and broken, still waiting or not"),
+    Column("promises_pending", COUNT, "promises due in the window that can still be kept"),
+)

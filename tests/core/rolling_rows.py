@@ -1,0 +1,103 @@
+"""Rolling rows computed slowly and obviously from fact rows, to compare the fast ones with."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from schemas.facts import NAMES, Row
+from schemas.rolling import WINDOWS, RollingRow
+from streams.core.configuration import Configuration
+from streams.core.histogram import Histogram
+
+
+class Naive:
+    """Every fact row is asked again for every unit, channel and window."""
+
+    def __init__(self, rows: Iterable[Row], configuration: Configuration, now_ms: int) -> None:
+        facts = [dict(zip(NAMES, row, strict=True)) for row in rows]
+        self._facts = [fact for fact in facts if fact["linked"] and not fact["retracted"]]
+        self._configuration = configuration
+        self._now_ms = now_ms
+
+    def _below(self, unit: str, above: str) -> bool:
+        return above in self._configuration.path(unit)
+
+    def _inside(self, at_ms: int | None, window: str) -> bool:
+        return at_ms is not None and self._now_ms - WINDOWS[window] <= at_ms < self._now_ms
+
+    def _waiting(self, wait: dict[str, Any]) -> bool:
+        ended_ms = wait["ended_at"]
+        lasts: bool = wait["outcome"] == "open" if ended_ms is None else ended_ms > self._now_ms
+        begun: bool = wait["opened_at"] <= self._now_ms
+        return lasts and begun
+
+    def _promised(self, verdict: dict[str, Any]) -> str:
+        late = verdict["breach_at"] is not None and verdict["breach_at"] < self._now_ms
+        return "missed" if verdict["outcome"] == "open" and late else verdict["outcome"]
+
+    def row(self, unit: str, channel: str, window: str) -> RollingRow:
+        """One row, whether or not anything counts in it."""
+        facts = [fact for fact in self._facts if channel in ("all", fact["channel"])]
+
+        def chosen(entries: Iterable[dict[str, Any]], at: str, owner: str = "unit") -> list[dict[str, Any]]:
+            return [e for e in entries if self._inside(e[at], window) and self._below(e[owner], unit)]
+
+        waits = [wait for fact in facts for wait in _entries(fact, "waits") if self._below(wait["unit"], unit)]
+        opened = [wait["opened_at"] for wait in waits if self._waiting(wait)]
+        asked = [fact for fact in facts if fact["opened_by"] == "customer" and fact["contact"] != "answered_live"]
+        responses = chosen(asked, "first_response_at", "first_response_unit")
+        replies = [w for w in chosen(waits, "ended_at") if w["outcome"] == "answered" and not w["live"]]
+        ratings = chosen((entry for fact in facts for entry in _entries(fact, "ratings")), "rated_at")
+        scores = [rating["score"] for rating in ratings if not rating["late"]]
+        verdicts = chosen((entry for fact in facts for entry in _entries(fact, "verdicts")), "due_at")
+        promises = [self._promised(verdict) for verdict in verdicts]
+        return RollingRow(
+            "demo",
+            unit,
+            channel,
+            window,
+            self._now_ms,
+            sum(fact["inquiries"] for fact in chosen(facts, "opened_at")),
+            len(opened),
+            min(opened, default=None),
+            *_histogram([fact["first_response_ms"] for fact in responses]),
+            *_histogram([fact["first_response_business_ms"] for fact in responses]),
+            *_histogram([wait["wait_ms"] for wait in replies]),
+            tuple(scores.count(score) for score in range(1, 11)),
+            len(scores),
+            *(promises.count(outcome) for outcome in ("met", "missed", "open")),
+        )
+
+    def rows(self) -> list[RollingRow]:
+        """All rows that are to be there."""
+        channels = sorted({fact["channel"] for fact in self._facts})
+        made = [
+            self.row(unit, channel, window)
+            for unit in self._configuration.units()
+            for channel in ("all", *channels)
+            for window in WINDOWS
+        ]
+        return [row for row in made if row.channel == "all" or any(_numbers(row))]
+
+
+def _entries(fact: dict[str, Any], group: str) -> list[dict[str, Any]]:
+    names = [name.partition(".")[2] for name in NAMES if name.startswith(f"{group}.")]
+    columns = [fact[f"{group}.{name}"] for name in names]
+    return [dict(zip(names, values, strict=True)) for values in zip(*columns, strict=True)]
+
+
+def _histogram(lengths: list[int]) -> tuple[int, int, tuple[int, ...], tuple[int, ...]]:
+    made = Histogram()
+    for length in lengths:
+        made.add(length)
+    return made.count, made.sum_ms, made.buckets, made.counts
+
+
+def _numbers(row: RollingRow) -> tuple[Any, ...]:
+    return (
+        row.inquiries,
+        row.open_waits,
+        row.first_response_count,
+        row.reply_count,
+        row.ratings_count,
+        row.promises_met + row.promises_missed + row.promises_pending,
+    )
