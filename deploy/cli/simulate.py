@@ -19,9 +19,9 @@ from schemas.calendar import always_open
 from schemas.district import District
 from schemas.errors import UsageError
 from schemas.vocabulary import EARLIEST, LATEST, to_ms
-from streams.intake.simulator import Span, numbered, sample_district, simulate_all
+from streams.intake.simulator import Span, numbered, sample_district, simulate, simulate_all
 from streams.intake.simulator_batches import arrays
-from streams.intake.simulator_parameters import default_parameters, read_parameters
+from streams.intake.simulator_parameters import Parameters, default_parameters, read_parameters
 from streams.intake.simulator_writing import Arrived
 
 MOST_DISTRICTS = 1_000
@@ -113,7 +113,7 @@ def _run(args: argparse.Namespace) -> int:
     began = time.monotonic()
     tally = [0]
     with _watched(span) as progress:
-        arrived = _counted(simulate_all(documents, parameters, span), tally)
+        arrived = _counted(_simulated(documents, parameters, span, args.districts is not None), tally)
         _write(arrays(arrived, args.arrays) if args.arrays else arrived, span, progress)
     seconds = time.monotonic() - began
     rate = round(tally[0] / seconds) if seconds else 0
@@ -123,6 +123,10 @@ def _run(args: argparse.Namespace) -> int:
     else:
         sys.stderr.write(f"{tally[0]:,} simulated events in {seconds:.1f} s ({rate:,} events/s).\n")
     return 0
+
+
+def _simulated(documents: list[District], parameters: Parameters, span: Span, several: bool) -> Iterator[Arrived]:
+    return simulate_all(documents, parameters, span) if several else simulate(documents[0], parameters, span)
 
 
 def _counted(arrived: Iterable[Arrived], tally: list[int]) -> Iterator[Arrived]:

@@ -21,8 +21,8 @@ from schemas.vocabulary import from_ms
 from streams.configured import configured
 from streams.intake.simulator_conversation import Asked, Stage
 from streams.intake.simulator_incidents import Almanac, Held, Wave
-from streams.intake.simulator_parameters import Parameters
-from streams.intake.simulator_world import Draw, World
+from streams.intake.simulator_parameters import Manner, Parameters
+from streams.intake.simulator_world import AVERAGE, Draw, World, drawn
 from streams.intake.simulator_writing import MINUTE_MS, Arrived, Outbox, instant, stream
 
 SAMPLE = Path(__file__).with_name("data") / "sample_district.yaml"
@@ -60,25 +60,34 @@ def _renamed(content: Any, old: str, new: str) -> Any:
     return new if content == old else content
 
 
-def simulate(document: District, parameters: Parameters, span: Span) -> Iterator[Arrived]:
-    """Events of one district as (`received_at` in ms, JSON text), in order of arrival."""
-    return _Simulation(document, parameters, span).arrivals()
+def simulate(document: District, parameters: Parameters, span: Span, standing: Manner = AVERAGE) -> Iterator[Arrived]:
+    """Events of one district as (`received_at` in ms, JSON text), in order of arrival.
+
+    `standing` is how the district as a whole differs from what is declared.
+    """
+    return _Simulation(document, parameters, span, standing).arrivals()
+
+
+def standing(document: District, parameters: Parameters, seed: int) -> Manner:
+    """How one of several districts differs as a whole: drawn once, from its code."""
+    return drawn(stream(seed, document.district, "district"), parameters.between_districts)
 
 
 def simulate_all(documents: list[District], parameters: Parameters, span: Span) -> Iterator[Arrived]:
-    """Events of several districts in one order of arrival; each one's are the same as alone."""
-    return merge(*(simulate(document, parameters, span) for document in documents))
+    """Events of several districts, each of its own standing, in one order of arrival."""
+    found = [(document, standing(document, parameters, span.seed)) for document in documents]
+    return merge(*(simulate(document, parameters, span, its) for document, its in found))
 
 
 class _Simulation:
     """One district over a span, day by day of its own time zone."""
 
-    def __init__(self, document: District, parameters: Parameters, span: Span) -> None:
+    def __init__(self, document: District, parameters: Parameters, span: Span, its: Manner) -> None:
         self._span = span
         self._parameters = parameters
         years = range(from_ms(span.start_ms).year - 1, from_ms(span.end_ms).year + 1)
         self._almanac = Almanac(document, parameters, years)
-        self._world = World(self._almanac.hindsight(), parameters, span.seed)
+        self._world = World(self._almanac.hindsight(), parameters, span.seed, its)
         self._almanac.act_on(self._world)
         self._waves = self._almanac.waves(parameters.channels)
         self._outbox = Outbox(parameters.arrival)

@@ -67,6 +67,7 @@ class _Talk:
         "_stretch",
         "_target",
         "_thread",
+        "_urgency",
         "_who",
     )
 
@@ -88,6 +89,7 @@ class _Talk:
         if targets is not None:
             self._target = targets.pick(draw())
         self._desk = self._target
+        self._urgency = 1.0
         self._who = self._introduction()
         self._handoffs = 0
         self._stretch = 1.0
@@ -109,8 +111,10 @@ class _Talk:
         urgency = draw()
         priority = ""
         if urgency < habits.critical:
+            self._urgency = stage.speed.urgent.get("critical", 1.0)
             priority = ',"priority":"critical","critical_category":"safety"'
         elif urgency < habits.critical + habits.urgent:
+            self._urgency = stage.speed.urgent.get("high", 1.0)
             priority = ',"priority":"high"'
         return (
             f'{subject.field},"inquiry_kind":"{subject.kinds.pick(draw())}","stakeholder":"{self._stakeholder}"'
@@ -164,8 +168,10 @@ class _Talk:
 
     def _outbound(self) -> None:
         at_ms = self._desk.after(self._asked.at_ms, self._log_normal(5, 1.0))
+        if self._desk.unit:
+            self._put("transfer", at_ms, self._desk.unit)
         self._put("reply", at_ms, f',"channel":"{self._channel}"{self._desk.unit}{self._staff()}')
-        if self._draw() < 0.5:
+        if self._draw() < self._habits.outbound_answered:
             asked_ms = at_ms + MINUTE_MS + self._exponential(5 * HOUR_MS)
             self._ask(asked_ms, self._desk.unit)
             self._rest(self._answer(asked_ms, False))
@@ -279,7 +285,7 @@ class _Talk:
         speed, _, load = self._desk.manner(at_ms)
         self._stretch = speed * load * exp(stage.random.gauss(0.0, stage.speed.spread))
         median = stage.speed.reply_minutes[self._channel]
-        replied = self._desk.after(at_ms, median * MINUTE_MS * self._stretch)
+        replied = self._desk.after(at_ms, median * MINUTE_MS * self._stretch * self._urgency)
         if draw() < habits.note:
             written = at_ms + int((replied - at_ms) * draw())
             self._put("reply", written, f',"channel":"{self._channel}"{self._desk.unit},"public":false')

@@ -4,10 +4,20 @@ from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, create_model, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    create_model,
+    model_validator,
+)
 
 from schemas.calendar import Weekday
-from schemas.document import parse
+from schemas.document import parse, reasons
+from schemas.errors import DocumentError
 from schemas.vocabulary import Channel, Code, Generation, InquiryKind, LanguageTag, Stakeholder, Theme
 
 DEFAULTS = Path(__file__).with_name("simulation.yaml")
@@ -119,6 +129,7 @@ class Speed(_Part):
 
     reply_minutes: dict[Channel, Positive]
     spread: Annotated[float, Field(ge=0, le=3, description="sigma of the log-normal length")]
+    urgent: dict[Literal["high", "critical"], Factor]
     handoff_minutes: Positive
     resolve_minutes: Positive
     queue_seconds: Positive
@@ -170,6 +181,7 @@ class Habits(_Part):
     spam: Share
     staff_opened: Share
     outbound: Share
+    outbound_answered: Share
     urgent: Share
     critical: Share
     visit_offered: Share
@@ -332,4 +344,7 @@ def read_parameters(text: str, name: str) -> Parameters:
     usual = default_parameters()
     parts = {part: getattr(given, part) for part in given.model_fields_set}
     whole = {part: parts.get(part, getattr(usual, part)) for part in Parameters.model_fields}
-    return Parameters.model_validate(whole)
+    try:
+        return Parameters.model_validate(whole)
+    except ValidationError as error:
+        raise DocumentError([f"{name}: {why}" for _, why in reasons(error)]) from None

@@ -12,7 +12,7 @@ from schemas.calendar import Calendar, always_open
 from schemas.district import District, Route
 from schemas.vocabulary import UNROUTED
 from streams.core.business_time import BusinessClock, clock_of
-from streams.intake.simulator_parameters import Manner, Parameters, Topic
+from streams.intake.simulator_parameters import Manner, Parameters, Spread, Topic
 from streams.intake.simulator_writing import HOUR_MS, Feed, stream
 
 T = TypeVar("T")
@@ -110,9 +110,12 @@ class Subject:
 
 
 class World:
-    """One district, ready to be simulated; `district` is the document with everything known in hindsight."""
+    """One district, ready to be simulated.
 
-    def __init__(self, district: District, parameters: Parameters, seed: int) -> None:
+    `district` is the document with everything known in hindsight, `standing` how it differs as a whole.
+    """
+
+    def __init__(self, district: District, parameters: Parameters, seed: int, standing: Manner = AVERAGE) -> None:
         self.code = district.district
         self.parameters = parameters
         self.seed = seed
@@ -123,7 +126,7 @@ class World:
         self.desks: dict[str, Desk] = {}
         self.schools: list[BusinessClock] = []
         self.front = Desk(UNROUTED, (), self.clock, AVERAGE)
-        self._build(district)
+        self._build(district, standing)
         self._everyone = Draw(dict.fromkeys(self.desks.values(), 1.0)) if self.desks else None
         self._school_desks = self._schools(district)
         self.subjects = {topic.topic: self._subject(topic) for topic in parameters.topics}
@@ -137,10 +140,8 @@ class World:
     def _clock(self, name: str | None) -> BusinessClock | None:
         return None if name is None else self._calendars[name]
 
-    def _build(self, district: District) -> None:
+    def _build(self, district: District, standing: Manner) -> None:
         spread = self.parameters.between_units
-        random = stream(self.seed, self.code, "district")
-        whole = self._drawn(random, self.parameters.between_districts.speed, self.parameters.between_districts.courtesy)
         clocks = {district.district: self.clock}
         paths: dict[str, tuple[str, ...]] = {district.district: ()}
         manners: dict[str, Manner] = {}
@@ -150,17 +151,13 @@ class World:
             path = paths[code] = (code, *paths[parent])
             manner = self.parameters.units.get(code) or manners.get(parent)
             if manner is None:
-                manner = self._drawn(stream(self.seed, self.code, "unit", code), spread.speed, spread.courtesy)
+                manner = drawn(stream(self.seed, self.code, "unit", code), spread)
             manners[code] = manner
-            met = Manner(speed=manner.speed * whole.speed, courtesy=manner.courtesy + whole.courtesy)
+            met = Manner(speed=manner.speed * standing.speed, courtesy=manner.courtesy + standing.courtesy)
             desk = self.desks[code] = Desk(code, path, clock, met)
             desk.staff = [self._staff(code, number) for number in range(self.parameters.people.staff_per_unit)]
             if unit.level == "school":
                 self.schools.append(clock)
-
-    @staticmethod
-    def _drawn(random: Random, speed: float, courtesy: float) -> Manner:
-        return Manner(speed=exp(random.gauss(0.0, speed)), courtesy=max(-4.0, min(4.0, random.gauss(0.0, courtesy))))
 
     def _staff(self, code: str, number: int) -> str:
         return sha256(f"{self._salt}/{code}/{number}".encode()).hexdigest()[:16]
@@ -217,6 +214,12 @@ class World:
             ):
                 return self.desks.get(route.unit, self.front)
         return self.front
+
+
+def drawn(random: Random, spread: Spread) -> Manner:
+    """A manner by chance."""
+    courtesy = max(-4.0, min(4.0, random.gauss(0.0, spread.courtesy)))
+    return Manner(speed=exp(random.gauss(0.0, spread.speed)), courtesy=courtesy)
 
 
 def _calendar(district: District) -> Calendar:

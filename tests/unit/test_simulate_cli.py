@@ -1,0 +1,115 @@
+"""`./cx simulate`: lines to standard output, a summary to standard error, sentences for what is wrong."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from deploy.cli.main import main
+from schemas import examples
+from schemas.document import parse
+from schemas.errors import DocumentError
+from streams.core.admission import admit
+from streams.intake.simulator_parameters import DEFAULTS, Parameters, default_parameters, read_parameters
+from tests.simulated import DECLARED
+
+RIVERBEND = Path(examples.__file__).with_name("district.yaml")
+DAY = ("--from", "2026-10-06", "--to", "2026-10-07")
+
+
+@pytest.fixture
+def little(tmp_path: Path) -> Path:
+    """Parameters with few inquiries."""
+    part = DECLARED.volume.model_dump() | {"inquiries_per_school_day": 20}
+    path = tmp_path / "little.yaml"
+    path.write_text(json.dumps({"volume": part}), encoding="utf-8")
+    return path
+
+
+def test_events_and_a_summary(little: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["simulate", *DAY, "--parameters", str(little), "--json"]) == 0
+    said = capsys.readouterr()
+    lines = said.out.splitlines()
+    summary = json.loads(said.err)
+    assert summary["events"] == len(lines)
+    assert summary["seed"] == 1
+    assert json.loads(lines[0])["kind"] == "district_configured"
+    assert json.loads(lines[0])["received_at"] == "2026-10-06T05:00:00Z"
+
+
+def test_any_district_can_be_simulated(little: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["simulate", *DAY, "--parameters", str(little), "--district", str(RIVERBEND)]) == 0
+    said = capsys.readouterr()
+    events = [event for line in said.out.splitlines() for _, event in admit(line.encode()).events]
+    assert len(events) == len(said.out.splitlines())
+    assert {event.district for event in events} == {"riverbend"}
+    assert "simulated events in" in said.err
+
+
+def test_a_district_of_nothing_but_a_code_can_be_simulated(
+    little: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bare = tmp_path / "bare.yaml"
+    bare.write_text("district: bare\n", encoding="utf-8")
+    assert main(["simulate", *DAY, "--parameters", str(little), "--district", str(bare)]) == 0
+    for line in capsys.readouterr().out.splitlines():
+        assert admit(line.encode()).refused == []
+
+
+def test_districts_and_arrays(little: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    given = ("--parameters", str(little), "--districts", "2", "--arrays", "100", "--district", str(RIVERBEND))
+    assert main(["simulate", *DAY, *given]) == 0
+    found = [admit(line.encode()) for line in capsys.readouterr().out.splitlines()]
+    assert {admission.district for admission in found} == {"riverbend-0001", "riverbend-0002"}
+    assert all(admission.refused == [] for admission in found)
+
+
+@pytest.mark.parametrize(
+    ("given", "text"),
+    [
+        (("--from", "2026-13-01", "--to", "2026-10-07"), "neither a date"),
+        (("--from", "2026-10-06T07:00", "--to", "2026-10-07"), "needs an offset"),
+        (("--from", "2026-10-07", "--to", "2026-10-07"), "is not after"),
+        (("--from", "1969-10-07", "--to", "2026-10-07"), "between the years"),
+        ((*DAY, "--parameters", "nowhere.yaml"), "Cannot read nowhere.yaml"),
+    ],
+)
+def test_what_is_wrong_is_said_in_a_sentence(
+    given: tuple[str, ...], text: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["simulate", *given]) == 2
+    said = capsys.readouterr()
+    assert text in said.err
+    assert said.out == ""
+
+
+@pytest.mark.parametrize("number", ["0", "1001", "many"])
+def test_too_many_districts_are_refused(number: str) -> None:
+    with pytest.raises(SystemExit):
+        main(["simulate", *DAY, "--districts", number])
+
+
+def test_parts_given_replace_those_of_the_default() -> None:
+    found = read_parameters("rollout: {speed: 0.5, courtesy: 1}\n", "mine.yaml")
+    assert found.rollout.speed == 0.5
+    assert found.topics == default_parameters().topics
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("rollout: {speed: 0.5}\n", "mine.yaml: line 1, rollout.courtesy"),
+        ("weather: 1\n", "weather"),
+        ("\nincidents:\n  - {kind: silence, at: '02-30T09:00', minutes: 5, feed: email}\n", "line 3, incidents[0]"),
+        ("topics: [{topic: only, to: anyone, weight: 1}]\n", "incidents: topic bus-late is not one of topics"),
+        ("topics: [{topic: only, to: anyone, weight: 0}]\nincidents: []\n", "topics: no weight is above zero"),
+    ],
+)
+def test_wrong_parameters_are_named_with_their_place(text: str, problem: str) -> None:
+    with pytest.raises(DocumentError) as caught:
+        read_parameters(text, "mine.yaml")
+    assert problem in str(caught.value)
+
+
+def test_the_default_parameters_are_complete_by_themselves() -> None:
+    assert parse(DEFAULTS.read_text(encoding="utf-8"), Parameters) == default_parameters()
