@@ -6,10 +6,20 @@ Every field is the environment variable of the same name in capitals with `CX_` 
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, StringConstraints, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    StringConstraints,
+    ValidationError,
+)
 
+from schemas.clock import Clock
 from schemas.errors import UsageError
 
 PREFIX = "CX_"
@@ -25,6 +35,10 @@ Address = Annotated[
     str, StringConstraints(pattern=r"^(\[[0-9A-Fa-f:]+\]|[A-Za-z0-9._-]+):[1-9][0-9]{0,4}$"), AfterValidator(_real_port)
 ]
 Port = Annotated[int, Field(ge=1, le=65535)]
+
+
+def _clock(given: Any) -> Any:
+    return Clock.parse(given) if isinstance(given, str) else given
 
 
 class Settings(BaseModel):
@@ -73,6 +87,11 @@ class Settings(BaseModel):
     intake_keys: Path | None = Field(
         default=None,
         description="JSON file {district: key} of the intake; empty: intake-keys.json in the data directory",
+    )
+
+    clock: Annotated[Clock, BeforeValidator(_clock)] | None = Field(
+        default=None,
+        description="a clock of its own for demonstrations, INSTANT@WALL-INSTANTxSPEED; empty: the machine's",
     )
 
     @classmethod

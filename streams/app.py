@@ -8,6 +8,7 @@ import logging
 import os
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -23,6 +24,7 @@ from sinks.reading import ClickHouseReader
 from streams.metrics import WorkerMetrics
 from streams.outlet import KafkaOutlet
 from streams.partition import Delivery, Partition
+from streams.present import now_ms
 from streams.recovery import Recovered, recover
 from streams.worker import FlushPolicy, Surroundings, Worker
 
@@ -89,7 +91,7 @@ class Process:
             recover=self._recover,
             acknowledge=self._acknowledge,
             current=self._current,
-            now_ms=lambda: time.time_ns() // 1_000_000,
+            now_ms=partial(now_ms, settings),
             die=die,
         )
         policy = FlushPolicy(settings.flush_seconds, settings.flush_events, settings.buffer_events)

@@ -23,6 +23,7 @@ from schemas.errors import Unavailable
 from sinks.landing import DeadLetterRow, Landing, Sink
 from streams.metrics import WorkerMetrics
 from streams.partition import Cut, Delivery, Forward, Partition
+from streams.present import wall_ms
 from streams.recovery import Recovered
 
 log = logging.getLogger("cx.worker")
@@ -62,7 +63,10 @@ class Surroundings:
     current: Callable[[Delivery], bool]
     """Whether a message belongs to the assignment in force; an older one is read again by its owner."""
     now_ms: Callable[[], int]
+    """The present, by the clock in force."""
     die: Callable[[str], NoReturn]
+    wall_ms: Callable[[], int] = wall_ms
+    """The machine's own clock, which Kafka's timestamps follow."""
 
 
 class Worker:
@@ -231,9 +235,9 @@ class Worker:
 
     def _report(self, landing: Landing, deliveries: list[Delivery], forwards: list[Forward]) -> None:
         m = self._metrics
-        now_ms = self._around.now_ms()
+        written_by = self._around.wall_ms()
         for delivery in deliveries:
-            m.landed_seconds.observe(max(0, now_ms - delivery.written_ms) / 1000)
+            m.landed_seconds.observe(max(0, written_by - delivery.written_ms) / 1000)
         m.rows.labels("events").inc(len(landing.events))
         m.rows.labels("conversations").inc(len(landing.conversations))
         for row in landing.dead_letters:

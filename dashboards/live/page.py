@@ -26,6 +26,7 @@ from dashboards.live.readings import Readings, Record
 from dashboards.panels import OF_A_DISTRICT
 from schemas.errors import CxError, Unavailable
 from schemas.settings import Settings
+from streams.present import now_ms
 
 FILES = Path(__file__).with_name("static")
 STATIC = {
@@ -45,6 +46,7 @@ HEADERS = {
     "Cache-Control": "no-cache",
 }
 METRICS: web.AppKey[WebMetrics] = web.AppKey("metrics", WebMetrics)
+SETTINGS: web.AppKey[Settings] = web.AppKey("settings", Settings)
 READINGS: web.AppKey[Readings] = web.AppKey("readings", Readings)
 
 
@@ -114,11 +116,15 @@ async def _now(request: web.Request) -> web.Response:
         wait = error.retry_after if isinstance(error, Unavailable) else 1.0
         headers = {"Retry-After": str(math.ceil(wait))}
         return web.json_response({"error": str(error)}, status=503, headers=headers)
-    return web.json_response(_answer(districts, chosen, found))
+    settings = request.app[SETTINGS]
+    clock = None if settings.clock is None else {"speed": settings.clock.speed}
+    answer = {"now_ms": now_ms(settings), "clock": clock, **_answer(districts, chosen, found)}
+    return web.json_response(answer)
 
 
 def _answer(districts: list[Record], chosen: Record | None, found: Record) -> dict[str, Any]:
     """What the page gets; the texts come along, so that each stands in one place only."""
+    instant = {"now_ms": found["now_ms"]} if found else {}
     rows = found.get("panels", {})
     panels = {
         panel.name: {
@@ -129,12 +135,7 @@ def _answer(districts: list[Record], chosen: Record | None, found: Record) -> di
         }
         for panel in OF_A_DISTRICT
     }
-    return {
-        "districts": districts,
-        "district": chosen,
-        "now_ms": found.get("now_ms", time.time_ns() // 1_000_000),
-        "panels": panels,
-    }
+    return {"districts": districts, "district": chosen, **instant, "panels": panels}
 
 
 def live(settings: Settings, metrics: WebMetrics | None = None) -> web.Application:
@@ -142,6 +143,7 @@ def live(settings: Settings, metrics: WebMetrics | None = None) -> web.Applicati
     metrics = metrics or WebMetrics(CollectorRegistry())
     application = web.Application(middlewares=[_guard(settings, metrics)])
     application[METRICS] = metrics
+    application[SETTINGS] = settings
 
     async def reading(app: web.Application) -> Any:
         app[READINGS] = Readings(settings, metrics)

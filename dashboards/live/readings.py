@@ -16,6 +16,7 @@ from dashboards.panels import DISTRICTS, OF_A_DISTRICT, Panel
 from schemas.errors import CxError
 from schemas.settings import Settings
 from sinks.connection import connect, errors_mapped
+from streams.present import now_ms
 
 THREADS = 2
 FRESH_SECONDS = 1.0
@@ -75,12 +76,12 @@ class Readings:
         return self._read(DISTRICTS, {})
 
     def _panels(self, district: str) -> Record:
-        now_ms = time.time_ns() // 1_000_000
-        parameters = {"district": district, "now_ms": now_ms}
+        seen_ms = now_ms(self._settings)
+        parameters = {"district": district, "now_ms": seen_ms}
         with self._metrics.reading_seconds.time():
             panels = {panel.name: self._read(panel, parameters) for panel in OF_A_DISTRICT}
         self._metrics.readings.labels("answered").inc()
-        return {"now_ms": now_ms, "panels": panels}
+        return {"now_ms": seen_ms, "panels": panels}
 
     def _read(self, panel: Panel, parameters: dict[str, Any]) -> list[Record]:
         names = [column.name for column in panel.columns]

@@ -4,7 +4,6 @@ import argparse
 import json
 import os
 import sys
-from datetime import UTC, datetime
 from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
@@ -20,6 +19,7 @@ from schemas.vocabulary import Code
 from streams.configured import configured
 from streams.intake.keys import KeyRing
 from streams.intake.producer import EventProducer, encode
+from streams.present import now
 
 EXAMPLE = Path(examples.__file__).with_name("district.yaml")
 _CODE: TypeAdapter[str] = TypeAdapter(Code)
@@ -67,8 +67,9 @@ def document_name(found: dict[str, int | str]) -> str:
 
 
 def _apply(args: argparse.Namespace) -> int:
-    event = configured(read_district(args.file), datetime.now(UTC))
-    with EventProducer(_settings()) as producer:
+    settings = _settings()
+    event = configured(read_district(args.file), now(settings))
+    with EventProducer(settings) as producer:
         written = producer.publish(*encode(event)).result()
     name = document_name(outline(event.configuration))
     sys.stdout.write(f"Published {name}: partition {written.partition}, offset {written.offset}.\n")

@@ -13,7 +13,7 @@ Sending the same again is always safe: an event id counts once. Nothing of a bod
 
 import asyncio
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
 from math import ceil
 from typing import Any
@@ -22,6 +22,7 @@ from aiohttp import web
 
 from schemas.errors import CxError, EnvironmentProblem, Refused, Unavailable
 from schemas.settings import Settings
+from streams import present
 from streams.core.admission import LARGEST_MESSAGE
 from streams.intake.keys import KeyRing
 from streams.intake.producer import DELIVERY_SECONDS, Publisher, publish_events
@@ -118,7 +119,7 @@ def _verdicts(received: Received, status: int) -> web.Response:
 
 def routes(settings: Settings, publisher: Publisher, now: Callable[[], datetime] | None = None) -> list[web.RouteDef]:
     """The gateway's routes, to be added to another application."""
-    handlers = Gateway(KeyRing.of(settings), publisher, now or partial(datetime.now, UTC))
+    handlers = Gateway(KeyRing.of(settings), publisher, now or partial(present.now, settings))
     return [web.post("/v1/events", handlers.events), web.get("/healthz", handlers.health)]
 
 

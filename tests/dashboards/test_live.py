@@ -12,10 +12,12 @@ from aiohttp import web
 from dashboards.live.page import FILES, is_own_host, live
 from dashboards.live.readings import Shared
 from dashboards.panels import OF_A_DISTRICT
+from schemas.clock import Clock
 from schemas.facts import NAMES
 from schemas.settings import Settings
 from sinks.clickhouse import ClickHouseSink
 from sinks.landing import Landing
+from streams.present import wall_ms
 from tests.fixtures_stack import free_ports
 from tests.sinks.samples import NOW_MS, conversation
 
@@ -199,3 +201,15 @@ def test_an_answer_is_shared_while_it_is_fresh_and_asked_again_then() -> None:
 
     asyncio.run(whole())
     assert len(asked) == 2
+
+
+def test_the_page_is_told_of_a_clock_of_its_own(clickhouse: Settings) -> None:
+    clock = Clock(origin_ms=NOW_MS, started_ms=wall_ms(), speed=60.0)
+
+    async def look(session: aiohttp.ClientSession) -> None:
+        async with session.get("/api/now") as answer:
+            found = await answer.json()
+        assert found["clock"] == {"speed": 60.0}
+        assert NOW_MS <= found["now_ms"] < wall_ms() * 60
+
+    look_at(clickhouse.model_copy(update={"clock": clock}), look)

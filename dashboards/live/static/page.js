@@ -139,8 +139,16 @@ function drawChoice(districts, chosen) {
   if (chosen && select.value !== chosen.district && document.activeElement !== select) select.value = chosen.district;
 }
 
+function drawClock(clock, now) {
+  const box = byId("clock");
+  box.hidden = !clock;
+  if (!clock) return;
+  const when = instant(now, { weekday: "long", hour: "numeric", minute: "2-digit" });
+  box.textContent = `Demo clock: ${when}, speed ${clock.speed}×; simulated data.`;
+}
+
 function draw(answer) {
-  const { districts, district, panels, now_ms } = answer;
+  const { districts, district, panels, now_ms, clock } = answer;
   const totals = panels.totals.rows[0];
   const empty = !totals || totals.conversations === 0;
   zone = district ? district.time_zone : "UTC";
@@ -148,6 +156,7 @@ function draw(answer) {
   document.title = district ? `${district.label} · CX live` : "CX live";
   byId("zone").textContent = zone === "UTC" ? "All times are UTC." : `All times are the district's: ${zone.replaceAll("_", " ")}.`;
   drawChoice(districts, district);
+  drawClock(clock, now_ms);
   byId("empty").hidden = !empty;
   byId("numbers").hidden = empty;
   if (!empty) {
