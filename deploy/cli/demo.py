@@ -1,31 +1,46 @@
-"""`./cx demo`: the whole stack in the foreground with a sample of real data in it, and what to try with it."""
+"""`./cx demo`: the whole stack in the foreground with a simulated district that lives on a clock of its own."""
 
 import argparse
+import math
 import os
-import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from hashlib import sha256
+from itertools import takewhile
 from pathlib import Path
 from threading import Thread
-from typing import Any
+from time import monotonic
+from zoneinfo import ZoneInfo
 
 from rich.console import Console
 
-from dashboards.panels import TOTALS
-from deploy.cli.command import Command, no_arguments
-from deploy.cli.imports import run_import, sentences
+from deploy.cli.command import Command
+from deploy.cli.documents import read_district
+from deploy.cli.imports import log_of, watched
 from deploy.local.parts import ALL
+from deploy.local.resumption import Resumption
 from deploy.local.signals import endings_interrupt, endings_wait
 from deploy.local.state import DataDirectory
 from deploy.local.supervisor import LOOK_SECONDS, Stack
-from schemas.errors import CxError, Unavailable
+from schemas.clock import FASTEST, Clock
+from schemas.errors import CxError, Unavailable, UsageError
 from schemas.settings import Settings
-from sinks.connection import connect, errors_mapped
-from streams.intake.boston311 import DISTRICT, DOCUMENT, EXCERPT
-from streams.intake.importing import Summary
+from schemas.vocabulary import from_ms
+from streams.intake.demonstration import HISTORY_DAYS, Demonstration, Feeder
+from streams.intake.importing import Summary, bring_in
+from streams.intake.producer import EventProducer
+from streams.intake.simulator import sample_district
+from streams.present import now_ms, wall_ms
 
-NOT_COMPARED = ("newest_landed_at",)
+# The clock stands still so long while the stack starts, and at the first start while the past comes in.
+START_MS = 12_000
+FIRST_START_MS = 45_000
+KEEP_SECONDS = 1.0
+STOP_SECONDS = 20.0
 
 TO_TRY = """\
-The live page:  {address}   (refreshes by itself)
+The live page:  {address}   (simulated data; it shows {shown} and refreshes by itself)
 
 Try next, in a second terminal:
 
@@ -33,72 +48,120 @@ Try next, in a second terminal:
     KEY=$(./cx district key {district})
     curl {address}v1/events -H "Authorization: Bearer $KEY" -H "Content-Type: application/json" -d '{{
       "kind": "inquiry", "event_id": "try-'$(date +%s)'", "conversation": "try-'$(date +%s)'", "source": "try",
-      "district": "{district}", "unit": "pwdx", "channel": "web", "topic": "pothole",
-      "occurred_at": "'$(date -u +%FT%TZ)'"}}'
+      "district": "{district}", "channel": "web", "topic": "bus-late", "occurred_at": "{instant}"}}'
   questions of your own:
     ./cx sql "SELECT department, count() FROM current_conversations GROUP BY department ORDER BY 2 DESC"
-  more data: a file of Boston's requests, or of your own events
-    ./cx import boston311 FILE
-    ./cx import events FILE.ndjson
-  the same numbers with no stack at all:
-    ./cx fold --district {document} < FILE.ndjson
+  real data beside it: 200 service requests of the City of Boston, 2015
+    ./cx import boston311 streams/intake/data/boston311_excerpt.csv
+  the same district's events with no stack at all:
+    ./cx simulate --from 2026-09-08 --to 2026-10-06 > events.ndjson
 
 Ctrl-C stops everything; the data stay."""
 
 
-class _Import(Thread):
-    """The import, beside the main thread, which meanwhile looks after the stack; it dies with the process."""
+class _History(Thread):
+    """The past comes in beside the main thread, which meanwhile looks after the stack; it dies with the process."""
 
-    def __init__(self, settings: Settings) -> None:
-        super().__init__(name="import", daemon=True)
+    def __init__(self, demonstration: Demonstration, settings: Settings, console: Console) -> None:
+        super().__init__(name="history", daemon=True)
+        self._demonstration = demonstration
         self._settings = settings
+        self._console = console
         self._summary: Summary | None = None
         self._error: CxError | None = None
 
     def run(self) -> None:
-        """Import the excerpt."""
+        """Send everything before the opening and wait until it has landed."""
+        shown = self._demonstration
+        past = takewhile(lambda arrived: arrived[0] < shown.opens_ms, shown.arrivals())
         try:
-            self._summary = run_import("boston311", EXCERPT, self._settings)
+            with log_of(self._settings) as log, watched(self._console) as watch:
+                self._summary = bring_in((shown.encoded(text) for _, text in past), log, watch)
         except CxError as error:
             self._error = error
 
     def result(self) -> Summary:
-        """Its end, once it is no longer alive. Raises what the import raised."""
+        """Its end, once it is no longer alive. Raises what went wrong."""
         if self._error is not None:
             raise self._error
         if self._summary is None:
-            raise Unavailable("The import of the sample ended without a result.")
+            raise Unavailable("The simulated past ended without a result.")
         return self._summary
 
 
-def _totals(settings: Settings, now_ms: int) -> dict[str, Any]:
-    """The sample's numbers as the page shows them, as seen at one instant."""
-    with errors_mapped(settings), connect(settings) as client:
-        rows = client.execute(TOTALS.sql, {"district": DISTRICT, "now_ms": now_ms})
-    names = [column.name for column in TOTALS.columns]
-    return {name: value for name, value in zip(names, rows[0], strict=True) if name not in NOT_COMPARED}
-
-
-def _bring_in_sample(stack: Stack, console: Console) -> None:
-    """Import the excerpt while the stack is looked after, and say what it changed."""
-    now_ms = time.time_ns() // 1_000_000
-    before = _totals(stack.settings, now_ms)
-    console.print(f"importing {EXCERPT.name}: 200 service requests of the City of Boston, 2015")
-    work = _Import(stack.settings)
+def _bring_in_past(stack: Stack, demonstration: Demonstration, console: Console) -> None:
+    """Four weeks of events while the stack is looked after."""
+    console.print(f"bringing in {HISTORY_DAYS} days of {_name(demonstration)}")
+    work = _History(demonstration, stack.settings, console)
     work.start()
     while work.is_alive():
         stack.tick()
         work.join(LOOK_SECONDS)
-    console.print(sentences(work.result()).rstrip())
-    if before["conversations"]:
-        same = before == _totals(stack.settings, now_ms)
-        known = "They were here already from an earlier start; importing them again changed "
-        console.print(known + ("nothing." if same else "some numbers: another version had made them."))
+    summary = work.result()
+    console.print(f"{summary.events:,} simulated events landed in {summary.seconds:.0f} s")
 
 
-def _near(path: Path) -> str:
-    """A path as one would type it here."""
-    return os.path.relpath(path) if path.is_relative_to(Path.cwd()) else str(path)
+def _name(demonstration: Demonstration) -> str:
+    return demonstration.document.label or demonstration.document.district
+
+
+class _Demo:
+    """One run: the demonstration, its clock, its stack."""
+
+    def __init__(self, demonstration: Demonstration, settings: Settings, speed: float) -> None:
+        self.demonstration = demonstration
+        self.data = DataDirectory(settings)
+        self.digest = sha256(demonstration.document.model_dump_json().encode()).hexdigest()
+        self.earlier = self._earlier()
+        shown_ms = self.earlier.shown_ms if self.earlier else demonstration.opens_ms
+        stands_still = START_MS if self.earlier else FIRST_START_MS
+        self.settings = settings.model_copy(update={"clock": Clock(shown_ms, wall_ms() + stands_still, speed)})
+        self._kept = -math.inf
+
+    def _earlier(self) -> Resumption | None:
+        found = Resumption.read(self.data)
+        if found is not None and found.document_digest != self.digest:
+            raise UsageError(
+                f"{self.data.path} holds a demonstration of {found.district} with another document: "
+                "`./cx demo --fresh` deletes it and starts over."
+            )
+        return found
+
+    def keep(self, sent_ms: int) -> None:
+        """Note how far it is, now and then."""
+        if monotonic() - self._kept >= KEEP_SECONDS:
+            self._kept = monotonic()
+            district = self.demonstration.document.district
+            shown_ms = now_ms(self.settings)
+            Resumption(district=district, document_digest=self.digest, shown_ms=shown_ms, sent_ms=sent_ms).write(
+                self.data
+            )
+
+    @contextmanager
+    def feeding(self, stack: Stack) -> Iterator[Feeder]:
+        """The simulated district goes on meanwhile."""
+        since_ms = self.earlier.sent_ms if self.earlier else self.demonstration.opens_ms
+        with EventProducer(stack.settings) as producer:
+            clock = partial(now_ms, self.settings)
+            feeder = Feeder(self.demonstration, producer, clock, self.keep, since_ms)
+            feeder.start()
+            try:
+                yield feeder
+            finally:
+                feeder.stop()
+                feeder.join(STOP_SECONDS)
+
+    def to_try(self, settings: Settings) -> str:
+        """What a person may do now."""
+        document = self.demonstration.document
+        present = from_ms(now_ms(self.settings))
+        zone = document.calendars[document.calendar].time_zone if document.calendar else "UTC"
+        return TO_TRY.format(
+            address=f"http://{settings.bind}:{settings.web_port}/",
+            shown=present.astimezone(ZoneInfo(zone)).strftime("%A %H:%M"),
+            district=document.district,
+            instant=present.isoformat(timespec="seconds"),
+        )
 
 
 def _say_where(console: Console, data: DataDirectory) -> None:
@@ -106,32 +169,45 @@ def _say_where(console: Console, data: DataDirectory) -> None:
         return
     megabytes = data.size_bytes() / 1_000_000
     console.print(
-        f"Stopped. The data lie in {data.path} ({megabytes:,.0f} MB); `./cx demo` or `./cx up` goes on with them, "
-        "`./cx down --purge` deletes them."
+        f"Stopped. The data lie in {data.path} ({megabytes:,.0f} MB); `./cx demo` goes on with them, "
+        "`./cx demo --fresh` starts over, `./cx down --purge` deletes them."
     )
 
 
-def _run(_args: argparse.Namespace) -> int:
-    """Run until Ctrl-C or SIGTERM."""
-    console = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
+def _reporting(console: Console, shown: Callable[[str], None]) -> Callable[[str], None]:
+    def report(phase: str) -> None:
+        shown(phase)
+        if not console.is_terminal:
+            console.print(phase)
+
+    return report
+
+
+def _go_on(demo: _Demo, stack: Stack) -> None:
+    """Until interrupted; a feeder that could not go on ends it."""
+    with demo.feeding(stack) as feeder:
+        while True:
+            stack.tick()
+            feeder.check()
+            feeder.join(LOOK_SECONDS)
+
+
+def _play(demo: _Demo, console: Console) -> None:
+    """Start, fill, live, stop."""
     with endings_interrupt(), console.status("starting") as shown:
-
-        def report(phase: str) -> None:
-            shown.update(phase)
-            if not console.is_terminal:
-                console.print(phase)
-
-        stack = Stack(Settings.from_environment(os.environ), ALL, report)
+        stack = Stack(demo.settings, ALL, _reporting(console, shown.update))
         shows_page = False
         try:
             stack.start()
             shown.stop()
-            _bring_in_sample(stack, console)
-            address = f"http://{stack.settings.bind}:{stack.settings.web_port}/"
+            if demo.earlier is None:
+                _bring_in_past(stack, demo.demonstration, console)
+            else:
+                console.print(f"going on with {_name(demo.demonstration)}, where the last start ended")
             console.print()
-            console.print(TO_TRY.format(address=address, district=DISTRICT, document=_near(DOCUMENT)))
+            console.print(demo.to_try(stack.settings))
             shows_page = True
-            stack.wait()
+            _go_on(demo, stack)
         except KeyboardInterrupt:
             if not shows_page:
                 raise
@@ -141,14 +217,42 @@ def _run(_args: argparse.Namespace) -> int:
                 stack.stop()
                 shown.stop()
                 _say_where(console, stack.data)
+
+
+def _speed(text: str) -> float:
+    try:
+        speed = float(text)
+    except ValueError:
+        speed = 0.0
+    if not 0 < speed <= FASTEST:
+        raise argparse.ArgumentTypeError(f"a number above 0 and at most {FASTEST:g}")
+    return speed
+
+
+def _configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--fresh", action="store_true", help="delete the data directory and start over")
+    parser.add_argument("--speed", type=_speed, default=1.0, metavar="N", help="the clock runs N times as fast")
+    parser.add_argument("--district", type=Path, metavar="FILE", help="a district's document; else the sample one")
+
+
+def _run(args: argparse.Namespace) -> int:
+    """Run until Ctrl-C or SIGTERM."""
+    document = read_district(args.district) if args.district else sample_district()
+    settings = Settings.from_environment(os.environ)
+    data = DataDirectory(settings)
+    if args.fresh and data.path.exists():
+        data.purge()
+    demo = _Demo(Demonstration.of(document), settings, args.speed)
+    _play(demo, Console(stderr=True, highlight=False, soft_wrap=True, markup=False))
     return 0
 
 
 COMMANDS = {
     "demo": Command(
-        "Starts Kafka, ClickHouse, a worker and the live page, imports 200 real service requests, and says what to "
-        "try. Ctrl-C stops everything; the data stay, and the next start goes on with them.",
-        no_arguments,
+        "Starts Kafka, ClickHouse, a worker and the live page with a simulated district of 58,000 students: four "
+        "weeks of its past at once, then it goes on live, on a clock of its own that opens on a school day at 07:35. "
+        "Ctrl-C stops everything; the data stay, and the next start goes on where this one ended.",
+        _configure,
         _run,
     )
 }

@@ -23,7 +23,7 @@ class Entry:
 
 
 TABLE: dict[str, Entry] = {
-    "demo": Entry("deploy.cli.demo", "start everything, import a sample of real data, show the live page"),
+    "demo": Entry("deploy.cli.demo", "start everything with a simulated district that lives, show the live page"),
     "up": Entry("deploy.cli.stack", "start the local stack: Kafka, ClickHouse, worker, live page"),
     "status": Entry("deploy.cli.stack", "what of the local stack runs, since when, and how it feels"),
     "down": Entry("deploy.cli.stack", "stop the local stack; --purge deletes its data"),

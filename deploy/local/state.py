@@ -4,6 +4,7 @@ cx-data.json   marks the directory as ours: only a marked one is ever deleted
 stack.lock     held (flock) by the running supervisor; says which process that is
 stack.json     the supervisor's last word: phase, children, restarts
 secrets.json   generated passwords, readable by its owner only
+demo.json      of a demonstration: its district, how far its clock went, what was sent
 logs/          one file for each child and for the supervisor
 """
 
@@ -31,6 +32,7 @@ OURS = {
     "stack.json",
     "secrets.json",
     "intake-keys.json",
+    "demo.json",
     "logs",
     "kafka",
     "clickhouse",

@@ -86,6 +86,13 @@ def import_events(path: Path, log: Log, watch: Watch) -> Summary:
     return summary
 
 
+def bring_in(events: Iterable[Encoded], log: Log, watch: Watch) -> Summary:
+    """Bring in events that need no check. Blocks until all have landed; raises `CxError`."""
+    summary = Summary()
+    _land(events, log, watch, summary)
+    return summary
+
+
 def import_boston311(path: Path, settings: Settings, log: Log, watch: Watch) -> Summary:
     """Bring in a file of Boston's requests, its district's configuration first, and compare the verdicts.
 
