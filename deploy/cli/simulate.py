@@ -24,7 +24,7 @@ from streams.intake.simulator_batches import arrays
 from streams.intake.simulator_parameters import Parameters, default_parameters, read_parameters
 from streams.intake.simulator_writing import Arrived
 
-MOST_DISTRICTS = 1_000
+MOST_DISTRICTS = 999
 MOST_IN_ARRAY = 20_000
 CHUNK = 2_000
 

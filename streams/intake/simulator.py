@@ -14,9 +14,12 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from pydantic import ValidationError
+
 from schemas.calendar import WEEKDAYS
 from schemas.district import District
-from schemas.document import parse
+from schemas.document import parse, reasons
+from schemas.errors import DocumentError
 from schemas.vocabulary import from_ms
 from streams.configured import configured
 from streams.intake.simulator_conversation import Asked, Stage
@@ -45,11 +48,14 @@ def sample_district() -> District:
 
 
 def numbered(document: District, number: int) -> District:
-    """The same district under a code of its own: `-0001` and so on."""
+    """The same district under a code of its own, `-0001` and so on. Raises `DocumentError` if that gets too long."""
     code = f"{document.district}-{number:04d}"
-    label = None if document.label is None else f"{document.label} {number:04d}"
+    label = None if document.label is None else f"{document.label} {number}"
     content: dict[str, Any] = _renamed(document.model_dump(mode="json"), document.district, code)
-    return District.model_validate(content | {"label": label})
+    try:
+        return District.model_validate(content | {"label": label})
+    except ValidationError as error:
+        raise DocumentError([f"district number {number}: {place[0]}: {why}" for place, why in reasons(error)]) from None
 
 
 def _renamed(content: Any, old: str, new: str) -> Any:
@@ -104,6 +110,10 @@ class _Simulation:
             return
         yield start, configured(self._almanac.document(start), from_ms(start)).model_dump_json(exclude_none=True)
         day = datetime.fromtimestamp(start // 1000, UTC).astimezone(self._zone).date()
+        begun = self._local_hours(day)[0]
+        for wave in self._waves:
+            if wave.start_ms < begun <= wave.start_ms + wave.length_ms:
+                self._burst(wave)
         while True:
             hours = self._local_hours(day)
             if hours[0] >= end:
@@ -132,12 +142,12 @@ class _Simulation:
         random = stream(self._span.seed, self._world.code, day.isoformat())
         self._stage.random = self._outbox.random = random
         self._ordinary(day, hours)
-        for wave in self._waves:
-            if hours[0] <= wave.start_ms < hours[-1]:
-                self._burst(wave)
         self._outbox.muted = False
         self._announce(hours[0], hours[-1])
         self._beat(hours[0], hours[-1])
+        for wave in self._waves:
+            if hours[0] <= wave.start_ms < hours[-1]:
+                self._burst(wave)
 
     def _ordinary(self, day: date, hours: list[int]) -> None:
         """The day's usual conversations."""
@@ -175,7 +185,8 @@ class _Simulation:
         return count
 
     def _burst(self, wave: Wave) -> None:
-        random = self._stage.random
+        random = stream(self._span.seed, self._world.code, wave.name, wave.start_ms)
+        self._stage.random = self._outbox.random = random
         subject, channels = self._world.subjects[wave.topic], Draw(wave.channels)
         for number in range(wave.inquiries):
             at_ms = wave.start_ms + int(wave.length_ms * random.triangular(0.0, 1.0, wave.peak))

@@ -169,7 +169,7 @@ class _Talk:
     def _outbound(self) -> None:
         at_ms = self._desk.after(self._asked.at_ms, self._log_normal(5, 1.0))
         if self._desk.unit:
-            self._put("transfer", at_ms, self._desk.unit)
+            self._put("transfer", at_ms + 1000, self._desk.unit)
         self._put("reply", at_ms, f',"channel":"{self._channel}"{self._desk.unit}{self._staff()}')
         if self._draw() < self._habits.outbound_answered:
             asked_ms = at_ms + MINUTE_MS + self._exponential(5 * HOUR_MS)

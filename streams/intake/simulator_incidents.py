@@ -109,7 +109,7 @@ class Almanac:
         """Bursts and the questions a snow day raises, in order of time."""
         found = [
             Wave(
-                f"{burst.kind}-{number}",
+                f"{burst.kind}-{burst.topic}",
                 at,
                 int(burst.minutes * MINUTE_MS),
                 burst.inquiries,
@@ -118,11 +118,19 @@ class Almanac:
                 dict(burst.channels),
                 f',"thread":"post-{at // 1000}"' if burst.kind == "post" else "",
             )
-            for number, (at, burst) in enumerate(self.bursts)
+            for at, burst in self.bursts
         ]
         found += [
-            Wave(f"snow-{number}", snow.at_ms, 300 * MINUTE_MS, snow.inquiries, 0.2, snow.topic, dict(channels.closed))
-            for number, snow in enumerate(self.snow)
+            Wave(
+                f"snow-{snow.topic}",
+                snow.at_ms,
+                300 * MINUTE_MS,
+                snow.inquiries,
+                0.2,
+                snow.topic,
+                dict(channels.closed),
+            )
+            for snow in self.snow
             if snow.inquiries
         ]
         return sorted(found, key=lambda wave: wave.start_ms)

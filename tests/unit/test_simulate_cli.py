@@ -83,10 +83,17 @@ def test_what_is_wrong_is_said_in_a_sentence(
     assert said.out == ""
 
 
-@pytest.mark.parametrize("number", ["0", "1001", "many"])
+@pytest.mark.parametrize("number", ["0", "1000", "many"])
 def test_too_many_districts_are_refused(number: str) -> None:
     with pytest.raises(SystemExit):
         main(["simulate", *DAY, "--districts", number])
+
+
+def test_a_district_without_room_for_a_number_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    long = tmp_path / "long.yaml"
+    long.write_text(f"district: {'x' * 62}\n", encoding="utf-8")
+    assert main(["simulate", *DAY, "--districts", "1", "--district", str(long)]) == 2
+    assert "district number 1: district: " in capsys.readouterr().err
 
 
 def test_parts_given_replace_those_of_the_default() -> None:

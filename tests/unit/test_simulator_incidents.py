@@ -65,6 +65,17 @@ def test_a_post_spreads_under_one_thread() -> None:
     assert times[len(times) // 2] - times[0] < 0.6 * (times[-1] - times[0])
 
 
+def test_a_post_goes_on_though_the_span_begins_after_it() -> None:
+    whole, part = (events(span(first, "2026-10-10"), only("post", few(5))) for first in ("2026-10-08", "2026-10-09"))
+
+    def later(found: list[Event]) -> list[str]:
+        started = [e for e in found if "thread" in e and e["event_id"].endswith(".1")]
+        return sorted(e["event_id"] for e in between(started, "2026-10-09", "2026-10-10"))
+
+    assert len(later(part)) > 50
+    assert later(part) == later(whole)
+
+
 @pytest.fixture(scope="module")
 def silent() -> list[Arrival]:
     return run(span("2026-10-19", "2026-10-22"), only("silence", changed(few(150), arrival={"heartbeat_minutes": 30})))
