@@ -84,6 +84,14 @@ class Settings(BaseModel):
     buffer_events: Annotated[int, Field(ge=1_000)] = Field(
         default=600_000, description="events held while ClickHouse is away; then reading from Kafka pauses"
     )
+    webhook: str | None = Field(
+        default=None,
+        pattern=r"^https?://[^\s/]+(/\S*)?$",
+        description="http(s) address that alerts are posted to; empty: none",
+    )
+    webhook_secret: SecretStr = Field(
+        default=SecretStr(""), description="key of the HMAC-SHA256 in X-CX-Signature; empty: not signed"
+    )
     intake_keys: Path | None = Field(
         default=None,
         description="JSON file {district: key} of the intake; empty: intake-keys.json in the data directory",

@@ -9,6 +9,7 @@ from schemas.settings import Settings
 from sinks.connection import connect, errors_mapped
 from sinks.landing import Landing
 from sinks.tables import (
+    ALERTS,
     CONVERSATION_VERSIONS,
     DEAD_LETTERS,
     DISTRICTS,
@@ -34,9 +35,9 @@ class ClickHouseSink:
     def land(self, landing: Landing) -> None:
         """Land all rows, in the order below; blocks. Landing the same again changes nothing.
 
-        (0) dead letters, (1) belongs to the alerts, which are not landed here, (2) events, configurations, units,
-        (3) facts: versions, which ClickHouse itself passes on to `conversations`, (4) rolling rows. No fact lands
-        before its events, no rolling row before the facts it is made of.
+        (0) dead letters, (2) events, configurations, units, (3) facts: versions, which ClickHouse itself passes on to
+        `conversations`, then the alerts made of them, (4) rolling rows. No fact lands before its events, no alert and
+        no rolling row before the facts it is made of.
         Raises `Unavailable` or `Refused`; what was sent before stays.
         """
         at = landing.landed_at_ms
@@ -46,6 +47,7 @@ class ClickHouseSink:
             self._insert_received(DISTRICTS, landing.configurations, at, _CONFIGURATION_RECEIVED)
             self._insert(UNITS, landing.units, (at,))
             self._insert(CONVERSATION_VERSIONS, landing.conversations, (at, earliest(at)))
+            self._insert(ALERTS, landing.alerts, (at, earliest(at)))
             self._insert(ROLLING, landing.rolling, (at, earliest(at)))
 
     def close(self) -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple, Protocol
 
+from schemas.alerts import AlertTransition
 from schemas.district import District
 from schemas.events import DistrictConfigured
 from schemas.facts import Row
@@ -101,6 +102,7 @@ class Landing:
     units: Sequence[UnitRow] = ()
     dead_letters: Sequence[DeadLetterRow] = ()
     rolling: Sequence[RollingRow] = ()
+    alerts: Sequence[AlertTransition] = ()
 
 
 class Sink(Protocol):

@@ -3,9 +3,11 @@
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+from schemas.alerts import AlertTransition
 from sinks.landing import Landing
 from sinks.reading import Key, LandedEvent, LandedVersion
 from sinks.tables import (
+    ALERTS,
     CONVERSATION_VERSIONS,
     CONVERSATIONS,
     DEAD_LETTERS,
@@ -40,6 +42,7 @@ class MemorySink:
         self._insert(UNITS, landing.units, at)
         self._insert(CONVERSATION_VERSIONS, landing.conversations, at)
         self._insert(CONVERSATIONS, landing.conversations, at)
+        self._insert(ALERTS, landing.alerts, at)
         self._insert(ROLLING, landing.rolling, at)
 
     def close(self) -> None:
@@ -68,6 +71,12 @@ class MemorySink:
             for row in self.rows("conversations")
             if row["district"] in districts
         }
+
+    def alerts(self, districts: Sequence[str]) -> list[AlertTransition]:
+        """Every alert transition that has landed of these districts, once."""
+        names = AlertTransition._fields
+        rows = (row for row in self.rows("alerts") if row["district"] in districts)
+        return [AlertTransition(*(row[name] for name in names)) for row in rows]
 
     def districts(self) -> list[str]:
         """Every district that has an event, sorted."""

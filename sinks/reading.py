@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, Protocol
 
 from clickhouse_driver import Client
 
+from schemas.alerts import ALERT, AlertTransition
 from schemas.settings import Settings
 from sinks.connection import connect, errors_mapped
 
@@ -48,6 +49,9 @@ class Reader(Protocol):
     def versions(self, districts: Sequence[str]) -> dict[Key, LandedVersion]:
         """The landed version of every conversation of these districts, by (district, conversation)."""
 
+    def alerts(self, districts: Sequence[str]) -> list[AlertTransition]:
+        """Every alert transition that has landed of these districts, once."""
+
     def districts(self) -> list[str]:
         """Every district that has an event, sorted."""
 
@@ -68,6 +72,15 @@ SELECT district, conversation, version, retracted
 FROM conversations FINAL
 WHERE district IN %(districts)s
 """
+_ALERTS = """
+SELECT {columns}
+FROM alerts FINAL
+WHERE district IN %(districts)s
+ORDER BY district, key, revision, transition
+""".replace(
+    "{columns}",
+    ", ".join(f"toUnixTimestamp64Milli({c.name})" if "DateTime64" in c.type else c.name for c in ALERT),
+)
 _DISTRICTS = "SELECT DISTINCT district FROM events ORDER BY district"
 
 
@@ -97,6 +110,14 @@ class ClickHouseReader:
                 if columns:
                     names, conversations, *landed = columns
                     found.update(zip(zip(names, conversations, strict=True), map(LandedVersion, *landed), strict=True))
+        return found
+
+    def alerts(self, districts: Sequence[str]) -> list[AlertTransition]:
+        """Every alert transition that has landed of these districts, once."""
+        found: list[AlertTransition] = []
+        with errors_mapped(self._settings):
+            for some in _slices(sorted(set(districts))):
+                found.extend(map(AlertTransition._make, self._client.execute(_ALERTS, {"districts": some})))
         return found
 
     def districts(self) -> list[str]:

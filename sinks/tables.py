@@ -6,6 +6,7 @@ the last written. No table is partitioned or ordered by a value that may change.
 
 from typing import NamedTuple
 
+from schemas.alerts import ALERT
 from schemas.facts import CODE, CONVERSATION, COUNT, FLAG, INSTANT, Column
 from schemas.rolling import ROLLING as ROLLING_COLUMNS
 
@@ -133,4 +134,10 @@ ROLLING = Table(
     "earliest",
     (*ROLLING_COLUMNS, LANDED_AT, FIRST_LANDED),
 )
-TABLES = (EVENTS, DISTRICTS, UNITS, CONVERSATIONS, CONVERSATION_VERSIONS, DEAD_LETTERS, ROLLING)
+ALERTS = Table(
+    "alerts",
+    ("district", "key", "revision", "transition"),
+    "earliest",
+    (*ALERT, LANDED_AT, FIRST_LANDED),
+)
+TABLES = (EVENTS, DISTRICTS, UNITS, CONVERSATIONS, CONVERSATION_VERSIONS, DEAD_LETTERS, ROLLING, ALERTS)

@@ -22,6 +22,7 @@ from schemas.topics import EVENTS
 from sinks.clickhouse import ClickHouseSink
 from sinks.reading import ClickHouseReader
 from streams.metrics import WorkerMetrics
+from streams.notifier import Webhook
 from streams.outlet import KafkaOutlet
 from streams.partition import Delivery, Partition
 from streams.present import now_ms
@@ -78,6 +79,8 @@ class Process:
         self._tasks: list[asyncio.Task[None]] = []
         self._unassigned_since: float | None = time.monotonic()
         self._acknowledged: dict[int, int] = {}
+        self._received: dict[int, int] = {}
+        self._webhook = Webhook(settings, self._metrics)
         self._worker: Worker | None = None
         self.app = make_app(settings)
         self._events = self.app.topic(self._topic, value_type=bytes, internal=False)
@@ -91,6 +94,8 @@ class Process:
             recover=self._recover,
             acknowledge=self._acknowledge,
             current=self._current,
+            caught_up=self._caught_up,
+            notify=self._webhook.notify,
             now_ms=partial(now_ms, settings),
             die=die,
         )
@@ -138,7 +143,10 @@ class Process:
             if self._worker is None:
                 die("a message came before the worker was made")
             written_ms = int((message.timestamp or 0) * 1000)
-            await self._worker.receive(Delivery(message.partition, message.offset, message.value, written_ms, message))
+            delivery = Delivery(message.partition, message.offset, message.value, written_ms, message)
+            await self._worker.receive(delivery)
+            if self._current(delivery):
+                self._received[delivery.partition] = delivery.offset + 1
         except Exception as error:
             log.exception("unforeseen error while taking offset %s of %s", message.offset, message.partition)
             die(f"{type(error).__name__}: {error}")
@@ -146,6 +154,16 @@ class Process:
     def _current(self, delivery: Delivery) -> bool:
         """Whether a message was read under the assignment in force."""
         return bool(delivery.handle.generation_id == self.app.consumer_generation_id)
+
+    def _caught_up(self, number: int) -> bool:
+        """Whether all that stands in a partition, as of the last fetch, reached the worker."""
+        tp, consumer = TP(self._topic, number), self.app.consumer
+        if tp not in consumer.assignment():
+            return False
+        end = consumer.highwater(tp)
+        # Nothing read under this assignment yet: reading starts where the group's commit stands.
+        committed = consumer._committed_offset[tp] or 0  # noqa: SLF001 -- there is no public way that does not wait
+        return end is not None and self._received.get(number, committed) >= end
 
     async def _acknowledge(self, deliveries: Sequence[Delivery]) -> None:
         """Acknowledge in order of offset and commit; what another assignment read is left to its owner."""
@@ -159,6 +177,7 @@ class Process:
     async def _assigned(self, assigned: set[TP]) -> None:
         numbers = {tp.partition for tp in assigned if tp.topic == self._topic}
         self._unassigned_since = None
+        self._received = {}
         log.info("assigned %d partitions", len(numbers))
         if self._worker is None:
             self._worker = self._make_worker()
@@ -181,6 +200,7 @@ class Process:
     async def _stopping(self) -> None:
         if self._worker is not None:
             await self._worker.revoke()
+        await asyncio.to_thread(self._webhook.close)
 
     async def _watch(self) -> None:
         """Report the lag; end the process when the group gave it nothing for a minute."""

@@ -43,6 +43,16 @@ class WorkerMetrics:
         self.partitions = Gauge("cx_partitions_owned", "Partitions this worker owns", registry=registry)
         self.ready = Gauge("cx_partitions_ready", "Owned partitions that are recovered", registry=registry)
         self.conversations = Gauge("cx_conversations_held", "Conversations in memory", registry=registry)
+        self.alerts = Counter("cx_alerts_total", "Alert transitions landed", ["transition"], registry=registry)
+        self.notifications = Counter(
+            "cx_notifications_total",
+            "Transitions for the webhook: delivered, refused (by it), failed (all attempts), dropped (queue full)",
+            ["outcome"],
+            registry=registry,
+        )
+        self.notifications_waiting = Gauge(
+            "cx_notifications_waiting", "Transitions that wait for the webhook", registry=registry
+        )
         self.recovered = Counter("cx_recovered_events_total", "Events read back at recovery", registry=registry)
         self.unreadable = Counter(
             "cx_unreadable_events_total", "Landed events that recovery could not read back", registry=registry

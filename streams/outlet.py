@@ -1,4 +1,4 @@
-"""A worker's way out to Kafka: dead letters, and messages found in a wrong partition. Blocks until acknowledged."""
+"""A worker's way out to Kafka: dead letters, alerts, messages of a wrong partition. Blocks until acknowledged."""
 
 import json
 from collections.abc import Sequence
@@ -7,9 +7,10 @@ from typing import Any
 from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
+from schemas.alerts import AlertTransition, as_json
 from schemas.errors import Unavailable
 from schemas.settings import Settings
-from schemas.topics import DEAD_LETTERS, EVENTS, partition_of
+from schemas.topics import ALERTS, DEAD_LETTERS, EVENTS, partition_of
 from sinks.landing import DeadLetterRow
 from streams.partition import Forward
 
@@ -27,17 +28,30 @@ class KafkaOutlet:
     def dead_letters(self, rows: Sequence[DeadLetterRow]) -> None:
         """Publish refusals as JSON: place, reason, field, digest; never the payload."""
         topic = self._settings.topic(DEAD_LETTERS)
-        self._send([(topic, row.partition, json.dumps(row._asdict()).encode()) for row in rows])
+        self._send([(topic, row.partition, None, json.dumps(row._asdict()).encode()) for row in rows])
+
+    def alerts(self, rows: Sequence[AlertTransition]) -> None:
+        """Publish transitions as JSON into their district's partition, keyed by idempotency key."""
+        topic, partitions = self._settings.topic(ALERTS), self._settings.partitions
+        self._send(
+            [
+                (topic, partition_of(row.district, partitions), row.idempotency_key, json.dumps(as_json(row)).encode())
+                for row in rows
+            ]
+        )
 
     def forward(self, messages: Sequence[Forward]) -> None:
         """Publish messages again, into the partition of their district."""
         topic, partitions = self._settings.topic(EVENTS), self._settings.partitions
-        self._send([(topic, partition_of(message.district, partitions), message.value) for message in messages])
+        self._send([(topic, partition_of(each.district, partitions), None, each.value) for each in messages])
 
-    def _send(self, messages: Sequence[tuple[str, int, bytes]]) -> None:
+    def _send(self, messages: Sequence[tuple[str, int, str | None, bytes]]) -> None:
         try:
             producer = self._producer()
-            futures: list[Any] = [producer.send(topic, value, partition=number) for topic, number, value in messages]
+            futures: list[Any] = [
+                producer.send(topic, value, key=None if key is None else key.encode(), partition=number)
+                for topic, number, key, value in messages
+            ]
             producer.flush(timeout=SECONDS)
             for future in futures:
                 future.get(timeout=SECONDS)

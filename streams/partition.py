@@ -4,8 +4,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from schemas.alerts import AlertTransition
 from schemas.events import DistrictConfigured, Event
 from schemas.facts import Row, row_version
+from schemas.rolling import RollingRow
 from schemas.topics import partition_of
 from sinks.landing import (
     ConfigurationRow,
@@ -21,6 +23,8 @@ from sinks.landing import (
 )
 from streams.core.admission import Admission, Refusal, admit, digest
 from streams.core.district import Applied, Arrival, Culprit, DistrictState
+
+MINUTE_MS = 60_000
 
 
 class Delivery(NamedTuple):
@@ -50,6 +54,8 @@ class Cut:
     configurations: list[ConfigurationRow] = field(default_factory=list)
     units: list[UnitRow] = field(default_factory=list)
     dead_letters: list[DeadLetterRow] = field(default_factory=list)
+    alerts: list[AlertTransition] = field(default_factory=list)
+    rolling: list[RollingRow] = field(default_factory=list)
     forwards: list[Forward] = field(default_factory=list)
     positions: list[int] = field(default_factory=list)
     """Place of each event of `events` in its message."""
@@ -65,6 +71,8 @@ class Partition:
         self._partitions = partitions
         self._topic = topic
         self._cut = Cut()
+        self._latest_receipt_ms = 0
+        self._rolled_ms = 0
 
     @property
     def waiting(self) -> int:
@@ -125,7 +133,9 @@ class Partition:
             self._record(event, applied, place)
 
     def _record(self, event: Event, applied: Applied, place: Place) -> None:
-        self._cut.events.append(event_row(event, applied.content, applied.digest, place))
+        row = event_row(event, applied.content, applied.digest, place)
+        self._cut.events.append(row)
+        self._latest_receipt_ms = max(self._latest_receipt_ms, row.received_at)
         if isinstance(event, DistrictConfigured):
             self._cut.configurations.append(configuration_row(event, applied.digest))
             configuration = self.state(event.district).configuration
@@ -135,15 +145,27 @@ class Partition:
     def _count(self, arrival: str) -> None:
         self.arrivals[arrival] = self.arrivals.get(arrival, 0) + 1
 
-    def cut(self) -> Cut:
-        """Fold what changed and hand everything over; what is taken from now on belongs to the next cut."""
+    def cut(self, now_ms: int = 0, live: bool = False) -> Cut:
+        """Fold what changed and hand everything over; what is taken from now on belongs to the next cut.
+
+        Alerts advance to `now_ms` if the partition is `live` (read to its end), else to the latest receipt applied.
+        Rolling rows are made of each full minute, only while live.
+        """
         cut, self._cut = self._cut, Cut()
+        clock_ms = now_ms if live else min(self._latest_receipt_ms, now_ms)
         for state in self.states.values():
             if state.changed:
                 settled = state.settle()
                 cut.conversations.extend(settled.rows)
                 if settled.culprits:
                     _expel(cut, state.district, settled.culprits, self._topic)
+            if clock_ms:
+                cut.alerts.extend(state.alerts.advance(clock_ms, now_ms))
+        minute_ms = now_ms - now_ms % MINUTE_MS
+        if live and minute_ms > self._rolled_ms:
+            self._rolled_ms = minute_ms
+            for state in self.states.values():
+                cut.rolling.extend(state.rolling.rows(minute_ms, state.configuration))
         return cut
 
 

@@ -11,6 +11,7 @@ from itertools import islice
 
 from pydantic import ValidationError
 
+from schemas.alerts import AlertTransition
 from schemas.errors import Unavailable
 from schemas.events import EVENT, EVENTS, Event
 from schemas.facts import DEFINITION_VERSION
@@ -50,10 +51,17 @@ def recover(numbers: Sequence[int], partitions: int, reader: Reader) -> Recovere
         state.apply(event)
         found.events += 1
     landed = reader.versions(districts)
+    said: dict[str, list[AlertTransition]] = {}
+    for alert in reader.alerts(districts):
+        said.setdefault(alert.district, []).append(alert)
     for states in found.states.values():
         for state in states.values():
             state.clean()
-            found.repaired += _compare(state, landed, state.district in found.unreadable)
+            behind = _behind(state, landed, state.district in found.unreadable)
+            state.alerts.known(said.get(state.district, ()))
+            state.refill()
+            state.touch(behind)
+            found.repaired += len(behind)
     return found
 
 
@@ -88,8 +96,8 @@ def _whole(row: LandedEvent) -> bytes:
     return row.content[:-1] + b',"received_at":"' + received.encode() + b'"}'
 
 
-def _compare(state: DistrictState, landed: Mapping[Key, LandedVersion], damaged: bool) -> int:
-    """Mark conversations whose landed row is older than their set; a set smaller than its row was not read whole.
+def _behind(state: DistrictState, landed: Mapping[Key, LandedVersion], damaged: bool) -> list[str]:
+    """Conversations whose landed row is older than their set; a set smaller than its row was not read whole.
 
     `damaged`: some events of the district cannot be read by this release, so that its sets stay smaller.
     """
@@ -102,5 +110,4 @@ def _compare(state: DistrictState, landed: Mapping[Key, LandedVersion], damaged:
             raise Unavailable(f"the events of {state.district} came back incomplete; they are read again", 2.0)
         if version < own:
             behind.append(conversation)
-    state.touch(behind)
-    return len(behind)
+    return behind

@@ -3,10 +3,10 @@
 The order of a flush, which every step relies on:
 
     (0) dead letters and forwards to Kafka    acknowledged by the broker
-    (1) alerts                                 reserved
+    (1) alerts to Kafka                        acknowledged by the broker
     (2) events, configurations, units          in ClickHouse
-    (3) facts, once per changed conversation   in ClickHouse
-    (4) rolling rows and daily cells           reserved
+    (3) facts, once per changed conversation   in ClickHouse; then the rows of (1)
+    (4) rolling rows, each full minute         in ClickHouse
     (5) acknowledge the deliveries             in order of offset
 
 A crash before (5) has the messages read again: sets ignore what they know, and equal rows land over equal rows.
@@ -19,6 +19,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import NoReturn, Protocol
 
+from schemas.alerts import AlertTransition
 from schemas.errors import Unavailable
 from sinks.landing import DeadLetterRow, Landing, Sink
 from streams.metrics import WorkerMetrics
@@ -38,6 +39,9 @@ class Outlet(Protocol):
 
     def dead_letters(self, rows: Sequence[DeadLetterRow]) -> None:
         """Publish refusals: reason, field and digest, never the payload."""
+
+    def alerts(self, rows: Sequence[AlertTransition]) -> None:
+        """Publish alert transitions, each under its idempotency key."""
 
     def forward(self, messages: Sequence[Forward]) -> None:
         """Publish messages again, into the partition they belong to."""
@@ -62,6 +66,10 @@ class Surroundings:
     acknowledge: Callable[[Sequence[Delivery]], Awaitable[None]]
     current: Callable[[Delivery], bool]
     """Whether a message belongs to the assignment in force; an older one is read again by its owner."""
+    caught_up: Callable[[int], bool]
+    """Whether everything that stands in a partition was handed to `receive`."""
+    notify: Callable[[Sequence[AlertTransition]], None]
+    """Tell receivers of transitions that landed; never blocks."""
     now_ms: Callable[[], int]
     """The present, by the clock in force."""
     die: Callable[[str], NoReturn]
@@ -199,25 +207,29 @@ class Worker:
     async def flush(self) -> None:
         """Land everything taken so far and acknowledge it; waits as long as ClickHouse or Kafka is away."""
         async with self._flushing:
-            cuts = [partition.cut() for partition in self._owned.values()]
+            now_ms = self._around.now_ms()
+            cuts = [partition.cut(now_ms, self._around.caught_up(number)) for number, partition in self._owned.items()]
             deliveries = [delivery for cut in cuts for delivery in cut.deliveries]
-            landing = _together(cuts, self._around.now_ms())
+            landing = _together(cuts, now_ms)
             forwards = [message for cut in cuts for message in cut.forwards]
-            if not deliveries and not landing.conversations:
+            if not (deliveries or landing.conversations or landing.alerts or landing.rolling):
                 return
             self._landing_events = max(len(landing.events), len(deliveries))
             with self._metrics.flush_seconds.time():
-                await self._land(landing, forwards)
+                await self._persist(lambda: self._publish(landing, forwards))
+                await self._persist(lambda: self._around.sink.land(landing))
+            self._around.notify([alert for alert in landing.alerts if alert.notify])
             await self._around.acknowledge(deliveries)
             self._landing_events = 0
             self._report(landing, deliveries, forwards)
             self._room.set()
 
-    async def _land(self, landing: Landing, forwards: list[Forward]) -> None:
+    async def _persist(self, write: Callable[[], None]) -> None:
+        """Write until it succeeds. Kafka's part is not repeated while ClickHouse is away."""
         pause = 0.2
         while True:
             try:
-                await asyncio.to_thread(self._write, landing, forwards)
+                await asyncio.to_thread(write)
             except Unavailable as error:
                 self._metrics.flush_retries.inc()
                 log.warning("flush waits %.1f s: %s", pause, error)
@@ -226,12 +238,13 @@ class Worker:
             else:
                 return
 
-    def _write(self, landing: Landing, forwards: list[Forward]) -> None:
+    def _publish(self, landing: Landing, forwards: list[Forward]) -> None:
         if landing.dead_letters:
             self._around.outlet.dead_letters(landing.dead_letters)
         if forwards:
             self._around.outlet.forward(forwards)
-        self._around.sink.land(landing)
+        if landing.alerts:
+            self._around.outlet.alerts(landing.alerts)
 
     def _report(self, landing: Landing, deliveries: list[Delivery], forwards: list[Forward]) -> None:
         m = self._metrics
@@ -240,8 +253,11 @@ class Worker:
             m.landed_seconds.observe(max(0, written_by - delivery.written_ms) / 1000)
         m.rows.labels("events").inc(len(landing.events))
         m.rows.labels("conversations").inc(len(landing.conversations))
+        m.rows.labels("rolling").inc(len(landing.rolling))
         for row in landing.dead_letters:
             m.dead_letters.labels(row.reason).inc()
+        for alert in landing.alerts:
+            m.alerts.labels(alert.transition).inc()
         m.forwarded.inc(len(forwards))
         m.flushes.inc()
         m.buffered.set(self.buffered)
@@ -257,4 +273,6 @@ def _together(cuts: Sequence[Cut], now_ms: int) -> Landing:
         configurations=[row for cut in cuts for row in cut.configurations],
         units=[row for cut in cuts for row in cut.units],
         dead_letters=[row for cut in cuts for row in cut.dead_letters],
+        rolling=[row for cut in cuts for row in cut.rolling],
+        alerts=[row for cut in cuts for row in cut.alerts],
     )

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from schemas.events import DistrictConfigured, Event, canonical
 from schemas.facts import Row, row_version
 from schemas.vocabulary import to_ms
+from streams.core.alerting import AlertBook
 from streams.core.configuration import Configuration, ConfigurationEvent
 from streams.core.conversation import fold
 from streams.core.packed import Packed, digest_of, pack
@@ -98,6 +99,7 @@ class DistrictState:
         self.conversations: dict[str, Conversation] = {}
         self._configurations: list[ConfigurationEvent] = []
         self.configuration = Configuration(district)
+        self.alerts = AlertBook(district)
         self.rolling = Rolling(district)
         self._others: dict[str, set[int]] = {}
         self._dirty: dict[str, list[Packed]] = {}
@@ -163,21 +165,25 @@ class DistrictState:
             except Exception:  # noqa: BLE001 -- whatever it is, it must cost no other event
                 row = self._without_culprits(conversation, held, self._dirty[conversation], culprits)
             if row is None:
+                self.alerts.remove(conversation)
                 self.rolling.remove(conversation)
             else:
+                self.alerts.replace(conversation, row)
                 self.rolling.replace(conversation, row)
                 rows.append(row)
         self._dirty.clear()
         return Settled(rows, culprits)
 
     def refill(self) -> None:
-        """Fold every conversation into `rolling` alone: after a recovery, which folds only what has to land.
+        """Fold every conversation for what is kept beside the rows: after a recovery, whose rows have landed.
 
         One whose fold raises is left to the next `settle`, which names the culprit.
         """
         for conversation, held in self.conversations.items():
             try:
-                self.rolling.replace(conversation, self._fold(conversation, held.events))
+                row = self._fold(conversation, held.events)
+                self.alerts.replace(conversation, row)
+                self.rolling.replace(conversation, row)
             except Exception:  # noqa: BLE001 -- whatever it is, it must cost no other conversation
                 self.touch((conversation,))
 

@@ -17,6 +17,7 @@ from sinks.reading import ClickHouseReader, Reader
 from sinks.tables import TABLES, Table
 from tests.sinks.samples import (
     NOW_MS,
+    alert,
     configuration,
     conversation,
     dead_letter,
@@ -144,7 +145,7 @@ def test_the_first_landing_of_a_version_and_of_a_dead_letter_survives(pair: Pair
     pair.sink.land(everything(LATER_MS))
     pair.sink.land(everything(NOW_MS))
     pair.sink.land(everything(LATER_MS))
-    for table in ("conversation_versions", "dead_letters"):
+    for table in ("conversation_versions", "dead_letters", "alerts"):
         assert {row["landed_at"] for row in pair.rows(table)} == {NOW_MS}
 
 
@@ -187,6 +188,14 @@ def test_events_are_read_whole_ordered_and_only_of_what_was_asked(pair: Pair) ->
     some = [(row.conversation, row.event_id) for row in pair.reader.events_of("d", ["", "b", "unknown"])]
     assert some == [(c, f"e{i}") for c in ("", "b") for i in (1, 2, 3)]
     assert pair.reader.districts() == ["d", "e", "f"]
+
+
+def test_alerts_are_read_back_as_they_were_told_and_once(pair: Pair) -> None:
+    told = [alert("d", "k1"), alert("d", "k1", "corrected"), alert("d", "k1", "breached", 1), alert("e", "k2")]
+    pair.sink.land(Landing(NOW_MS, alerts=told))
+    pair.sink.land(Landing(LATER_MS, alerts=told[:2]))
+    assert sorted(pair.reader.alerts(["d", "unknown"])) == sorted(told[:3])
+    assert pair.reader.alerts([]) == []
 
 
 def test_reading_nothing_gives_nothing(pair: Pair) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from schemas.alerts import AlertTransition
 from schemas.facts import CONVERSATION, GROUPS, Column, Row, row_version
 from schemas.rolling import ROLLING, RollingRow
 from sinks.landing import ConfigurationRow, DeadLetterRow, EventRow, Landing, UnitRow
@@ -70,6 +71,15 @@ def dead_letter(offset: int, position: int = 0) -> DeadLetterRow:
     return DeadLetterRow("cx.events", 3, offset, position, "not_json", "", "not JSON at byte 3", "f" * 64, "", "")
 
 
+def alert(district: str, key: str, transition: str = "breached", revision: int = 0) -> AlertTransition:
+    """An alert's transition."""
+    ended_at = None if transition == "breached" else NOW_MS
+    about = ("c1", "first_reply", "north", "reply", "e1")
+    return AlertTransition(
+        district, key, revision, transition, NOW_MS, *about, NOW_MS - 9, NOW_MS - 5, NOW_MS - 4, ended_at, 1
+    )
+
+
 def rolling(district: str, unit: str, at: int = NOW_MS, seed: int = 1) -> RollingRow:
     """A rolling row; every column besides its key follows from `seed`."""
     fixed = {"district": district, "unit": unit, "channel": "all", "window": "24h", "at": at}
@@ -87,4 +97,5 @@ def everything(at_ms: int = NOW_MS, seed: int = 1) -> Landing:
         units("d", ["north"], 1),
         [dead_letter(5), dead_letter(5, 1)],
         [rolling("d", "d", seed=seed), rolling("d", "north", seed=seed + 1)],
+        [alert("d", "k1"), alert("d", "k1", "resolved"), alert("e", "k2")],
     )

@@ -7,6 +7,7 @@ from typing import NoReturn
 import pytest
 from prometheus_client import CollectorRegistry
 
+from schemas.alerts import AlertTransition
 from schemas.errors import Unavailable
 from schemas.topics import partition_of
 from sinks.landing import DeadLetterRow
@@ -33,6 +34,9 @@ class World:
         self.sink = sink
         self.generation = 1
         self.away = 0
+        self.now_ms = 0
+        self.live = True
+        self.told: list[str] = []
         self.registry = CollectorRegistry()
         around = Surroundings(
             sink=sink,
@@ -40,7 +44,9 @@ class World:
             recover=self._recover,
             acknowledge=self._acknowledge,
             current=lambda delivery: bool(delivery.handle == self.generation),
-            now_ms=lambda: 0,
+            caught_up=lambda _number: self.live,
+            notify=lambda rows: self.told.extend(row.transition for row in rows),
+            now_ms=lambda: self.now_ms,
             die=self._die,
         )
         policy = FlushPolicy(seconds=60, events=buffer, buffer=buffer)
@@ -55,6 +61,10 @@ class World:
     def dead_letters(self, rows: Sequence[DeadLetterRow]) -> None:
         """Part of an outlet."""
         self.steps.append(f"dead letters {len(rows)}, landed {len(self.sink.rows('events'))}")
+
+    def alerts(self, rows: Sequence[AlertTransition]) -> None:
+        """Part of an outlet."""
+        self.steps.append(f"alerts {len(rows)}, landed {len(self.sink.rows('events'))}")
 
     def forward(self, messages: Sequence[Forward]) -> None:
         """Part of an outlet."""

@@ -1,0 +1,129 @@
+"""A promise breaks on the real stack: a row, a message, a signed post, each once; old history tells nobody."""
+
+import json
+import time
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from kafka import KafkaConsumer, TopicPartition
+
+from schemas.settings import Settings
+from schemas.topics import ALERTS, partition_of
+from schemas.vocabulary import from_ms
+from sinks.connection import connect
+from streams.notifier import signature
+from tests.fixtures_stack import Workers
+from tests.receiver import Receiver
+from tests.stack.processes import until
+from tests.stack.test_stream import Writer
+
+pytestmark = pytest.mark.stack
+
+DAY_MS = 86_400_000
+PROMISE = {"promise": "at-once", "clock": "first_reply", "target": "1s", "hours": "calendar"}
+
+
+class Feed:
+    """Writes events of one district, stamped by the wall clock."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._writer = Writer(settings)
+        self._number = 0
+        configuration = {"district": "d", "promises": [PROMISE]}
+        self.add("district_configured", "", 400 * DAY_MS, revision=1, configuration=configuration)
+
+    def add(self, kind: str, conversation: str, ago_ms: int = 0, **more: Any) -> None:
+        """Write one event that happened, and was received, so long ago."""
+        self._number += 1
+        moment = from_ms(time.time_ns() // 1_000_000 - ago_ms).isoformat()
+        event: dict[str, Any] = {"kind": kind, "event_id": f"e{self._number}", "district": "d", "source": "crm"}
+        event |= {"occurred_at": moment, "received_at": moment} | more
+        event |= {"conversation": conversation} if conversation else {}
+        event |= {"channel": "email"} if kind in ("inquiry", "reply") else {}
+        self._writer.write("d", json.dumps(event).encode())
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        self._writer.close()
+
+
+@pytest.fixture
+def feed(stream: Settings) -> Iterator[Feed]:
+    made = Feed(stream)
+    yield made
+    made.close()
+
+
+def rows(settings: Settings) -> Counter[tuple[str, str, int]]:
+    """How often each (conversation, transition, notify) stands in the table, unmerged rows included."""
+    with connect(settings) as client:
+        return Counter(client.execute("SELECT conversation, transition, notify FROM alerts"))
+
+
+def published(settings: Settings, number: int) -> list[tuple[str, dict[str, Any]]]:
+    """The first messages on `cx.alerts`: key and content."""
+    consumer = KafkaConsumer(bootstrap_servers=settings.kafka_address, consumer_timeout_ms=10_000)
+    try:
+        consumer.assign([TopicPartition(settings.topic(ALERTS), partition_of("d", settings.partitions))])
+        consumer.seek_to_beginning()
+        found = []
+        for record in consumer:
+            found.append((record.key.decode(), json.loads(record.value)))
+            if len(found) == number:
+                break
+        return found
+    finally:
+        consumer.close()
+
+
+def test_a_broken_promise_is_told_once_everywhere_and_history_to_nobody(
+    stream: Settings, workers: Workers, feed: Feed
+) -> None:
+    with Receiver() as receiver:
+        told = {"CX_WEBHOOK": receiver.address, "CX_WEBHOOK_SECRET": "a secret"}
+        workers.start(**told).wait_ready()
+        feed.add("inquiry", "old", 30 * DAY_MS)
+        feed.add("reply", "old", 29 * DAY_MS)
+        feed.add("inquiry", "waiting", 20 * DAY_MS)
+        feed.add("inquiry", "kept")
+        feed.add("reply", "kept")
+        feed.add("inquiry", "live")
+        expected = {("old", "breached", 0), ("old", "resolved", 0), ("waiting", "breached", 0), ("live", "breached", 1)}
+        until(lambda: rows(stream).keys() >= expected, "alerts in the table")
+        until(lambda: bool(receiver.calls), "a post to the webhook")
+        feed.add("reply", "live")
+        until(lambda: len(receiver.calls) >= 2, "the end of the alert")
+        assert rows(stream) == Counter([*expected, ("live", "resolved", 1)])
+        bodies = [json.loads(call.body) for call in receiver.calls]
+        assert [(body["conversation"], body["transition"]) for body in bodies] == [
+            ("live", "breached"),
+            ("live", "resolved"),
+        ]
+        assert [call.headers["x-cx-signature"] for call in receiver.calls] == [
+            signature("a secret", call.body) for call in receiver.calls
+        ]
+        assert [call.headers["idempotency-key"] for call in receiver.calls] == [b["idempotency_key"] for b in bodies]
+        messages = published(stream, 5)
+        assert {(m["conversation"], m["transition"], int(m["notify"])) for _, m in messages} == rows(stream).keys()
+        assert {key for key, m in messages if m["notify"]} == {body["idempotency_key"] for body in bodies}
+
+
+def test_after_kills_no_transition_stands_twice(stream: Settings, workers: Workers, feed: Feed) -> None:
+    worker = workers.start().wait_ready()
+    names = [f"c{number}" for number in range(4)]
+    for name in names[:3]:
+        feed.add("inquiry", name)
+        if name == "c1":
+            until(lambda: ("c1", "breached", 1) in rows(stream), "an alert before the kill")
+        worker.kill()
+        worker = workers.start().wait_ready()
+    feed.add("inquiry", names[3])
+    for name in names:
+        feed.add("reply", name, -2_000)
+    expected = Counter((name, transition, 1) for name in names for transition in ("breached", "resolved"))
+    until(lambda: rows(stream).keys() >= expected.keys(), "every breach and its end")
+    assert rows(stream) == expected
+    keys = {key for key, _ in published(stream, 8)}
+    assert len(keys) <= len(expected)

@@ -1,0 +1,144 @@
+"""When a worker says that a promise is broken, and that it says it once."""
+
+import asyncio
+from typing import Any
+
+from schemas.errors import Unavailable
+from sinks.memory import MemorySink
+from tests.golden import History, district, ms
+from tests.unit.test_worker import World, delivery
+
+PROMISE = {"promise": "reply", "clock": "first_reply", "target": "1s", "hours": "calendar"}
+BROKEN_MS = ms("2026-10-06 10:00") + 1_001
+
+
+def payloads(*replies: str) -> list[bytes]:
+    history = History()
+    history.configured(district(promises=[PROMISE]))
+    history.add("inquiry", "2026-10-06 10:00")
+    for reply in replies:
+        history.add("reply", reply)
+    return [event.model_dump_json(exclude_defaults=True).encode() for event in history.events]
+
+
+async def given(world: World, *replies: str) -> None:
+    await world.assigned()
+    for offset, payload in enumerate(payloads(*replies)):
+        await world.worker.receive(delivery(offset, payload))
+
+
+def landed(world: World) -> list[tuple[Any, ...]]:
+    return [(row["transition"], row["at"]) for row in world.sink.rows("alerts")]
+
+
+def test_a_promise_breaks_without_any_message_and_is_told_once() -> None:
+    async def scene() -> None:
+        world = World(MemorySink())
+        world.now_ms = BROKEN_MS - 1
+        await given(world)
+        await world.worker.flush()
+        assert landed(world) == []
+        world.now_ms = BROKEN_MS
+        await world.worker.flush()
+        await world.worker.flush()
+        assert landed(world) == [("breached", BROKEN_MS - 1)]
+        assert world.steps == ["acknowledge 2, landed 2", "alerts 1, landed 2", "acknowledge 0, landed 2"]
+        assert world.told == ["breached"]
+        assert world.registry.get_sample_value("cx_alerts_total", {"transition": "breached"}) == 1
+
+    asyncio.run(scene())
+
+
+def test_while_messages_wait_the_clock_is_that_of_the_last_one_applied() -> None:
+    async def scene() -> None:
+        world = World(MemorySink())
+        world.live = False
+        world.now_ms = BROKEN_MS + 3_600_000
+        await given(world)
+        await world.worker.flush()
+        assert landed(world) == []
+        world.live = True
+        await world.worker.flush()
+        assert [transition for transition, _ in landed(world)] == ["breached"]
+
+    asyncio.run(scene())
+
+
+def test_a_replay_of_history_lands_alerts_and_tells_nobody() -> None:
+    async def scene() -> None:
+        world = World(MemorySink())
+        world.live = False
+        world.now_ms = ms("2026-11-06 10:00")
+        await given(world, "2026-10-06 10:30")
+        await world.worker.flush()
+        assert [transition for transition, _ in landed(world)] == ["breached", "resolved"]
+        assert world.told == []
+
+    asyncio.run(scene())
+
+
+def test_kafka_gets_alerts_once_while_clickhouse_is_away() -> None:
+    async def scene() -> None:
+        world = World(MemorySink(failures=[("alerts", Unavailable("away", 0.01))] * 2))
+        world.now_ms = BROKEN_MS
+        await given(world)
+        await world.worker.flush()
+        assert [step for step in world.steps if "alerts" in step] == ["alerts 1, landed 0"]
+        assert world.told == ["breached"]
+
+    asyncio.run(scene())
+
+
+def test_rolling_rows_are_made_once_each_full_minute_and_only_live() -> None:
+    async def scene() -> None:
+        world = World(MemorySink())
+        world.live = False
+        world.now_ms = BROKEN_MS
+        await given(world)
+        await world.worker.flush()
+        assert world.sink.rows("rolling") == []
+        world.live = True
+        for later in (0, 20_000, 70_000):
+            world.now_ms = BROKEN_MS + later
+            await world.worker.flush()
+        minute = BROKEN_MS // 60_000 * 60_000
+        assert {row["at"] for row in world.sink.rows("rolling")} == {minute, minute + 60_000}
+
+    asyncio.run(scene())
+
+
+def test_the_next_owner_repeats_nothing_and_goes_on() -> None:
+    async def scene() -> None:
+        sink = MemorySink()
+        first = World(sink)
+        first.now_ms = BROKEN_MS
+        await given(first)
+        await first.worker.flush()
+        second = World(sink)
+        second.now_ms = BROKEN_MS + 60_000
+        await second.assigned()
+        await second.worker.flush()
+        assert second.steps == ["acknowledge 0, landed 2"]
+        assert second.told == []
+        reply = payloads("2026-10-06 10:01")[-1]
+        await second.worker.receive(delivery(2, reply))
+        await second.worker.flush()
+        assert second.told == ["resolved"]
+        assert [transition for transition, _ in landed(second)] == ["breached", "resolved"]
+
+    asyncio.run(scene())
+
+
+def test_the_next_owner_knows_the_clocks_that_still_run() -> None:
+    async def scene() -> None:
+        sink = MemorySink()
+        first = World(sink)
+        await given(first)
+        await first.worker.flush()
+        second = World(sink)
+        second.now_ms = BROKEN_MS
+        await second.assigned()
+        await second.worker.flush()
+        assert second.told == ["breached"]
+
+    asyncio.run(scene())
