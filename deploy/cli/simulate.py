@@ -56,12 +56,12 @@ def _documents(args: argparse.Namespace) -> list[District]:
 
 @contextmanager
 def _watched(span: Span) -> Iterator[Progress | None]:
-    """A bar on standard error, on a terminal only."""
-    if not sys.stderr.isatty():
+    """A bar on standard error, on a terminal only, and not among the events themselves."""
+    if not sys.stderr.isatty() or sys.stdout.isatty():
         yield None
         return
     columns = (TextColumn("simulating"), BarColumn(), TextColumn("{task.fields[day]}"), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+    with Progress(*columns, console=Console(stderr=True), transient=True, redirect_stdout=False) as progress:
         progress.add_task("simulating", total=span.end_ms - span.start_ms, day="")
         yield progress
 

@@ -1,6 +1,10 @@
 """`./cx simulate`: lines to standard output, a summary to standard error, sentences for what is wrong."""
 
+import errno
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -14,6 +18,7 @@ from streams.intake.simulator_parameters import DEFAULTS, Parameters, default_pa
 from tests.simulated import DECLARED
 
 RIVERBEND = Path(examples.__file__).with_name("district.yaml")
+ROOT = Path(__file__).resolve().parents[2]
 DAY = ("--from", "2026-10-06", "--to", "2026-10-07")
 
 
@@ -35,6 +40,32 @@ def test_events_and_a_summary(little: Path, capsys: pytest.CaptureFixture[str]) 
     assert summary["seed"] == 1
     assert json.loads(lines[0])["kind"] == "district_configured"
     assert json.loads(lines[0])["received_at"] == "2026-10-06T05:00:00Z"
+
+
+def test_on_a_terminal_the_bar_keeps_off_the_events(little: Path, tmp_path: Path) -> None:
+    master, slave = os.openpty()
+    command = [sys.executable, "-m", "deploy.cli", "simulate", *DAY, "--parameters", str(little)]
+    with (tmp_path / "events.ndjson").open("wb") as out:
+        process = subprocess.Popen(command, cwd=ROOT, stdout=out, stderr=slave)
+        os.close(slave)
+        shown = _read_all(master)
+        assert process.wait() == 0
+    assert b"simulating" in shown
+    lines = (tmp_path / "events.ndjson").read_bytes().splitlines()
+    assert f"{len(lines):,} simulated events".encode() in shown
+    assert all(admit(line).refused == [] for line in lines)
+
+
+def _read_all(terminal: int) -> bytes:
+    """Everything shown until the other side is closed, which Linux reports as an error."""
+    shown = b""
+    try:
+        while part := os.read(terminal, 65536):
+            shown += part
+    except OSError as error:
+        assert error.errno == errno.EIO
+    os.close(terminal)
+    return shown
 
 
 def test_any_district_can_be_simulated(little: Path, capsys: pytest.CaptureFixture[str]) -> None:
