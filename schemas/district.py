@@ -1,5 +1,6 @@
 """A district's configuration: units as a tree, calendars, promises, routing, goals, rollout."""
 
+from collections import Counter
 from collections.abc import Iterator
 from datetime import date
 from typing import Annotated, Literal, Self
@@ -117,9 +118,7 @@ class District(_Part):
     district: Code
     revision: Annotated[int, Field(ge=1, le=1_000_000)] = 1
     label: Label | None = None
-    school_year_starts: Annotated[str, StringConstraints(pattern=r"^(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$")] = (
-        "07-01"
-    )
+    school_year_starts: MonthDay = "07-01"
     calendar: Code | None = Field(default=None, description="calendar of the district itself; empty: always open, UTC")
     calendars: dict[Code, Calendar] = {}
     units: list[Unit] = Field(default=[], max_length=5_000)
@@ -153,6 +152,8 @@ class District(_Part):
             seen.add(unit.unit)
             if unit.calendar is not None and unit.calendar not in self.calendars:
                 yield f"unit {unit.unit}: calendar {unit.calendar} is not one of calendars"
+        named = Counter((promise.promise, promise.clock) for promise in self.promises)
+        yield from (f"promises: {name} is named twice for {clock}" for (name, clock), n in named.items() if n > 1)
         for index, promise in enumerate(self.promises):
             yield from (f"promises[{index}]: unit {code} does not exist" for code in promise.units if code not in seen)
         for index, route in enumerate(self.routing):

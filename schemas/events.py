@@ -41,7 +41,7 @@ class _Event(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
-    event_id: Identifier = Field(description="unique within the district; the same id again is the same event")
+    event_id: Identifier = Field(description="unique within its conversation; the same id again is the same event")
     district: Code = Field(description="district the event belongs to; decides the partition")
     source: Code = Field(description="system that reports the event")
     occurred_at: Instant = Field(description="when it happened at the source: drives every duration")
@@ -80,6 +80,7 @@ class Inquiry(_ConversationEvent):
     queue_seconds: Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)] | None = Field(
         default=None, description="answered live: seconds in the queue, the first response"
     )
+    staff: Pseudonym | None = Field(default=None, description="who answered, if it was answered live")
     visit: Visit = Field(default="none", description="campus visit asked for")
     due_at: Instant | Literal["unit"] | None = Field(
         default="unit",
@@ -155,6 +156,7 @@ class StatusChanged(_ConversationEvent):
     status: Status
     by: Actor = "staff"
     unit: Code | None = None
+    staff: Pseudonym | None = Field(default=None, description="who changed it")
 
 
 class Spam(_ConversationEvent):

@@ -3,6 +3,7 @@
 No type here can hold a sentence: identifiers and codes have patterns without spaces, everything else is a closed list.
 """
 
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Literal
 
@@ -10,7 +11,19 @@ from pydantic import AfterValidator, AwareDatetime, Field, StringConstraints
 
 SCHEMA_VERSION = 1
 UNROUTED = "unrouted"
+MOST_WORDS = 8
+_LONG_NUMBER = re.compile(r"[0-9]{6,}|[0-9]{3}[ .-][0-9]{3,}")
 CODE_PATTERN = r"^[a-z0-9][a-z0-9._-]{0,63}$"
+
+LABEL_PATTERN = r"^[^\x00-\x1f\x7f@?!;]{1,60}$"
+
+
+def _is_a_name(label: str) -> str:
+    """A unit's name and no message: few words, no number that could be a telephone's."""
+    if len(label.split()) > MOST_WORDS or _LONG_NUMBER.search(label):
+        raise ValueError(f"is a name of at most {MOST_WORDS} words, without long numbers")
+    return label
+
 
 Identifier = Annotated[
     str,
@@ -33,8 +46,9 @@ LanguageTag = Annotated[
 ]
 Label = Annotated[
     str,
-    StringConstraints(pattern=r"^[^\x00-\x1f\x7f@]{1,80}$", strip_whitespace=True),
-    Field(description="display name of an organisational unit or item, at most 80 characters; never a person's"),
+    StringConstraints(pattern=LABEL_PATTERN, strip_whitespace=True),
+    AfterValidator(_is_a_name),
+    Field(description="display name of an organisational unit or item, at most 60 characters; never a person's"),
 ]
 
 Channel = Literal["phone", "email", "web", "social", "in_person"]

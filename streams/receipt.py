@@ -2,7 +2,7 @@
 
 import json
 
-from streams.core.admission import Admission, admit
+from streams.core.admission import Admission, admit, read_json
 
 
 def admit_history(payload: bytes) -> Admission:
@@ -13,7 +13,7 @@ def admit_history(payload: bytes) -> Admission:
     admission = admit(payload)
     if not any(refusal.field == "received_at" and refusal.reason == "missing_field" for refusal in admission.refused):
         return admission
-    content = json.loads(payload)
+    content = read_json(payload)
     items = content if isinstance(content, list) else [content]
     stamped = [
         {**item, "received_at": item.get("occurred_at")}

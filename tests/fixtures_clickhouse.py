@@ -17,7 +17,7 @@ _NUMBERS = count(1)
 
 @pytest.fixture(scope="session")
 def clickhouse_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalServer]:
-    """The server of this session; started by the first test that needs it."""
+    """The one server of a test run; started by the first test that needs it."""
     with LocalServer(tmp_path_factory.mktemp("clickhouse")) as server:
         yield server
 

@@ -41,9 +41,13 @@ def answers(lines: Iterable[bytes], calendar: Calendar | None) -> Iterator[tuple
             yield {**asked, "error": f"line {number}: {error}"}, False
 
 
+def _nothing(_constant: str) -> None:
+    """NaN and Infinity are no JSON; echoed, they would spoil the output for strict readers."""
+
+
 def _object(line: bytes) -> dict[str, Any]:
     try:
-        found = json.loads(line)
+        found = json.loads(line, parse_constant=_nothing)
     except (ValueError, RecursionError):
         raise LineError("", "not JSON") from None
     if not isinstance(found, dict):

@@ -9,17 +9,18 @@ import re
 from hashlib import sha256
 from typing import Any, NamedTuple
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from schemas.document import Place, reasons
 from schemas.events import EVENT, EVENTS, KINDS, Event
-from schemas.vocabulary import CODE_PATTERN, SCHEMA_VERSION, to_ms
+from schemas.vocabulary import CODE_PATTERN, SCHEMA_VERSION, Label, to_ms
 
 FUTURE_MS = 300_000
 LARGEST_MESSAGE = 8_000_000
 MOST_EVENTS = 20_000
 LONGEST_INTEGER = 30
 _CODE = re.compile(CODE_PATTERN)
+_LABEL: TypeAdapter[str | None] = TypeAdapter(Label | None)
 _WORD = re.compile(r"[A-Za-z0-9._:/+-]{0,128}")
 
 
@@ -96,9 +97,14 @@ def _integer(digits: str) -> int | float:
     return int(digits) if len(digits) <= LONGEST_INTEGER else float("inf")
 
 
+def read_json(payload: bytes) -> Any:
+    """`json.loads` that reads a number of thousands of digits as infinity, which no field takes."""
+    return json.loads(payload, parse_int=_integer)
+
+
 def _one_by_one(payload: bytes) -> Admission:
     try:
-        parsed = json.loads(payload, parse_int=_integer)
+        parsed = read_json(payload)
     except (ValueError, RecursionError) as error:
         place = f" at byte {error.pos}" if isinstance(error, json.JSONDecodeError) else ""
         return Admission([], [], [Refusal(0, "not_json", "", f"not JSON{place}; send UTF-8 JSON", digest(payload))])
@@ -178,10 +184,22 @@ def _newer(index: int, item: Any, encoded: bytes) -> Newer | None:
 def _is_free_of_text(value: Any) -> bool:
     """Whether no string in it could be a sentence or a name: what we do not know yet must not bring text in."""
     if isinstance(value, dict):
-        return all(_is_free_of_text(name) and _is_free_of_text(item) for name, item in value.items())
+        return all(
+            _is_free_of_text(name) and (_is_label(item) if name == "label" else _is_free_of_text(item))
+            for name, item in value.items()
+        )
     if isinstance(value, list):
         return all(map(_is_free_of_text, value))
     return not isinstance(value, str) or _WORD.fullmatch(value) is not None
+
+
+def _is_label(value: Any) -> bool:
+    """Whether it is the display name that a newer configuration may hold, as today's may."""
+    try:
+        _LABEL.validate_python(value)
+    except ValidationError:
+        return False
+    return True
 
 
 def _first_problem(item: Any, error: ValidationError) -> tuple[str, str, str]:
@@ -201,7 +219,7 @@ def _first_problem(item: Any, error: ValidationError) -> tuple[str, str, str]:
 
 def _spelled(place: Place) -> str:
     """A place within an event; a name that is not ours may be content, so it is not repeated."""
-    parts = [str(part) if str(part).isidentifier() and len(str(part)) <= 32 else "?" for part in place]
+    parts = [str(part) if isinstance(part, int) or (part.isidentifier() and len(part) <= 32) else "?" for part in place]
     return ".".join(parts)
 
 

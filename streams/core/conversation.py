@@ -106,7 +106,7 @@ def _first_response(story: Story, ownership: Ownership, configuration: Configura
     message, live, reply = story.first_message, story.live, story.first_reply
     if message is not None and live is not None:
         at_ms = live.at_ms + (live.queue_ms or 0)
-        unit, staff = ownership.owner(live.at_ms), ""
+        unit, staff = ownership.owner(live.at_ms), live.staff or ""
     elif message is not None and reply is not None:
         at_ms = reply.at_ms
         unit = configuration.known_unit(reply.unit) if reply.unit is not None else ownership.owner(at_ms)

@@ -43,6 +43,7 @@ class Inquiry(NamedTuple):
     visit: str
     due_ms: int | None
     source_promises: bool
+    staff: str | None
 
 
 class Reply(NamedTuple):
@@ -160,6 +161,7 @@ def _inquiry(e: schema.Inquiry, digest: int) -> Inquiry:
         intern(e.visit),
         None if due is None or due == "unit" else to_ms(due),
         due != "unit",
+        _interned(e.staff),
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from streams.core.admission import Admission, Refusal, admit, digest
+from streams.core.admission import Admission, Refusal, admit, digest, read_json
 from streams.intake.producer import Encoded, encode
 
 _IDENTIFIER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}")
@@ -72,7 +72,7 @@ def _items(body: bytes, lines: bool) -> Iterator[tuple[int, Any]]:
 
 def _parsed(text: bytes, position: int) -> Any:
     try:
-        return json.loads(text)
+        return read_json(text)
     except (ValueError, RecursionError):
         return Refusal(position, "not_json", "", "not JSON; send UTF-8 JSON", digest(text))
 

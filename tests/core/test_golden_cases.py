@@ -257,3 +257,11 @@ def test_a_message_after_a_withdrawal_opens_the_conversation_again() -> None:
     fact = history.fact()
     assert [wait["outcome"] for wait in fact["waits"]] == ["withdrawn", "open"]
     assert (fact["status"], fact["reopened"]) == ("open", 0)
+
+
+def test_a_live_answer_is_credited_to_who_gave_it() -> None:
+    history = story()
+    who = "5f5f5f5f5f5f5f5f"
+    history.add("inquiry", "2026-10-06 10:00", channel="in_person", contact="answered_live", queue_seconds=5, staff=who)
+    fact = history.fact()
+    assert (fact["first_response_staff"], fact["first_response_unit"]) == (who, "a")

@@ -8,7 +8,7 @@ import pytest
 from clickhouse_driver.block import ColumnOrientedBlock
 from clickhouse_driver.errors import TypeMismatchError
 from clickhouse_driver.streams.native import BlockOutputStream
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sinks.columns import ColumnStream, writer
@@ -72,6 +72,7 @@ def test_every_type_of_our_tables_is_written_by_ourselves(kind: str) -> None:
     assert writer(kind) is not None
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.sampled_from(KINDS).flatmap(lambda kind: st.tuples(st.just(kind), st.lists(_values(kind), max_size=6))))
 def test_the_bytes_are_the_drivers(case: tuple[str, list[Any]]) -> None:
     for revision in (OLD_SERVER, NEW_SERVER):

@@ -135,3 +135,16 @@ def test_a_newer_event_is_kept_unless_it_brings_text() -> None:
         found = admit(json.dumps(newer | {"note": {"deep": [text]}}).encode())
         assert not found.newer
         assert [refusal.reason for refusal in found.refused] == ["unknown_kind"]
+
+
+def test_a_newer_configuration_keeps_its_names() -> None:
+    newer = {name: value for name, value in _event(kind="district_configured").items() if name != "conversation"}
+    newer |= {"schema_version": 2, "configuration": {"label": "River Bend Unified", "novel": True}}
+    assert len(admit(json.dumps(newer).encode()).newer) == 1
+
+
+def test_a_place_in_a_list_is_spelled() -> None:
+    event = _event(kind="training_held", training="t", theme="reflective", units=["a", "B c"])
+    event = {name: value for name, value in event.items() if name not in ("conversation", "score")}
+    (refusal,) = admit(json.dumps(event).encode()).refused
+    assert refusal.field == "units.1"

@@ -107,3 +107,20 @@ def test_key_is_printed_once_and_only_its_digest_is_kept(
 def test_a_control_character_is_no_yaml() -> None:
     with pytest.raises(DocumentError, match="not YAML"):
         parse("district: a\x00b\n", District)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "district: d\nschool_year_starts: 02-31\n",
+        "district: d\nlabel: My child Anna was hit on the bus, call 617 555 0199\n",
+        "district: d\nlabel: anna@example.org\n",
+        "district: d\ngoals:\n"
+        "  - {goal: g, metric: m, baseline: 1.0, target: 2.0, starts: 2027-01-01, ends: 2026-01-01}\n",
+        "district: d\npromises:\n"
+        "  - {promise: p, clock: resolution, target: 4h}\n  - {promise: p, clock: resolution, target: 8h}\n",
+    ],
+)
+def test_what_cannot_be_meant_is_refused_with_its_line(text: str) -> None:
+    with pytest.raises(DocumentError, match="line "):
+        parse(text, District)
