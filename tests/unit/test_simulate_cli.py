@@ -1,10 +1,10 @@
 """`./cx simulate`: lines to standard output, a summary to standard error, sentences for what is wrong."""
 
-import errno
 import json
 import os
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -59,11 +59,9 @@ def test_on_a_terminal_the_bar_keeps_off_the_events(little: Path, tmp_path: Path
 def _read_all(terminal: int) -> bytes:
     """Everything shown until the other side is closed, which Linux reports as an error."""
     shown = b""
-    try:
+    with suppress(OSError):
         while part := os.read(terminal, 65536):
             shown += part
-    except OSError as error:
-        assert error.errno == errno.EIO
     os.close(terminal)
     return shown
 
