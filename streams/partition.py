@@ -71,7 +71,7 @@ class Partition:
         self._partitions = partitions
         self._topic = topic
         self._cut = Cut()
-        self._latest_receipt_ms = 0
+        self.latest_receipt_ms = 0
         self._rolled_ms = 0
 
     @property
@@ -135,8 +135,10 @@ class Partition:
     def _record(self, event: Event, applied: Applied, place: Place) -> None:
         row = event_row(event, applied.content, applied.digest, place)
         self._cut.events.append(row)
-        self._latest_receipt_ms = max(self._latest_receipt_ms, row.received_at)
-        if isinstance(event, DistrictConfigured):
+        if not isinstance(event, DistrictConfigured):
+            # A configuration is published when it pleases, also before a history that comes in after it.
+            self.latest_receipt_ms = max(self.latest_receipt_ms, row.received_at)
+        else:
             self._cut.configurations.append(configuration_row(event, applied.digest))
             configuration = self.state(event.district).configuration
             if configuration.newest is not None:
@@ -152,7 +154,7 @@ class Partition:
         Rolling rows are made of each full minute, only while live.
         """
         cut, self._cut = self._cut, Cut()
-        clock_ms = now_ms if live else min(self._latest_receipt_ms, now_ms)
+        clock_ms = now_ms if live else min(self.latest_receipt_ms, now_ms)
         for state in self.states.values():
             if state.changed:
                 settled = state.settle()

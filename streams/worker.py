@@ -32,6 +32,8 @@ log = logging.getLogger("cx.worker")
 LONGEST_PAUSE = 30.0
 REVOKE_SECONDS = 10.0
 ASSIGNMENT_SECONDS = 0.05
+PAST_MS = 60_000
+QUIET_SECONDS = 3.0
 
 
 class Outlet(Protocol):
@@ -90,6 +92,7 @@ class Worker:
         self._owned: dict[int, Partition] = {}
         self._parked: dict[int, list[Delivery]] = {}
         self._assignment = 0
+        self._past_until: dict[int, float] = {}
         self._flushing = asyncio.Lock()
         self._landing_events = 0
         self._room = asyncio.Event()
@@ -129,6 +132,8 @@ class Worker:
 
     def _take(self, partition: Partition, delivery: Delivery) -> None:
         partition.take(delivery)
+        if self._around.now_ms() - partition.latest_receipt_ms > PAST_MS:
+            self._past_until[partition.number] = asyncio.get_running_loop().time() + QUIET_SECONDS
         for arrival, count in partition.arrivals.items():
             self._metrics.events.labels(arrival).inc(count)
         partition.arrivals.clear()
@@ -204,11 +209,19 @@ class Worker:
             self._due.clear()
             await self._guarded(self.flush())
 
+    def _is_live(self, number: int) -> bool:
+        """Whether the present is the partition's clock: read to its end, and no history is coming in piece by piece.
+
+        An importer slower than this worker leaves it at the end again and again; answers are still on their way then.
+        """
+        is_quiet = asyncio.get_running_loop().time() >= self._past_until.get(number, 0.0)
+        return is_quiet and self._around.caught_up(number)
+
     async def flush(self) -> None:
         """Land everything taken so far and acknowledge it; waits as long as ClickHouse or Kafka is away."""
         async with self._flushing:
             now_ms = self._around.now_ms()
-            cuts = [partition.cut(now_ms, self._around.caught_up(number)) for number, partition in self._owned.items()]
+            cuts = [partition.cut(now_ms, self._is_live(number)) for number, partition in self._owned.items()]
             deliveries = [delivery for cut in cuts for delivery in cut.deliveries]
             landing = _together(cuts, now_ms)
             forwards = [message for cut in cuts for message in cut.forwards]

@@ -16,7 +16,7 @@ from streams.metrics import WorkerMetrics
 from streams.partition import Delivery, Forward, Partition
 from streams.recovery import Recovered, recover
 from streams.worker import FlushPolicy, Surroundings, Worker
-from tests.golden import History, district
+from tests.golden import History, district, ms
 
 NUMBER = partition_of("demo", 16)
 
@@ -34,6 +34,7 @@ class World:
         self.sink = sink
         self.generation = 1
         self.away = 0
+        self.now_ms = 0
         self.now_ms = 0
         self.live = True
         self.told: list[str] = []
@@ -211,5 +212,25 @@ def test_an_unforeseen_error_ends_the_process_before_anything_is_acknowledged() 
             await world.worker.flush()
         running.cancel()
         assert world.acknowledged == []
+
+    asyncio.run(scene())
+
+
+def test_a_history_that_comes_in_piece_by_piece_breaks_no_promise_meanwhile() -> None:
+    async def scene() -> None:
+        promises = [{"promise": "hour", "clock": "first_reply", "target": "1h"}]
+        history = History()
+        history.configured(district(promises=promises))
+        history.add("inquiry", "2026-10-06 10:00")
+        history.add("reply", "2026-10-06 10:45")
+        world = World(MemorySink())
+        world.live, world.now_ms = True, ms("2026-10-20 10:00")
+        await world.assigned()
+        for offset, event in enumerate(history.events):
+            payload = event.model_dump_json(exclude_defaults=True).encode()
+            await world.worker.receive(delivery(offset, payload))
+            await world.worker.flush()
+        assert world.acknowledged == [0, 1, 2]
+        assert world.sink.rows("alerts") == []
 
     asyncio.run(scene())
