@@ -4,32 +4,8 @@ Parameters of the SQL, in the driver's own form: `%(district)s` a code, `%(now_m
 depends on a clock, so whatever does (what is past due) is decided here by comparing with that present.
 """
 
-from dataclasses import dataclass
-from typing import Literal
-
-Kind = Literal["text", "count", "duration", "instant", "status", "verdict"]
-
-
-@dataclass(frozen=True, slots=True)
-class Shown:
-    """One column of a panel: `duration` is in ms, `instant` in ms UTC; both are null where nothing was measured."""
-
-    name: str
-    kind: Kind
-    label: str
-    meaning: str
-
-
-@dataclass(frozen=True, slots=True)
-class Panel:
-    """One question; `columns` stand in the order of the SELECT."""
-
-    name: str
-    title: str
-    meaning: str
-    sql: str
-    columns: tuple[Shown, ...]
-
+from dashboards.now import FIRST_VIEW
+from dashboards.shown import Panel, Shown
 
 # A message that the district sent by itself and that nobody answered waits for nobody.
 _MEASURES = """
@@ -212,5 +188,5 @@ ORDER BY c.opened_at DESC, c.conversation DESC
     ),
 )
 
-OF_A_DISTRICT: tuple[Panel, ...] = (TOTALS, DEPARTMENTS, NEWEST)
+OF_A_DISTRICT: tuple[Panel, ...] = (*FIRST_VIEW, TOTALS, DEPARTMENTS, NEWEST)
 PANELS: tuple[Panel, ...] = (DISTRICTS, *OF_A_DISTRICT)

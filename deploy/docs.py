@@ -15,7 +15,8 @@ from prometheus_client.metrics import MetricWrapperBase
 from pydantic import SecretStr
 
 from dashboards.live.metrics import WebMetrics
-from dashboards.panels import OF_A_DISTRICT, Panel
+from dashboards.panels import OF_A_DISTRICT
+from dashboards.shown import Panel
 from schemas.errors import CxError, DifferenceFound
 from schemas.settings import PREFIX, Settings
 from sinks.tables import TABLES, Table

@@ -1,6 +1,6 @@
 """The built-in live page as an aiohttp application: the page itself, its two files, and the numbers as JSON.
 
-    GET /                     the page                     GET /page.js, /page.css, /favicon.svg
+    GET /                     the page                     GET /page.js, /first.js, /page.css, /favicon.svg
     GET /api/now?district=    every panel of one district; without `district` the first one
         404  there is no such district          503  ClickHouse is away: `error` says it in one sentence
 
@@ -32,6 +32,7 @@ FILES = Path(__file__).with_name("static")
 STATIC = {
     "/": ("index.html", "text/html"),
     "/page.js": ("page.js", "text/javascript"),
+    "/first.js": ("first.js", "text/javascript"),
     "/page.css": ("page.css", "text/css"),
     "/favicon.svg": ("favicon.svg", "image/svg+xml"),
 }
@@ -124,7 +125,7 @@ async def _now(request: web.Request) -> web.Response:
 
 def _answer(districts: list[Record], chosen: Record | None, found: Record) -> dict[str, Any]:
     """What the page gets; the texts come along, so that each stands in one place only."""
-    instant = {"now_ms": found["now_ms"]} if found else {}
+    instant: dict[str, Any] = {name: found[name] for name in ("now_ms", "sentence") if name in found}
     rows = found.get("panels", {})
     panels = {
         panel.name: {

@@ -12,14 +12,21 @@ from typing import Any
 from clickhouse_driver import Client
 
 from dashboards.live.metrics import WebMetrics
-from dashboards.panels import DISTRICTS, OF_A_DISTRICT, Panel
+from dashboards.panels import DISTRICTS, OF_A_DISTRICT
+from dashboards.present import instants, sentence
+from dashboards.shown import Panel
 from schemas.errors import CxError
 from schemas.settings import Settings
 from sinks.connection import connect, errors_mapped
 from streams.present import now_ms
 
 THREADS = 2
-FRESH_SECONDS = 1.0
+FRESH_SECONDS = 0.5
+
+_DOCUMENT = """
+SELECT document FROM districts WHERE district = %(district)s
+ORDER BY (revision, occurred_at, event_id) DESC LIMIT 1
+"""
 
 Record = dict[str, Any]
 
@@ -69,6 +76,15 @@ class Readings:
         found: Record = await self._shared.ask(district, lambda: self._submit(self._panels, district))
         return found
 
+    async def with_questions(self, work: Callable[..., Any]) -> Any:
+        """Run `work(ask, document)` on a thread that may ask; `ask(district, sql)` gives the first row or None."""
+        return await self._submit(work, self._first, self.document)
+
+    def _first(self, district: str, sql: str) -> Record | None:
+        with errors_mapped(self._settings):
+            rows, columns = self._client().execute(sql, {"district": district}, with_column_types=True)
+        return dict(zip([name for name, _ in columns], rows[0], strict=True)) if rows else None
+
     def _submit(self, work: Callable[..., Any], *arguments: Any) -> asyncio.Future[Any]:
         return asyncio.get_running_loop().run_in_executor(self._pool, work, *arguments)
 
@@ -77,11 +93,19 @@ class Readings:
 
     def _panels(self, district: str) -> Record:
         seen_ms = now_ms(self._settings)
-        parameters = {"district": district, "now_ms": seen_ms}
+        document = self.document(district)
+        parameters: dict[str, Any] = {"district": district, **instants(document, seen_ms)}
         with self._metrics.reading_seconds.time():
             panels = {panel.name: self._read(panel, parameters) for panel in OF_A_DISTRICT}
         self._metrics.readings.labels("answered").inc()
-        return {"now_ms": seen_ms, "panels": panels}
+        (first,) = panels["now"]
+        return {"now_ms": seen_ms, "sentence": sentence(first, panels["units"]), "panels": panels}
+
+    def document(self, district: str) -> str | None:
+        """The district's newest document as JSON, None without one. Blocks; on one of this object's threads only."""
+        with errors_mapped(self._settings):
+            rows = self._client().execute(_DOCUMENT, {"district": district})
+        return rows[0][0] if rows else None
 
     def _read(self, panel: Panel, parameters: dict[str, Any]) -> list[Record]:
         names = [column.name for column in panel.columns]

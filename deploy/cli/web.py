@@ -9,6 +9,7 @@ import os
 from aiohttp import web
 from rich.console import Console
 
+from dashboards.live.actions import action_routes
 from dashboards.live.page import live
 from deploy.cli.command import Command, no_arguments
 from deploy.local.signals import ENDING
@@ -29,6 +30,7 @@ async def serve(settings: Settings, producer: EventProducer) -> None:
     """Listen until told to end. Raises `EnvironmentProblem` when the address cannot be had."""
     application = live(settings)
     application.add_routes(routes(settings, producer))
+    application.add_routes(action_routes(settings, producer))
     runner = web.AppRunner(application, access_log=None, shutdown_timeout=STOP_SECONDS)
     await runner.setup()
     ended = asyncio.Event()

@@ -12,11 +12,11 @@ from tests.browser.chromium import DARK, LIGHT, PHONE, Chromium, View
 
 # View and greatest height; a picture ends below a whole row.
 PICTURES: dict[str, tuple[View, int]] = {
-    "live-light": (LIGHT, 1000),
-    "live-dark": (DARK, 1000),
-    "live-phone": (PHONE, 1050),
+    "live-light": (LIGHT, 1400),
+    "live-dark": (DARK, 1400),
+    "live-phone": (PHONE, 1900),
 }
-BOTTOMS = "[...document.querySelectorAll('tbody tr')].map(row => row.getBoundingClientRect().bottom)"
+BOTTOMS = "[...document.querySelectorAll('#units tbody tr')].map(row => row.getBoundingClientRect().bottom)"
 LOADED = "document.body?.dataset.state === 'live'"
 
 

@@ -10,7 +10,8 @@ import pytest
 from aiohttp import web
 
 from dashboards.live.page import live
-from dashboards.panels import DEPARTMENTS, TOTALS
+from dashboards.now import NOW
+from dashboards.panels import DEPARTMENTS
 from schemas.facts import row_version
 from schemas.settings import Settings
 from sinks.clickhouse import ClickHouseSink
@@ -121,8 +122,10 @@ async def _explains(page: Page) -> None:
     unexplained = "[...document.querySelectorAll('dd, tbody td')].filter(e => !e.dataset.explained).length"
     assert await page.value(unexplained) == 0
     await page.press("Tab")
-    met = next(column for column in TOTALS.columns if column.name == "conversations")
-    assert met.meaning in await page.value(TIP)
+    assert "one school day" in await page.value(TIP)
+    await page.press("Tab")
+    open_waits = next(column for column in NOW.columns if column.name == "open_waits")
+    assert open_waits.meaning in await page.value(TIP)
     await page.press("Escape")
     assert await page.value(TIP) is False
     await page.value("document.querySelector('#departments td[tabindex=\"0\"]').focus()")

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from dashboards.panels import DEPARTMENTS, DISTRICTS, NEWEST, PANELS, TOTALS, Panel
+from dashboards.panels import DEPARTMENTS, DISTRICTS, NEWEST, PANELS, TOTALS
+from dashboards.shown import Panel
 from schemas.facts import NAMES, Row, row_version
 from schemas.settings import Settings
 from sinks.clickhouse import ClickHouseSink

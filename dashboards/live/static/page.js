@@ -1,7 +1,8 @@
 "use strict";
-/* Asks /api/now every two seconds while the page is seen, and writes what changed into the elements that stand. */
+/* Asks /api/now every second while the page is seen, and writes what changed into the elements that stand. */
 
-const EVERY_MS = 2000;
+const EVERY_MS = 1000;
+const HASTE_MS = 250;
 const LONGEST_MS = 10000;
 const WORDS = {
   open: "open", pending: "pending", on_hold: "on hold", resolved: "resolved", withdrawn: "withdrawn",
@@ -20,6 +21,7 @@ let updated = "";
 /* ---- words for values ---- */
 
 const grouped = new Intl.NumberFormat("en-US");
+const percent = new Intl.NumberFormat("en-US", { style: "percent" });
 
 function parts(ms) {
   const whole = Math.floor(ms / 1000);
@@ -49,6 +51,8 @@ const CLOCK = { hour: "numeric", minute: "2-digit", second: "2-digit" };
 function shown(column, value) {
   if (value === null || value === "") return { text: "–", tone: "none", more: column.kind === "verdict" ? "Nothing was promised." : "Nothing to measure yet." };
   if (column.kind === "duration") return { text: duration(value), more: exact(value) };
+  if (column.kind === "share") return { text: percent.format(value) };
+  if (column.kind === "score") return { text: value.toFixed(1) };
   if (column.kind === "instant") return { text: instant(value, SHORT), more: `${instant(value, LONG)}.` };
   if (column.kind === "count") return { text: grouped.format(value), tone: value > 0 ? COUNT_TONES[column.name] : "" };
   if (column.kind === "status" || column.kind === "verdict") return { text: WORDS[value] || value, tone: TONES[value] };
@@ -160,6 +164,7 @@ function draw(answer) {
   byId("empty").hidden = !empty;
   byId("numbers").hidden = empty;
   if (!empty) {
+    drawFirst(answer);
     drawTotals(panels.totals);
     drawTable("departments", panels.departments);
     drawTable("newest", panels.newest);
@@ -204,7 +209,7 @@ async function refresh() {
   } finally {
     clearTimeout(limit);
   }
-  if (mine === asking && !document.hidden) timer = setTimeout(refresh, Math.min(EVERY_MS * (1 + failures), LONGEST_MS));
+  if (mine === asking && !document.hidden) timer = setTimeout(refresh, Math.min((waitingFor ? HASTE_MS : EVERY_MS) * (1 + failures), LONGEST_MS));
 }
 
 function seenOrNot() {
@@ -279,4 +284,4 @@ byId("district").addEventListener("change", (event) => {
   history.replaceState(null, "", `?district=${encodeURIComponent(event.target.value)}`);
   refresh();
 });
-refresh();
+document.addEventListener("DOMContentLoaded", refresh);

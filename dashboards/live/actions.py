@@ -1,0 +1,180 @@
+"""What a person may do to a simulated district from the page, each a real event through the log.
+
+    POST /api/demo/{ask,answer,rate,breakdown,snow-day}?district=
+
+Only with a clock of its own in force, only from the page itself (`Origin` must name this very server):
+
+    200  acknowledged by Kafka: `said` in words, `metric` the number that moves
+    403  from elsewhere      404  no such district      409  there is nothing to act on      503  a server is away
+"""
+
+import asyncio
+import secrets
+from collections.abc import Callable
+from datetime import date
+from functools import partial
+from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo
+
+from aiohttp import web
+
+from dashboards.live.page import READINGS
+from dashboards.live.readings import Record
+from schemas.district import District
+from schemas.errors import CxError
+from schemas.events import Event, Inquiry, Rating, Reply
+from schemas.settings import Settings
+from schemas.vocabulary import from_ms
+from streams.configured import configured
+from streams.intake.producer import Publisher, encode, publish_events
+from streams.present import now_ms
+
+SOURCE = "demo-page"
+TOPIC, DESK = "bus-late", "dispatch"
+CALLS = 60
+WAITING = """
+SELECT conversation, unit, channel FROM waits WHERE district = %(district)s AND outcome = 'open'
+ORDER BY startsWith(conversation, 'demo-') DESC, opened_at DESC, conversation LIMIT 1
+"""
+UNRATED = """
+SELECT conversation, unit, channel FROM current_conversations
+WHERE district = %(district)s AND linked = 1 AND first_response_at IS NOT NULL AND empty(`ratings.score`)
+ORDER BY startsWith(conversation, 'demo-') DESC, first_response_at DESC, conversation LIMIT 1
+"""
+
+
+class Acted(NamedTuple):
+    """What was done: events to publish, words, and the number of the first view that moves."""
+
+    events: list[Event]
+    said: str
+    metric: str
+
+
+class Around(NamedTuple):
+    """What an action may look at: the district, the present, its document, and the answer to a question."""
+
+    district: str
+    now_ms: int
+    document: str | None
+    ask: Callable[[str], Record | None]
+
+    def frame(self, conversation: str = "") -> dict[str, Any]:
+        """What every event of a conversation carries."""
+        name = conversation or f"demo-{self.now_ms}-{secrets.token_hex(4)}"
+        at = from_ms(self.now_ms)
+        common = {"district": self.district, "source": SOURCE, "occurred_at": at, "received_at": at}
+        return {"event_id": f"{name}.{secrets.token_hex(6)}", "conversation": name, **common}
+
+
+def _inquiry(around: Around, **fields: Any) -> Inquiry:
+    unit = DESK if around.document and f'"{DESK}"' in around.document else None
+    person = secrets.token_hex(8)
+    asked: dict[str, Any] = {"stakeholder": "parent", "topic": TOPIC, "unit": unit, "person": person, **fields}
+    return Inquiry(kind="inquiry", **asked, **around.frame())
+
+
+def _ask(around: Around) -> Acted:
+    asked = _inquiry(around, channel="web", inquiry_kind="question")
+    return Acted([asked], "A parent asked on the web why the bus is late.", "asked_today")
+
+
+def _breakdown(around: Around) -> Acted:
+    calls = [_inquiry(around, channel="phone", contact="missed_call", inquiry_kind="concern") for _ in range(CALLS)]
+    return Acted(list(calls), f"A bus broke down: {CALLS} calls nobody could take.", "open_waits")
+
+
+def _answer(around: Around) -> Acted | None:
+    found = around.ask(WAITING)
+    if found is None:
+        return None
+    fields = {"channel": found["channel"] or "email", "unit": found["unit"]}
+    reply = Reply(kind="reply", **fields, **around.frame(found["conversation"]))
+    return Acted([reply], "A person answered the newest wait.", "answered_today")
+
+
+def _rate(around: Around) -> Acted | None:
+    found = around.ask(UNRATED)
+    if found is None:
+        return None
+    rating = Rating(kind="rating", score=9, **around.frame(found["conversation"]))
+    return Acted([rating], "A family that was answered gave a 9.", "ratings")
+
+
+def closed_on(document: District, day: date) -> District:
+    """The next revision of a document, with every calendar closed on a day."""
+    content = document.model_dump(mode="json", exclude_none=True)
+    for calendar in content["calendars"].values():
+        calendar["days"] = {**calendar.get("days", {}), day.isoformat(): []}
+    return District.model_validate({**content, "revision": document.revision + 1})
+
+
+def _snow_day(around: Around) -> Acted | None:
+    document = District.model_validate_json(around.document) if around.document else None
+    if document is None or document.calendar is None:
+        return None
+    now = from_ms(around.now_ms)
+    zone = ZoneInfo(document.calendars[document.calendar].time_zone)
+    today = now.astimezone(zone).date()
+    if all(calendar.days.get(today.isoformat()) == [] for calendar in document.calendars.values()):
+        return None
+    event = configured(closed_on(document, today), now)
+    return Acted([event], "Today was declared a snow day: no promise falls due while offices are closed.", "due_today")
+
+
+ACTIONS: dict[str, Callable[[Around], Acted | None]] = {
+    "ask": _ask,
+    "answer": _answer,
+    "rate": _rate,
+    "breakdown": _breakdown,
+    "snow-day": _snow_day,
+}
+
+
+class Actions:
+    """The handler; events leave through `publisher`, off the event loop's thread."""
+
+    def __init__(self, settings: Settings, publisher: Publisher) -> None:
+        self._settings = settings
+        self._publisher = publisher
+
+    async def act(self, request: web.Request) -> web.Response:
+        """`POST /api/demo/{action}`."""
+        action = ACTIONS.get(request.match_info["action"])
+        if action is None or self._settings.clock is None:
+            return web.json_response({"error": "There is no such action here."}, status=404)
+        if request.headers.get("Origin") != f"{request.scheme}://{request.headers.get('Host', '')}":
+            return web.json_response({"error": "Only the page itself may do this."}, status=403)
+        try:
+            return await self._act(request, action)
+        except CxError as error:
+            return web.json_response({"error": str(error)}, status=503)
+
+    async def _act(self, request: web.Request, action: Callable[[Around], Acted | None]) -> web.Response:
+        readings = request.app[READINGS]
+        district = request.query.get("district", "")
+        if district not in {each["district"] for each in await readings.districts()}:
+            return web.json_response({"error": "There is no district of this code here."}, status=404)
+        acted = await readings.with_questions(partial(self._do, action, district))
+        if acted is None:
+            return web.json_response({"error": "There is nothing to act on now."}, status=409)
+        await asyncio.to_thread(self._publish, acted.events)
+        return web.json_response({"said": acted.said, "metric": acted.metric})
+
+    def _do(
+        self,
+        action: Callable[[Around], Acted | None],
+        district: str,
+        ask: Callable[[str, str], Record | None],
+        document: Callable[[str], str | None],
+    ) -> Acted | None:
+        return action(Around(district, now_ms(self._settings), document(district), partial(ask, district)))
+
+    def _publish(self, events: list[Event]) -> None:
+        for _, written in publish_events(map(encode, events), self._publisher):
+            written.result()
+
+
+def action_routes(settings: Settings, publisher: Publisher) -> list[web.RouteDef]:
+    """The actions' routes, to be added to the page's application."""
+    return [web.post("/api/demo/{action}", Actions(settings, publisher).act)]

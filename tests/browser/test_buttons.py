@@ -1,0 +1,121 @@
+"""The buttons of a demonstration in a real browser: each says which number it moved, and the page shows it moved."""
+
+import asyncio
+from concurrent.futures import Future
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+
+from dashboards.live.actions import action_routes
+from dashboards.live.page import live
+from schemas.clock import Clock
+from schemas.events import EVENTS, DistrictConfigured
+from schemas.facts import row_version
+from schemas.settings import Settings
+from schemas.topics import partition_of
+from schemas.vocabulary import from_ms
+from sinks.clickhouse import ClickHouseSink
+from sinks.landing import ConfigurationRow, Landing, UnitRow, configuration_row, unit_rows
+from streams.configured import configured
+from streams.core.district import DistrictState
+from streams.intake.producer import Written, encode
+from streams.present import now_ms, wall_ms
+from tests.browser.chromium import Chromium, Page, chromium_path
+from tests.dashboards.test_now import SAMPLE, TUESDAY, inquiry, rating, reply
+from tests.fixtures_stack import free_ports
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(chromium_path() is None, reason="chromium is not installed: apt-get install chromium"),
+]
+MOVED = "document.getElementById('moved').textContent"
+CHANGES = {
+    "ask": "Asked today: 1 → 2",
+    "answer": "Answered today: 0 → 1",
+    "rate": "Ratings: 10 → 11",
+    "breakdown": "Open waits: 1 → 61",
+    "snow-day": "→ 0",
+}
+
+
+class LandingLog:
+    """A `Publisher` that is its own worker: what is published stands in ClickHouse when it is acknowledged."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._state = DistrictState(SAMPLE.district)
+        self._revision = 0
+
+    def publish(self, district: str, payload: bytes) -> "Future[Written]":
+        """Fold and land an array of events."""
+        configurations: list[ConfigurationRow] = []
+        units: list[UnitRow] = []
+        for event in EVENTS.validate_json(payload):
+            applied = self._state.apply(event)
+            if isinstance(event, DistrictConfigured):
+                self._revision += 1
+                configurations.append(configuration_row(event, applied.digest))
+                units.extend(unit_rows(event.configuration, row_version(self._revision, 0)))
+        rows = self._state.settle().rows
+        sink = ClickHouseSink(self._settings)
+        sink.land(Landing(now_ms(self._settings), conversations=rows, configurations=configurations, units=units))
+        sink.close()
+        acknowledged: Future[Written] = Future()
+        acknowledged.set_result(Written(partition_of(district, 1), 0))
+        return acknowledged
+
+    def flush(self, timeout: float) -> None:
+        """Nothing is ever under way."""
+
+
+def begin(log: LandingLog) -> None:
+    """A configured district with one answered, rated family and one that waits."""
+    event = configured(SAMPLE, from_ms(TUESDAY).replace(day=1))
+    log.publish(SAMPLE.district, b"[" + encode(event).content + b"]")
+    contents = [
+        inquiry("had", "2026-10-05T10:00:00-05:00"),
+        reply("had", "2026-10-05T11:00:00-05:00"),
+        *[rating("had", number) for number in range(10)],
+        inquiry("other", "2026-10-05T12:00:00-05:00"),
+        reply("other", "2026-10-05T13:00:00-05:00"),
+        inquiry("waits", "2026-10-06T09:30:00-05:00"),
+    ]
+    for content in contents:
+        event_text = b",".join(encode(each).content for each in EVENTS.validate_python([content], strict=False))
+        log.publish(SAMPLE.district, b"[" + event_text + b"]")
+
+
+async def press(page: Page, action: str) -> str:
+    """Press a button and wait until the page says what moved."""
+    await page.value(f"document.querySelector('[data-action={action}]').click()")
+    await page.until(f"{MOVED}.includes('→') || {MOVED}.includes('unchanged')")
+    said: str = await page.value(MOVED)
+    return said
+
+
+def test_every_button_shows_the_number_it_moved(clickhouse: Settings, tmp_path: Path) -> None:
+    settings = clickhouse.model_copy(update={"clock": Clock(TUESDAY, wall_ms())})
+    log = LandingLog(settings)
+    begin(log)
+    (port,) = free_ports(1)
+
+    async def whole() -> None:
+        application = live(settings)
+        application.add_routes(action_routes(settings, log))
+        runner = web.AppRunner(application, access_log=None)
+        await runner.setup()
+        try:
+            await web.TCPSite(runner, "127.0.0.1", port).start()
+            async with Chromium.started(tmp_path) as browser, browser.page(f"http://127.0.0.1:{port}/") as page:
+                await page.until("document.body?.dataset.state === 'live'")
+                assert "Demo clock: Tuesday 10:0" in await page.value("document.getElementById('clock').textContent")
+                said = {action: await press(page, action) for action in CHANGES}
+                assert {action: CHANGES[action] in text for action, text in said.items()} == dict.fromkeys(
+                    CHANGES, True
+                ), said
+                assert page.errors == []
+        finally:
+            await runner.cleanup()
+
+    asyncio.run(whole())

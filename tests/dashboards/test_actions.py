@@ -1,0 +1,99 @@
+"""The buttons of a demonstration: who may press them, and which events leave."""
+
+import asyncio
+import json
+from datetime import date
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp import web
+
+from dashboards.live.actions import action_routes, closed_on
+from dashboards.live.page import live
+from schemas.clock import Clock
+from schemas.settings import Settings
+from streams.intake.memory import MemoryLog
+from streams.intake.simulator import sample_district
+from streams.present import wall_ms
+from tests.dashboards.test_now import SAMPLE, TUESDAY, inquiry, land, reply
+from tests.fixtures_stack import free_ports
+
+
+def press(settings: Settings, action: str, origin: str | None = None) -> tuple[int, Any, list[dict[str, Any]]]:
+    """Status, answer and published events of one press; `origin` is the page's own unless given."""
+    log = MemoryLog()
+
+    async def whole() -> tuple[int, Any]:
+        application = live(settings)
+        application.add_routes(action_routes(settings, log))
+        runner = web.AppRunner(application, access_log=None)
+        await runner.setup()
+        (port,) = free_ports(1)
+        base = f"http://127.0.0.1:{port}"
+        try:
+            await web.TCPSite(runner, "127.0.0.1", port).start()
+            path = f"{base}/api/demo/{action}?district={SAMPLE.district}"
+            headers = {"Origin": base if origin is None else origin}
+            async with aiohttp.ClientSession() as session, session.post(path, headers=headers) as answer:
+                return answer.status, await answer.json()
+        finally:
+            await runner.cleanup()
+
+    status, found = asyncio.run(whole())
+    return status, found, [event for texts in log.messages.values() for text in texts for event in json.loads(text)]
+
+
+@pytest.fixture
+def demo(clickhouse: Settings) -> Settings:
+    """A demonstration with one answered and one waiting family."""
+    waiting, answered = "2026-10-06T09:00:00-05:00", "2026-10-05T10:00:00-05:00"
+    land(clickhouse, [inquiry("waits", waiting), inquiry("had", answered), reply("had", answered)])
+    return clickhouse.model_copy(update={"clock": Clock(TUESDAY, wall_ms())})
+
+
+def test_without_a_clock_of_its_own_there_are_no_buttons(clickhouse: Settings) -> None:
+    status, _, events = press(clickhouse, "ask")
+    assert (status, events) == (404, [])
+
+
+@pytest.mark.parametrize("origin", ["", "null", "http://elsewhere.example", "http://127.0.0.1"])
+def test_a_page_from_elsewhere_cannot_press(demo: Settings, origin: str) -> None:
+    status, _, events = press(demo, "ask", origin)
+    assert (status, events) == (403, [])
+
+
+@pytest.mark.parametrize(
+    ("action", "kinds", "metric"),
+    [
+        ("ask", ["inquiry"], "asked_today"),
+        ("answer", ["reply"], "answered_today"),
+        ("rate", ["rating"], "ratings"),
+        ("breakdown", ["inquiry"] * 60, "open_waits"),
+        ("snow-day", ["district_configured"], "due_today"),
+    ],
+)
+def test_a_press_publishes_its_events(demo: Settings, action: str, kinds: list[str], metric: str) -> None:
+    status, found, events = press(demo, action)
+    assert (status, found["metric"]) == (200, metric)
+    assert [event["kind"] for event in events] == kinds
+    assert len({event["event_id"] for event in events}) == len(kinds)
+    named = {"answer": "waits", "rate": "had"}
+    if action in named:
+        assert events[0]["conversation"] == named[action]
+
+
+def test_nothing_to_answer_is_said(clickhouse: Settings) -> None:
+    land(clickhouse, [])
+    settings = clickhouse.model_copy(update={"clock": Clock(TUESDAY, wall_ms())})
+    status, found, events = press(settings, "answer")
+    assert (status, events) == (409, [])
+    assert "nothing" in found["error"]
+
+
+def test_a_snow_day_closes_every_calendar_on_that_day_only() -> None:
+    document = sample_district()
+    closed = closed_on(document, date(2026, 10, 6))
+    assert closed.revision == document.revision + 1
+    assert all(calendar.days["2026-10-06"] == [] for calendar in closed.calendars.values())
+    assert closed.model_copy(update={"revision": 1, "calendars": {}}) == document.model_copy(update={"calendars": {}})
