@@ -68,16 +68,20 @@ _MEASURED = (
 DISTRICTS = Panel(
     name="districts",
     title="Districts",
-    meaning="Every district that has conversations or a configuration.",
+    meaning="Every district that has conversations or a configuration, the one with the most conversations first.",
     sql="""
 SELECT
     known.district AS district,
     if(labels.label = '', known.district, labels.label) AS label,
     if(zones.time_zone = '', 'UTC', zones.time_zone) AS time_zone
 FROM (
-    SELECT DISTINCT district FROM current_conversations
-    UNION DISTINCT
-    SELECT DISTINCT district FROM districts
+    SELECT district, max(conversations) AS conversations
+    FROM (
+        SELECT district, count() AS conversations FROM current_conversations GROUP BY district
+        UNION ALL
+        SELECT DISTINCT district, toUInt64(0) AS conversations FROM districts
+    )
+    GROUP BY district
 ) AS known
 LEFT JOIN (SELECT district, label FROM current_units WHERE unit = district) AS labels USING (district)
 LEFT JOIN (
@@ -90,7 +94,7 @@ LEFT JOIN (
     FROM districts
     GROUP BY district
 ) AS zones USING (district)
-ORDER BY label, district
+ORDER BY known.conversations DESC, label, district
 """,
     columns=(
         Shown("district", "text", "Code", "The district's code."),

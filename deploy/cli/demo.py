@@ -27,8 +27,9 @@ from schemas.clock import FASTEST, Clock
 from schemas.errors import CxError, Unavailable, UsageError
 from schemas.settings import Settings
 from schemas.vocabulary import from_ms
+from streams.intake.boston311 import EXCERPT
 from streams.intake.demonstration import HISTORY_DAYS, Demonstration, Feeder
-from streams.intake.importing import Summary, bring_in
+from streams.intake.importing import Summary, bring_in, import_boston311
 from streams.intake.producer import EventProducer
 from streams.intake.simulator import sample_district
 from streams.present import now_ms, wall_ms
@@ -51,8 +52,8 @@ Try next, in a second terminal:
       "district": "{district}", "channel": "web", "topic": "bus-late", "occurred_at": "{instant}"}}'
   questions of your own:
     ./cx sql "SELECT department, count() FROM current_conversations GROUP BY department ORDER BY 2 DESC"
-  real data beside it: 200 service requests of the City of Boston, 2015
-    ./cx import boston311 streams/intake/data/boston311_excerpt.csv
+  the city's whole file (200 of its requests are here already):
+    ./cx import boston311 FILE.csv.gz
   the same district's events with no stack at all:
     ./cx simulate --from 2026-09-08 --to 2026-10-06 > events.ndjson
 
@@ -68,25 +69,27 @@ class _History(Thread):
         self._settings = settings
         self._console = console
         self._summary: Summary | None = None
+        self._real: Summary | None = None
         self._error: CxError | None = None
 
     def run(self) -> None:
-        """Send everything before the opening and wait until it has landed."""
+        """Send everything before the opening, then the sample of real data, and wait until all has landed."""
         shown = self._demonstration
         past = takewhile(lambda arrived: arrived[0] < shown.opens_ms, shown.arrivals())
         try:
             with log_of(self._settings) as log, watched(self._console) as watch:
                 self._summary = bring_in((shown.encoded(text) for _, text in past), log, watch)
+                self._real = import_boston311(EXCERPT, self._settings, log, watch)
         except CxError as error:
             self._error = error
 
-    def result(self) -> Summary:
-        """Its end, once it is no longer alive. Raises what went wrong."""
+    def result(self) -> tuple[Summary, Summary]:
+        """What came in, simulated and real, once it is no longer alive. Raises what went wrong."""
         if self._error is not None:
             raise self._error
-        if self._summary is None:
-            raise Unavailable("The simulated past ended without a result.")
-        return self._summary
+        if self._summary is None or self._real is None:
+            raise Unavailable("The past ended without a result.")
+        return self._summary, self._real
 
 
 def _bring_in_past(stack: Stack, demonstration: Demonstration, console: Console) -> None:
@@ -97,8 +100,9 @@ def _bring_in_past(stack: Stack, demonstration: Demonstration, console: Console)
     while work.is_alive():
         stack.tick()
         work.join(LOOK_SECONDS)
-    summary = work.result()
-    console.print(f"{summary.events:,} simulated events landed in {summary.seconds:.0f} s")
+    simulated, real = work.result()
+    console.print(f"{simulated.events:,} simulated events landed in {simulated.seconds:.0f} s")
+    console.print(f"{real.rows} real requests of the City of Boston landed beside them, a district of their own")
 
 
 def _name(demonstration: Demonstration) -> str:
