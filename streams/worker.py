@@ -33,7 +33,6 @@ LONGEST_PAUSE = 30.0
 REVOKE_SECONDS = 10.0
 ASSIGNMENT_SECONDS = 0.05
 PAST_MS = 60_000
-QUIET_SECONDS = 3.0
 
 
 class Outlet(Protocol):
@@ -51,11 +50,15 @@ class Outlet(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class FlushPolicy:
-    """When to flush and how much to hold: seconds, events, events."""
+    """When to flush and how much to hold: seconds, events, events.
+
+    `quiet`: seconds without a message of the past until the present counts as a partition's clock.
+    """
 
     seconds: float
     events: int
     buffer: int
+    quiet: float = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +136,7 @@ class Worker:
     def _take(self, partition: Partition, delivery: Delivery) -> None:
         partition.take(delivery)
         if self._around.now_ms() - partition.latest_receipt_ms > PAST_MS:
-            self._past_until[partition.number] = asyncio.get_running_loop().time() + QUIET_SECONDS
+            self._past_until[partition.number] = asyncio.get_running_loop().time() + self._policy.quiet
         for arrival, count in partition.arrivals.items():
             self._metrics.events.labels(arrival).inc(count)
         partition.arrivals.clear()

@@ -28,7 +28,7 @@ class Died(Exception):
 class World:
     """The surroundings of one worker, each step written down in order."""
 
-    def __init__(self, sink: MemorySink, buffer: int = 1_000) -> None:
+    def __init__(self, sink: MemorySink, buffer: int = 1_000, quiet: float = 0) -> None:
         self.steps: list[str] = []
         self.acknowledged: list[int] = []
         self.sink = sink
@@ -50,7 +50,7 @@ class World:
             now_ms=lambda: self.now_ms,
             die=self._die,
         )
-        policy = FlushPolicy(seconds=60, events=buffer, buffer=buffer)
+        policy = FlushPolicy(seconds=60, events=buffer, buffer=buffer, quiet=quiet)
         self.worker = Worker(
             around, policy, WorkerMetrics(self.registry), lambda number: Partition(number, 16, "cx.events")
         )
@@ -223,7 +223,7 @@ def test_a_history_that_comes_in_piece_by_piece_breaks_no_promise_meanwhile() ->
         history.configured(district(promises=promises))
         history.add("inquiry", "2026-10-06 10:00")
         history.add("reply", "2026-10-06 10:45")
-        world = World(MemorySink())
+        world = World(MemorySink(), quiet=60)
         world.live, world.now_ms = True, ms("2026-10-20 10:00")
         await world.assigned()
         for offset, event in enumerate(history.events):
