@@ -10,6 +10,12 @@ class WorkerMetrics:
     """The metrics of one worker in one registry."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
+        self._of_messages(registry)
+        self._of_flushes(registry)
+        self._of_alerts(registry)
+        self._of_partitions(registry)
+
+    def _of_messages(self, registry: CollectorRegistry) -> None:
         self.messages = Counter("cx_messages_total", "Kafka messages read", registry=registry)
         self.events = Counter(
             "cx_events_total", "Events read, by what they were to the set", ["arrival"], registry=registry
@@ -23,6 +29,8 @@ class WorkerMetrics:
         self.stale = Counter(
             "cx_messages_stale_total", "Messages of an earlier assignment, dropped and read again", registry=registry
         )
+
+    def _of_flushes(self, registry: CollectorRegistry) -> None:
         self.rows = Counter("cx_rows_landed_total", "Rows landed in ClickHouse", ["table"], registry=registry)
         self.flushes = Counter("cx_flushes_total", "Flushes that landed", registry=registry)
         self.flush_retries = Counter(
@@ -40,9 +48,8 @@ class WorkerMetrics:
         self.buffered = Gauge("cx_buffer_events", "Events read and not landed yet", registry=registry)
         self.buffer_limit = Gauge("cx_buffer_limit_events", "Events at which reading pauses", registry=registry)
         self.lag = Gauge("cx_lag_messages", "Messages in Kafka not yet acknowledged", ["partition"], registry=registry)
-        self.partitions = Gauge("cx_partitions_owned", "Partitions this worker owns", registry=registry)
-        self.ready = Gauge("cx_partitions_ready", "Owned partitions that are recovered", registry=registry)
-        self.conversations = Gauge("cx_conversations_held", "Conversations in memory", registry=registry)
+
+    def _of_alerts(self, registry: CollectorRegistry) -> None:
         self.alerts = Counter("cx_alerts_total", "Alert transitions landed", ["transition"], registry=registry)
         self.notifications = Counter(
             "cx_notifications_total",
@@ -53,6 +60,11 @@ class WorkerMetrics:
         self.notifications_waiting = Gauge(
             "cx_notifications_waiting", "Transitions that wait for the webhook", registry=registry
         )
+
+    def _of_partitions(self, registry: CollectorRegistry) -> None:
+        self.partitions = Gauge("cx_partitions_owned", "Partitions this worker owns", registry=registry)
+        self.ready = Gauge("cx_partitions_ready", "Owned partitions that are recovered", registry=registry)
+        self.conversations = Gauge("cx_conversations_held", "Conversations in memory", registry=registry)
         self.recovered = Counter("cx_recovered_events_total", "Events read back at recovery", registry=registry)
         self.unreadable = Counter(
             "cx_unreadable_events_total", "Landed events that recovery could not read back", registry=registry
