@@ -3,9 +3,11 @@
 Blocks; run it in a thread. What it finds behind its events is marked to be landed again, and counted.
 """
 
+import gc
 import logging
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
 
@@ -36,6 +38,20 @@ class Recovered:
     """Events that landed and cannot be read back, by district: never in normal operation."""
 
 
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Without cyclic garbage collection: what is built here stays, and to walk it again and again costs a fifth."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        if was_enabled:
+            gc.enable()
+
+
+@_uncollected()
 def recover(numbers: Sequence[int], partitions: int, reader: Reader) -> Recovered:
     """Rebuild the states of these partitions. Raises `Unavailable` if ClickHouse is away or a set came incomplete."""
     found = Recovered({number: {} for number in numbers})
