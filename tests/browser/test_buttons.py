@@ -21,14 +21,11 @@ from streams.configured import configured
 from streams.core.district import DistrictState
 from streams.intake.producer import Written, encode
 from streams.present import now_ms, wall_ms
-from tests.browser.chromium import Chromium, Page, chromium_path
+from tests.browser.chromium import Chromium, Page
 from tests.dashboards.test_now import SAMPLE, TUESDAY, inquiry, rating, reply
 from tests.fixtures_stack import free_ports
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(chromium_path() is None, reason="chromium is not installed: apt-get install chromium"),
-]
+pytestmark = pytest.mark.browser
 MOVED = "document.getElementById('moved').textContent"
 CHANGES = {
     "ask": "Asked today: 1 → 2",

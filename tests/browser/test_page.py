@@ -1,7 +1,6 @@
 """The live page in a real browser, over the real engine: its numbers, its explanations, its behaviour in bad times."""
 
 import asyncio
-import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -18,7 +17,7 @@ from sinks.clickhouse import ClickHouseSink
 from sinks.landing import Landing, configuration_row, unit_rows
 from streams.core.district import DistrictState
 from streams.intake import boston311
-from tests.browser.chromium import DARK, LIGHT, PHONE, Chromium, Page, chromium_path
+from tests.browser.chromium import DARK, LIGHT, PHONE, Chromium, Page
 from tests.fixtures_stack import free_ports
 from tests.sinks.samples import NOW_MS
 
@@ -28,15 +27,6 @@ METRICS = "Object.fromEntries([...document.querySelectorAll('#totals dd')].map(d
 SIDEWAYS = "document.documentElement.scrollWidth > innerWidth"
 TIP = "!document.getElementById('tip').hidden && document.getElementById('tip').textContent"
 ACTIVE = "(({dataset}) => [dataset.metric, dataset.explained])(document.activeElement)"
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _browser_is_there() -> None:
-    """Skip without a browser, but never where all tests must run."""
-    if chromium_path() is None:
-        if os.environ.get("CI") == "true":
-            pytest.fail("chromium is not installed, and CI must run the browser's tests")
-        pytest.skip("chromium is not installed: apt-get install chromium")
 
 
 def land_excerpt(settings: Settings) -> None:
