@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from schemas.vocabulary import from_ms
 
-DEFINITION_VERSION = 1
+DEFINITION_VERSION = 2
 Row = tuple[Any, ...]
 
 INSTANT = "DateTime64(3, 'UTC')"
@@ -46,6 +46,7 @@ WAITS = _nested(
         ("replied_by", CODE, "unit that sent the reply; empty without one"),
         ("wait_ms", _nullable(LENGTH), "length of an ended wait"),
         ("business_ms", _nullable(LENGTH), "length in the owners' service calendars"),
+        ("school_day_at", _nullable(INSTANT), "eight open hours of the owners' calendars after its opening; null: never"),
         ("messages", COUNT, "customer messages in the wait"),
         ("redials", COUNT, "calls repeated while the wait was open"),
         ("live", FLAG, "answered live: a class of its own"),

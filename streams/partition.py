@@ -25,6 +25,8 @@ from streams.core.admission import Admission, Refusal, admit, digest
 from streams.core.district import Applied, Arrival, Culprit, DistrictState
 
 MINUTE_MS = 60_000
+# Some 50 ms of folding: how much of a district's history one cut folds again after a changed configuration.
+STALE_SLICE = 1_000
 
 
 class Delivery(NamedTuple):
@@ -78,6 +80,11 @@ class Partition:
     def waiting(self) -> int:
         """Events and messages not landed yet, the larger of the two."""
         return max(len(self._cut.events), len(self._cut.deliveries))
+
+    @property
+    def stale(self) -> int:
+        """Conversations that a changed configuration left to be folded in slices."""
+        return sum(state.stale for state in self.states.values())
 
     def state(self, district: str) -> DistrictState:
         """The state of a district, made at its first event."""
@@ -151,20 +158,20 @@ class Partition:
         """Fold what changed and hand everything over; what is taken from now on belongs to the next cut.
 
         Alerts advance to `now_ms` if the partition is `live` (read to its end), else to the latest receipt applied.
-        Rolling rows are made of each full minute, only while live.
+        Rolling rows are made of each full minute, only while live and when nothing is left of an older configuration.
         """
         cut, self._cut = self._cut, Cut()
         clock_ms = now_ms if live else min(self.latest_receipt_ms, now_ms)
         for state in self.states.values():
             if state.changed:
-                settled = state.settle()
+                settled = state.settle(STALE_SLICE)
                 cut.conversations.extend(settled.rows)
                 if settled.culprits:
                     _expel(cut, state.district, settled.culprits, self._topic)
-            if clock_ms:
+            if clock_ms and not state.has_stale_clocks:
                 cut.alerts.extend(state.alerts.advance(clock_ms, now_ms))
         minute_ms = now_ms - now_ms % MINUTE_MS
-        if live and minute_ms > self._rolled_ms:
+        if live and minute_ms > self._rolled_ms and not self.stale:
             self._rolled_ms = minute_ms
             for state in self.states.values():
                 cut.rolling.extend(state.rolling.rows(minute_ms, state.configuration))

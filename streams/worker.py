@@ -239,6 +239,8 @@ class Worker:
             self._landing_events = 0
             self._report(landing, deliveries, forwards)
             self._room.set()
+            if any(partition.stale for partition in self._owned.values()):
+                self._due.set()
 
     async def _persist(self, write: Callable[[], None]) -> None:
         """Write until it succeeds. Kafka's part is not repeated while ClickHouse is away."""

@@ -58,6 +58,10 @@ class AlertBook:
         for key, said in self._said.get(conversation, {}).items():
             self._doubt(conversation, said, None, key)
 
+    def is_running(self, conversation: str) -> bool:
+        """Whether the conversation has a clock that can still break or whose end is still to be told."""
+        return conversation in self._clocks
+
     def known(self, transitions: Iterable[AlertTransition]) -> None:
         """Take what was said before a restart, in any order; call it before the first `replace`."""
         order = (BREACHED, RESOLVED, CORRECTED)

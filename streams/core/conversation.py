@@ -11,6 +11,8 @@ from streams.core.promises import verdicts
 from streams.core.ratings import CountedRating, counted
 from streams.core.story import Story, Wait, clamp_skew, opens_wait
 
+SCHOOL_DAY_MS = 8 * 3_600_000
+
 
 def _opening(events: Sequence[Packed]) -> Inquiry | None:
     """The customer message that opened the conversation; without one, the first inquiry of any sort."""
@@ -137,7 +139,7 @@ def _route(ownership: Ownership) -> tuple[int, int, int]:
     return (handoffs, bounces, int(handoffs == 0))
 
 
-def _wait(wait: Wait, segments: list[Segment], configuration: Configuration) -> tuple[Any, ...]:
+def _wait(wait: Wait, segments: list[Segment], ownership: Ownership, configuration: Configuration) -> tuple[Any, ...]:
     ended = wait.ended_ms
     owner = segments[-1].unit if segments else ""
     replied_by = ""
@@ -151,6 +153,7 @@ def _wait(wait: Wait, segments: list[Segment], configuration: Configuration) -> 
         replied_by,
         None if ended is None else ended - wait.opened_ms,
         None if ended is None else sum(segment.business_ms or 0 for segment in segments),
+        ownership.due(wait.opened_ms, SCHOOL_DAY_MS),
         wait.messages,
         wait.redials,
         int(wait.live),
@@ -165,9 +168,9 @@ def _waits(story: Story, ownership: Ownership, configuration: Configuration) -> 
     for index, wait in enumerate(story.waits):
         end_ms = wait.opened_ms if wait.outcome == "unreachable" else wait.ended_ms
         segments = ownership.segments(wait.opened_ms, end_ms)
-        waits.append(_wait(wait, segments, configuration))
+        waits.append(_wait(wait, segments, ownership, configuration))
         pieces.extend((index, s.unit, s.started_ms, s.ended_ms, s.length_ms, s.business_ms) for s in segments)
-    return (*_columns(waits, 12), *_columns(pieces, 6))
+    return (*_columns(waits, 13), *_columns(pieces, 6))
 
 
 def _ratings(ratings: list[CountedRating]) -> tuple[Any, ...]:

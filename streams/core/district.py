@@ -1,12 +1,14 @@
 """One district's state: its configuration, its conversations, and what changed since facts were last made.
 
 `apply` only adds to sets; `settle` folds each changed conversation once. So a burst on one conversation costs one fold,
-and any order of arrival gives the same rows.
+and any order of arrival gives the same rows. What only a changed configuration touches is folded in slices, those with
+a running promise clock first, so that a district's whole history does not hold up what is new.
 """
 
 from bisect import insort
 from collections.abc import Iterable
 from enum import Enum
+from itertools import islice
 from typing import NamedTuple
 
 from schemas.events import DistrictConfigured, Event, canonical
@@ -103,6 +105,8 @@ class DistrictState:
         self.rolling = Rolling(district)
         self._others: dict[str, set[int]] = {}
         self._dirty: dict[str, list[Packed]] = {}
+        self._stale_clocks: dict[str, None] = {}
+        self._stale: dict[str, None] = {}
 
     def apply(self, event: Event) -> Applied:
         """Add one event of this district to its set. Cost does not depend on the history of other conversations."""
@@ -134,27 +138,43 @@ class DistrictState:
         self.touch(self.conversations)
 
     def touch(self, conversations: Iterable[str]) -> None:
-        """Have these conversations folded again at the next `settle`."""
+        """Have these conversations folded again, slice by slice."""
         for conversation in conversations:
-            self._dirty.setdefault(conversation, [])
+            stale = self._stale_clocks if self.alerts.is_running(conversation) else self._stale
+            stale[conversation] = None
 
     def clean(self) -> None:
         """Forget what changed: after a recovery everything held has landed before."""
-        self._dirty.clear()
+        for changed in (self._dirty, self._stale_clocks, self._stale):
+            changed.clear()
 
     @property
     def changed(self) -> int:
-        """Conversations that the next `settle` will fold."""
-        return len(self._dirty)
+        """Conversations that are to be folded."""
+        return len(self._dirty) + self.stale
+
+    @property
+    def stale(self) -> int:
+        """Of these, those that wait for a slice: no event of theirs came, but their row is not of this configuration."""
+        return len(self._stale_clocks) + len(self._stale)
+
+    @property
+    def has_stale_clocks(self) -> bool:
+        """Whether a promise clock still runs by an earlier configuration; none may break meanwhile."""
+        return bool(self._stale_clocks)
 
     def version(self, conversation: str) -> int:
         """The row version the conversation's set has now, without folding it."""
         return row_version(self.configuration.count, self.conversations[conversation].count)
 
-    def settle(self) -> Settled:
-        """Fold every changed conversation. An event that makes the fold raise leaves the set and is named."""
+    def settle(self, most_stale: int | None = None) -> Settled:
+        """Fold every conversation with new events, and of the stale ones at most so many (None: all).
+
+        An event that makes the fold raise leaves the set and is named.
+        """
         rows: list[Row] = []
         culprits: list[Culprit] = []
+        self._take_stale(most_stale)
         for conversation in sorted(self._dirty):
             held = self.conversations.get(conversation)
             if held is None or not held.events:
@@ -173,6 +193,16 @@ class DistrictState:
                 rows.append(row)
         self._dirty.clear()
         return Settled(rows, culprits)
+
+    def _take_stale(self, most: int | None) -> None:
+        for stale in (self._stale_clocks, self._stale):
+            for conversation in self._dirty.keys() & stale.keys():
+                del stale[conversation]
+            chosen = list(islice(stale, most))
+            for conversation in chosen:
+                del stale[conversation]
+                self._dirty[conversation] = []
+            most = None if most is None else most - len(chosen)
 
     def refill(self) -> None:
         """Fold every conversation for what is kept beside the rows: after a recovery, whose rows have landed.

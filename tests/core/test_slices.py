@@ -1,0 +1,87 @@
+"""A changed configuration is folded in slices: running clocks first, new events never behind, the same rows in the end."""
+
+import pytest
+
+from schemas.district import District
+from streams.core.district import DistrictState
+from streams.partition import STALE_SLICE, Delivery, Partition
+from tests.golden import OFFICE, History, district, ms
+
+PROMISES = [{"promise": "half-a-day", "clock": "first_reply", "target": "4h"}]
+CLOSED = 40
+
+
+def closed_on_wednesday() -> District:
+    office = {**OFFICE, "closed": [*OFFICE["closed"], "2026-10-07"]}
+    calendars = {"office": office, "always": district().model_dump(mode="json")["calendars"]["always"]}
+    return district(promises=PROMISES, calendars=calendars, revision=2)
+
+
+def lived() -> tuple[History, DistrictState]:
+    """Conversations answered long ago, and one (`z`, last in order) that waits over the closed day."""
+    history = History()
+    history.configured(district(promises=PROMISES))
+    for number in range(CLOSED):
+        history.add("inquiry", "2026-09-01 09:00", f"c{number:02d}")
+        history.add("reply", "2026-09-01 10:00", f"c{number:02d}")
+    history.add("inquiry", "2026-10-06 15:30", "z")
+    state = DistrictState("demo")
+    for event in history.events:
+        state.apply(event)
+    state.settle()
+    state.alerts.advance(ms("2026-10-06 16:00"))
+    return history, state
+
+
+def test_what_still_runs_comes_first_and_the_rest_in_slices() -> None:
+    history, state = lived()
+    state.apply(history.configured(closed_on_wednesday(), "2026-10-06 16:00"))
+    assert (state.changed, state.has_stale_clocks) == (CLOSED + 1, True)
+    first = state.settle(10).rows
+    assert "z" in {row[1] for row in first}
+    assert (len(first), state.stale, state.has_stale_clocks) == (10, CLOSED + 1 - 10, False)
+    rest = [row for _ in range(9) for row in state.settle(10).rows]
+    assert sorted(row[1] for row in first + rest) == sorted(state.conversations)
+    assert state.changed == 0
+
+
+def test_new_events_are_folded_at_once_and_only_once() -> None:
+    history, state = lived()
+    state.apply(history.configured(closed_on_wednesday(), "2026-10-06 16:00"))
+    state.apply(history.add("reply", "2026-10-06 16:01", f"c{CLOSED - 1}"))
+    rows = state.settle(0).rows
+    assert [row[1] for row in rows] == [f"c{CLOSED - 1}"]
+    assert state.stale == CLOSED
+
+
+@pytest.mark.parametrize("slices", [1, 7, 100])
+def test_slices_end_in_the_rows_of_a_whole_fold(slices: int) -> None:
+    history, state = lived()
+    changed = history.configured(closed_on_wednesday(), "2026-10-06 16:00")
+    state.apply(changed)
+    rows = {}
+    while state.changed:
+        rows |= {row[1]: row for row in state.settle(slices).rows}
+    whole = DistrictState("demo")
+    for event in history.events:
+        whole.apply(event)
+    assert sorted(rows.values()) == whole.settle().rows
+
+
+def test_no_promise_breaks_by_a_configuration_that_is_no_longer_in_force() -> None:
+    _, state = lived()
+    partition = Partition(0, 1, "events")
+    partition.states["demo"] = state
+    history = History()
+    event = history.configured(closed_on_wednesday(), "2026-10-06 16:00")
+    # More clocks than one slice takes: one more inquiry each, all due on the closed day.
+    many = [history.add("inquiry", "2026-10-06 15:30", f"y{number}") for number in range(STALE_SLICE + 5)]
+    for inquiry in many:
+        state.apply(inquiry)
+    state.settle()
+    partition.take(Delivery(0, 0, event.model_dump_json().encode(), 0))
+    late = ms("2026-10-07 15:00")
+    while state.changed:
+        assert not partition.cut(late, True).alerts
+    assert not partition.cut(late, True).alerts
+    assert len(partition.cut(ms("2026-10-08 15:00"), True).alerts) == STALE_SLICE + 6
