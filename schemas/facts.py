@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from schemas.vocabulary import from_ms
 
-DEFINITION_VERSION = 2
+DEFINITION_VERSION = 3
 Row = tuple[Any, ...]
 
 INSTANT = "DateTime64(3, 'UTC')"
@@ -46,7 +46,11 @@ WAITS = _nested(
         ("replied_by", CODE, "unit that sent the reply; empty without one"),
         ("wait_ms", _nullable(LENGTH), "length of an ended wait"),
         ("business_ms", _nullable(LENGTH), "length in the owners' service calendars"),
-        ("school_day_at", _nullable(INSTANT), "eight open hours of the owners' calendars after its opening; null: never"),
+        (
+            "school_day_at",
+            _nullable(INSTANT),
+            "eight open hours of the owners' calendars after its opening; null: never",
+        ),
         ("messages", COUNT, "customer messages in the wait"),
         ("redials", COUNT, "calls repeated while the wait was open"),
         ("live", FLAG, "answered live: a class of its own"),
@@ -86,27 +90,55 @@ RATINGS = _nested(
 VERDICTS = _nested(
     "verdicts",
     (
-        ("clock", CODE, "first_reply, next_reply or resolution"),
+        ("clock", CODE, "first_reply, next_reply, resolution, ownership or periodic_update"),
         ("promise", CODE, "name of the policy; `source`: the source promised this time"),
+        ("revision", COUNT, "revision of the configuration whose policy decided; 0: the source's own promise"),
         ("unit", CODE, "unit that owned the conversation when the clock started"),
         ("started_at", INSTANT, "start of the clock"),
         ("at_risk_at", _nullable(INSTANT), "three quarters of the target are used"),
         ("due_at", _nullable(INSTANT), "the clock reaches the target; null: never"),
         ("breach_at", _nullable(INSTANT), "the last instant that still meets it; after it the promise is broken"),
         ("ended_at", _nullable(INSTANT), "what was promised happened"),
-        ("outcome", CODE, "met, missed, cancelled, or open: not ended, compare with the clock"),
+        ("paused_ms", LENGTH, "time the clock stood still because the customer was waited for"),
+        ("outcome", CODE, "met, missed (ended late), cancelled, or open: not ended, compare with the clock"),
+        ("opened_by_event", "String", "event_id that started the clock"),
+    ),
+)
+RESOLUTIONS = _nested(
+    "resolutions",
+    (
+        ("resolved_at", INSTANT, "a resolve"),
+        ("watched_until", _nullable(INSTANT), "end of the seventh school day after it; null: never"),
+        ("reopened_at", _nullable(INSTANT), "when it was opened again"),
+    ),
+)
+TRANSFERS = _nested(
+    "transfers",
+    (
+        ("at", INSTANT, "hand-off from one school or department to another"),
+        ("from_department", CODE, "school or department that had it"),
+        ("to_department", CODE, "school or department that got it"),
+        ("bounce", FLAG, "1: back to where it was before"),
     ),
 )
 
 CONVERSATION = (
     Column("district", CODE, "district"),
-    Column("conversation", "String", "conversation"),
+    Column(
+        "conversation",
+        "String",
+        "conversation; `~2` after it: its second part, opened long after the first was resolved",
+    ),
     Column("version", "UInt64", "row version: the highest counts"),
-    Column("retracted", FLAG, "1: this conversation counts nowhere (spam, merged away)"),
+    Column("retracted", FLAG, "1: this row counts nowhere (spam, merged away, part of another again)"),
     Column("definition_version", "UInt16", "version of the definitions"),
     Column("configurations", COUNT, "configuration events of the district known"),
     Column("events", COUNT, "events folded, conflicting contents included"),
     Column("conflicts", COUNT, "events that came again with other content"),
+    Column("merged", COUNT, "other conversations whose messages were moved into this one"),
+    Column("merged_into", "String", "conversation that this one was merged into; then it is retracted"),
+    Column("continues", "String", "conversation that this one continues"),
+    Column("deleted", FLAG, "1: deleted at the source; the fact stays"),
     Column("opened_at", INSTANT, "first customer message, else first event"),
     Column("opened_by", CODE, "customer or staff"),
     Column("inquiries", FLAG, "1: a customer opened it"),
@@ -130,6 +162,9 @@ CONVERSATION = (
     Column("critical_category", CODE, "safety, health, discrimination, legal, media, none"),
     Column("contact", CODE, "message, answered_live, missed_call, voicemail, turned_away"),
     Column("visit", CODE, "campus visit: requested, offered, refused, none"),
+    Column("visit_requested_at", _nullable(INSTANT), "when a visit was first asked for"),
+    Column("visit_offered_at", _nullable(INSTANT), "when one was first offered"),
+    Column("turned_away", COUNT, "times the customer was turned away at a counter"),
     Column("status", CODE, "open, pending, on_hold, resolved, withdrawn"),
     Column("skew", FLAG, "1: event times ran against each other and were clamped to 0"),
     Column("first_response_at", _nullable(INSTANT), "first qualifying staff reply"),
@@ -137,8 +172,14 @@ CONVERSATION = (
     Column("first_response_business_ms", _nullable(LENGTH), "the same in the owners' calendars"),
     Column("staff_first_response_ms", _nullable(LENGTH), "from the moment it reached a human queue"),
     Column("staff_first_response_business_ms", _nullable(LENGTH), "the same in the owners' calendars"),
+    Column(
+        "first_response_last_owner_ms", _nullable(LENGTH), "in the calendar of the last owner only, as some tools count"
+    ),
+    Column("first_response_last_bot_ms", _nullable(LENGTH), "from the last hand-off by a bot, as some tools count"),
     Column("first_response_unit", CODE, "unit that sent the first reply"),
     Column("first_response_staff", "String", "pseudonym of who sent it"),
+    Column("first_owned_at", _nullable(INSTANT), "first owning unit or person of an inquiry"),
+    Column("time_to_owner_ms", _nullable(LENGTH), "from the inquiry to its first owner"),
     Column("first_resolved_at", _nullable(INSTANT), "first resolve"),
     Column("first_resolution_ms", _nullable(LENGTH), "first resolve − start"),
     Column("first_resolution_business_ms", _nullable(LENGTH), "the same in the owners' calendars"),
@@ -146,16 +187,20 @@ CONVERSATION = (
     Column("full_resolution_ms", _nullable(LENGTH), "last resolve − start"),
     Column("full_resolution_business_ms", _nullable(LENGTH), "the same in the owners' calendars"),
     Column("reopened", COUNT, "times it was opened again"),
+    Column("reopened_soon", FLAG, "1: opened again within seven school days of a resolve"),
     Column("handoffs", COUNT, "changes of department after the first assignment"),
     Column("bounces", COUNT, "changes back: A, B, A"),
     Column("first_route_correct", FLAG, "1: no hand-off"),
     Column("extra_replies", COUNT, "staff replies while nobody waited"),
     Column("bot_replies", COUNT, "public messages of machines"),
     Column("surveys_offered", COUNT, "surveys offered"),
+    Column("difficult", FLAG, "1: critical, three messages before a reply, two reopenings, or a score of at most 3"),
     *WAITS,
     *SEGMENTS,
     *RATINGS,
     *VERDICTS,
+    *RESOLUTIONS,
+    *TRANSFERS,
 )
 NAMES: tuple[str, ...] = tuple(column.name for column in CONVERSATION)
 GROUPS: dict[str, tuple[Column, ...]] = {
@@ -163,6 +208,8 @@ GROUPS: dict[str, tuple[Column, ...]] = {
     "segments": SEGMENTS,
     "ratings": RATINGS,
     "verdicts": VERDICTS,
+    "resolutions": RESOLUTIONS,
+    "transfers": TRANSFERS,
 }
 
 

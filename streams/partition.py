@@ -135,7 +135,11 @@ class Partition:
             self._count("refused")
             return
         self._count(applied.arrival.value)
-        if applied.arrival is not Arrival.DUPLICATE:
+        if applied.arrival is Arrival.ERASED:
+            text = "the person of this event was erased before it came; it counts nowhere"
+            refusal = Refusal(position, "erased", "", text, digest(b""), event.district, event.kind)
+            self._cut.dead_letters.append(dead_letter_row(refusal, place))
+        elif applied.arrival is not Arrival.DUPLICATE:
             self._cut.positions.append(position)
             self._record(event, applied, place)
 

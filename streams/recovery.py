@@ -19,7 +19,7 @@ from schemas.events import EVENT, EVENTS, Event
 from schemas.facts import DEFINITION_VERSION
 from schemas.topics import partition_of
 from schemas.vocabulary import from_ms
-from sinks.reading import Key, LandedEvent, LandedVersion, Reader
+from sinks.reading import LandedEvent, LandedVersion, Reader
 from streams.core.district import DistrictState
 
 log = logging.getLogger("cx.recovery")
@@ -59,21 +59,23 @@ def recover(numbers: Sequence[int], partitions: int, reader: Reader) -> Recovere
     districts = sorted(district for district, number in owner.items() if number in found.states)
     if not districts:
         return found
-    for event in _events(reader.district_events(districts), found.unreadable):
+    for event, digest in _events(reader.district_events(districts), found.unreadable):
         states = found.states[owner[event.district]]
         state = states.get(event.district)
         if state is None:
             state = states[event.district] = DistrictState(event.district)
-        state.apply(event)
+        state.apply(event, digest)
         found.events += 1
-    landed = reader.versions(districts)
+    landed: dict[str, dict[str, LandedVersion]] = {district: {} for district in districts}
+    for (district, name), version in reader.versions(districts).items():
+        landed[district][name] = version
     said: dict[str, list[AlertTransition]] = {}
     for alert in reader.alerts(districts):
         said.setdefault(alert.district, []).append(alert)
     for states in found.states.values():
         for state in states.values():
             state.clean()
-            behind = _behind(state, landed, state.district in found.unreadable)
+            behind = _behind(state, landed[state.district], state.district in found.unreadable)
             state.alerts.known(said.get(state.district, ()))
             state.refill()
             state.touch(behind)
@@ -81,23 +83,30 @@ def recover(numbers: Sequence[int], partitions: int, reader: Reader) -> Recovere
     return found
 
 
-def _events(rows: Iterable[LandedEvent], unreadable: Counter[str]) -> Iterator[Event]:
+def _events(rows: Iterable[LandedEvent], unreadable: Counter[str]) -> Iterator[tuple[Event, int | None]]:
+    """Events with the digest they landed with, by which a repeated delivery is known."""
     stored = iter(rows)
     while chunk := list(islice(stored, CHUNK)):
         understood = [row for row in chunk if row.understood]
         try:
             events = EVENTS.validate_json(b"[" + b",".join(map(_whole, understood)) + b"]") if understood else []
         except ValidationError:
-            events = [event for row in understood if (event := _single(row)) is not None]
-            read = {(event.district, event.event_id) for event in events}
-            for row in understood:
-                if (row.district, row.event_id) not in read:
-                    unreadable[row.district] += 1
-                    log.error("event %s of %s cannot be read back; its conversation may lag", row.digest, row.district)
-        yield from events
+            yield from _readable(understood, unreadable)
+        else:
+            yield from zip(events, (row.digest for row in understood), strict=True)
         # Kept by an older release; this one may know what it means by now.
         newer = (_single(row) for row in chunk if not row.understood)
-        yield from (event for event in newer if event is not None)
+        yield from ((event, None) for event in newer if event is not None)
+
+
+def _readable(rows: Iterable[LandedEvent], unreadable: Counter[str]) -> Iterator[tuple[Event, int | None]]:
+    for row in rows:
+        event = _single(row)
+        if event is not None:
+            yield event, row.digest
+            continue
+        unreadable[row.district] += 1
+        log.error("event %s of %s cannot be read back; its conversation may lag", row.digest, row.district)
 
 
 def _single(row: LandedEvent) -> Event | None:
@@ -112,14 +121,16 @@ def _whole(row: LandedEvent) -> bytes:
     return row.content[:-1] + b',"received_at":"' + received.encode() + b'"}'
 
 
-def _behind(state: DistrictState, landed: Mapping[Key, LandedVersion], damaged: bool) -> list[str]:
+def _behind(state: DistrictState, landed: Mapping[str, LandedVersion], damaged: bool) -> list[str]:
     """Conversations whose landed row is older than their set; a set smaller than its row was not read whole.
 
-    `damaged`: some events of the district cannot be read by this release, so that its sets stay smaller.
+    `landed` by name of a row; `damaged`: some events of the district cannot be read by this release, so that its sets
+    stay smaller.
     """
     behind = []
+    state.landed_parts(name for name, row in landed.items() if not row.retracted)
     for conversation in state.conversations:
-        found = landed.get((state.district, conversation))
+        found = landed.get(conversation)
         version = found.version if found is not None else 0
         own = state.version(conversation)
         if version > own and not damaged and version >> 48 <= DEFINITION_VERSION:

@@ -12,11 +12,20 @@ from schemas.facts import NAMES, Row
 
 NOTIFY_WITHIN_MS = 6 * 3_600_000
 
-_RETRACTED, _OUTBOUND = NAMES.index("retracted"), NAMES.index("outbound")
-_OPENED, _OPENER, _LIVE = (NAMES.index(f"waits.{name}") for name in ("opened_at", "opened_by_event", "live"))
-_CLOCK, _PROMISE, _UNIT, _STARTED, _DUE, _BREACH, _ENDED, _OUTCOME = (
+_RETRACTED = NAMES.index("retracted")
+_CLOCK, _PROMISE, _UNIT, _OPENER, _STARTED, _DUE, _BREACH, _ENDED, _OUTCOME = (
     NAMES.index(f"verdicts.{name}")
-    for name in ("clock", "promise", "unit", "started_at", "due_at", "breach_at", "ended_at", "outcome")
+    for name in (
+        "clock",
+        "promise",
+        "unit",
+        "opened_by_event",
+        "started_at",
+        "due_at",
+        "breach_at",
+        "ended_at",
+        "outcome",
+    )
 )
 
 
@@ -145,33 +154,13 @@ class AlertBook:
 
 def _breakable(district: str, row: Row) -> Iterator[AlertTransition]:
     """The clocks of a row that broke or still can, each as the breach it is or would be."""
-    outcomes = row[_OUTCOME]
-    openers: list[str] | None = None
-    for index, outcome in enumerate(outcomes):
+    for index, outcome in enumerate(row[_OUTCOME]):
         breach_ms, ended_ms = row[_BREACH][index], row[_ENDED][index]
         kept = ended_ms is not None and breach_ms is not None and ended_ms <= breach_ms
         if breach_ms is None or kept or outcome == "met" or (outcome == "cancelled" and ended_ms is None):
             continue
-        openers = openers if openers is not None else _openers(row)
-        clock, conversation = row[_CLOCK][index], row[1]
-        key = alert_key(district, conversation, clock, openers[index])
-        about = (conversation, clock, row[_UNIT][index], row[_PROMISE][index], openers[index])
+        clock, conversation, opener = row[_CLOCK][index], row[1], row[_OPENER][index]
+        key = alert_key(district, conversation, clock, opener)
+        about = (conversation, clock, row[_UNIT][index], row[_PROMISE][index], opener)
         instants = (row[_STARTED][index], row[_DUE][index], breach_ms, ended_ms)
         yield AlertTransition(district, key, 0, BREACHED, breach_ms, *about, *instants, 0)
-
-
-def _openers(row: Row) -> list[str]:
-    """For each verdict the event that opened its wait; for a resolution the one that opened the first wait."""
-    every = enumerate(zip(row[_OPENED], row[_OPENER], row[_LIVE], strict=True))
-    waits = iter([(index, opened, event) for index, (opened, event, live) in every if not live])
-    first = row[_OPENER][0] if row[_OPENER] else ""
-    found: list[str] = []
-    for clock, started in zip(row[_CLOCK], row[_STARTED], strict=True):
-        if clock == "resolution":
-            found.append(first)
-            continue
-        is_first = clock == "first_reply"
-        # Both go in order of the waits; a wait without a promise has no verdict and is passed over.
-        fits = (e for i, at, e in waits if at == started and is_first == (i == 0 and not row[_OUTBOUND]))
-        found.append(next(fits, ""))
-    return found

@@ -6,7 +6,7 @@ counted, and the hour that autumn repeats counts twice, as it passes twice. Sour
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
@@ -17,6 +17,7 @@ from schemas.vocabulary import to_ms
 DAY_MS = 86_400_000
 MINUTE_MS = 60_000
 HORIZON_YEARS = 60
+LONGEST_BREAK_DAYS = 1_000
 FIRST_YEAR, LAST_YEAR = 1900, 2400
 _EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
 
@@ -56,7 +57,7 @@ def _constant_offsets(zone: ZoneInfo, start_ms: int, end_ms: int) -> Iterator[tu
 class BusinessClock:
     """The open time of one calendar; years are laid out on first use and kept. All instants are ms UTC."""
 
-    __slots__ = ("_closed", "_days", "_week", "_years", "_zone")
+    __slots__ = ("_closed", "_days", "_ends", "_week", "_years", "_zone")
 
     def __init__(self, calendar: Calendar) -> None:
         self._zone = ZoneInfo(calendar.time_zone)
@@ -67,6 +68,7 @@ class BusinessClock:
             first, last = dates_of(closure)
             self._closed.update(range(first.toordinal(), last.toordinal() + 1))
         self._years: dict[int, _Year] = {}
+        self._ends: dict[tuple[date, int], int | None] = {}
 
     @staticmethod
     def _spans(blocks: list[str]) -> tuple[tuple[int, int], ...]:
@@ -85,6 +87,20 @@ class BusinessClock:
     def local_date(self, at_ms: int) -> date:
         """The local calendar date of an instant."""
         return date.fromordinal((at_ms + _offset_ms(self._zone, at_ms)) // DAY_MS + _EPOCH_ORDINAL)
+
+    def after_school_days(self, at_ms: int, days: int) -> int | None:
+        """The end of the local date that is the so-manyth school day after the instant's; None if that never comes."""
+        asked = self.local_date(at_ms), days
+        if asked not in self._ends:
+            self._ends[asked] = self._end_of_school_day(*asked)
+        return self._ends[asked]
+
+    def _end_of_school_day(self, day: date, days: int) -> int | None:
+        for ordinal in range(day.toordinal() + 1, day.toordinal() + LONGEST_BREAK_DAYS):
+            days -= bool(self._blocks(ordinal))
+            if days == 0:
+                return to_ms(datetime.combine(date.fromordinal(ordinal + 1), time(), self._zone))
+        return None
 
     def _open_intervals(self, start_ms: int, end_ms: int) -> Iterator[tuple[int, int]]:
         for begin, end, offset in _constant_offsets(self._zone, start_ms, end_ms):

@@ -5,7 +5,7 @@ event time on.
 """
 
 from bisect import bisect_right
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from schemas.calendar import always_open
@@ -24,6 +24,14 @@ class ConfigurationEvent(NamedTuple):
     district: District
 
 
+class Policy(NamedTuple):
+    """A promise as a revision of the configuration has it from an instant on; None: nothing is promised."""
+
+    from_ms: int
+    revision: int
+    promise: Promise | None
+
+
 class _Place(NamedTuple):
     """Where a unit stands: its clock, its school or department, and all units from itself up to the district."""
 
@@ -35,7 +43,7 @@ class _Place(NamedTuple):
 class Configuration:
     """All configuration events of one district known so far; immutable, made anew when one is added."""
 
-    __slots__ = ("_history", "_instants", "_places", "_unrouted", "count", "newest")
+    __slots__ = ("_history", "_instants", "_places", "_unrouted", "count", "newest", "promised")
 
     def __init__(self, district: str, events: Iterable[ConfigurationEvent] = ()) -> None:
         known = sorted(events, key=lambda event: event[:3])
@@ -43,6 +51,7 @@ class Configuration:
         self._history = self._in_force(known)
         self._instants = [event.at_ms for event in self._history]
         self.newest = known[-1].district if known else None
+        self.promised = frozenset(promise.clock for event in self._history for promise in event.district.promises)
         newest = self.newest or District(district=district)
         calendar = newest.calendars[newest.calendar] if newest.calendar else always_open()
         root = _Place(clock_of(calendar.key()), district, (district,))
@@ -100,10 +109,17 @@ class Configuration:
                 return self.known_unit(route.unit)
         return UNROUTED
 
-    def promise(self, clock: str, unit: str, inquiry: Inquiry, at_ms: int) -> Promise | None:
-        """The promise of a clock that applies to a unit at an instant: the first whose conditions all hold."""
-        district = self._at(at_ms)
-        for promise in district.promises if district else ():
+    def policies(self, clock: str, unit: str, inquiry: Inquiry, since_ms: int) -> Iterator[Policy]:
+        """What was promised of a clock that started at an instant: the promise in force then, and each later edit.
+
+        A promise is the first of its document whose conditions all hold. Before the first configuration that one holds.
+        """
+        first = max(0, bisect_right(self._instants, since_ms) - 1)
+        for event in self._history[first:]:
+            yield Policy(event.at_ms, event.revision, self._promise(event.district, clock, unit, inquiry))
+
+    def _promise(self, district: District, clock: str, unit: str, inquiry: Inquiry) -> Promise | None:
+        for promise in district.promises:
             if promise.clock == clock and self._covers(promise, unit, inquiry):
                 return promise
         return None

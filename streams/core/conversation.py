@@ -1,52 +1,97 @@
-"""From the set of a conversation's events to its one row of facts. Pure: same set, same row."""
+"""From the set of a conversation's events to its rows of facts. Pure: same set, same rows."""
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
-from schemas.facts import DEFINITION_VERSION, Row, row_version
+from schemas.facts import DEFINITION_VERSION, NAMES, Row, row_version
+from schemas.vocabulary import UNROUTED
 from streams.core.configuration import Configuration
+from streams.core.corrections import is_spam
 from streams.core.ownership import Ownership, Segment
-from streams.core.packed import Inquiry, Mark, Packed, Rating
+from streams.core.packed import Inquiry, Mark, Packed, Rating, Transfer
+from streams.core.parts import part_name, parts
 from streams.core.promises import verdicts
 from streams.core.ratings import CountedRating, counted
-from streams.core.story import Story, Wait, clamp_skew, opens_wait
+from streams.core.story import Story, Wait, clamp_skew, opening_of
 
 SCHOOL_DAY_MS = 8 * 3_600_000
+WATCHED_DAYS = 7
+MANY_MESSAGES, MANY_REOPENINGS, LOW_SCORE = 3, 2, 3
+_CONVERSATION, _RETRACTED = NAMES.index("conversation"), NAMES.index("retracted")
 
 
-def _opening(events: Sequence[Packed]) -> Inquiry | None:
-    """The customer message that opened the conversation; without one, the first inquiry of any sort."""
-    first: Inquiry | None = None
-    for event in events:
-        if type(event) is Inquiry:
-            if opens_wait(event):
-                return event
-            first = first or event
-    return first
+class Whole(NamedTuple):
+    """What the rows of one conversation, or of several merged into it, have in common.
 
-
-def fold(key: tuple[str, str], events: Sequence[Packed], conflicts: int, configuration: Configuration) -> Row:
-    """The row of `schemas.facts.CONVERSATION` of one conversation.
-
-    `key` is (district, conversation); `events` is the whole set, sorted, not empty; `conflicts` counts the events that
-    lost against another content of the same id.
+    `known`: events of everything a merge ever named together, conflicts included; `merged`: how many others are in it;
+    `merged_into`: the conversation that it is in itself.
     """
-    opening = _opening(events)
+
+    known: int
+    conflicts: int
+    merged: int = 0
+    merged_into: str = ""
+
+
+class _Frame(NamedTuple):
+    """What a part needs of its whole."""
+
+    whole: Whole
+    configuration: Configuration
+    retracted: bool
+    deleted: bool
+
+
+def fold(key: tuple[str, str], events: Sequence[Packed], configuration: Configuration, whole: Whole) -> list[Row]:
+    """The rows of `schemas.facts.CONVERSATION` of one conversation: more than one where the thread was taken up anew.
+
+    `key` is (district, conversation); `events` is the whole set, corrected, sorted, not empty.
+    """
+    marks = [event for event in events if type(event) is Mark]
+    frame = _Frame(
+        whole,
+        configuration,
+        bool(whole.merged_into) or (bool(marks) and is_spam(marks)),
+        any(mark.kind == "deleted" for mark in marks),
+    )
+    district, conversation = key
+    rows: list[Row] = []
+    for number, own in enumerate(parts(events, configuration), 1):
+        before = part_name(conversation, number - 1) if number > 1 else ""
+        rows.append(_fold_part((district, part_name(conversation, number)), own, frame, before))
+    return rows
+
+
+def withdrawn(row: Row, name: str) -> Row:
+    """The retracted row of a part that is none any more, made of the first part's."""
+    changed = list(row)
+    changed[_CONVERSATION], changed[_RETRACTED] = name, 1
+    return tuple(changed)
+
+
+def _fold_part(key: tuple[str, str], events: Sequence[Packed], frame: _Frame, before: str) -> Row:
+    opening = opening_of(events)
     ordered, skew = clamp_skew(events, opening) if opening is not None else (events, False)
-    failed = frozenset(e.refers_to for e in events if type(e) is Mark and e.kind == "delivery_failed")
-    story = Story(failed)
+    configuration, whole = frame.configuration, frame.whole
+    story = Story()
     story.tell(ordered)
     ownership = Ownership(ordered, opening, configuration)
     opened_ms = _opened_ms(ordered, opening, story)
-    version = row_version(configuration.count, len(events) + conflicts)
+    owned_ms = _owned_ms(opening, ordered, configuration) if opening is not None else None
+    given = counted(ordered, story, ownership, configuration)
+    judged = verdicts(opening, story, ownership, configuration, owned_ms) if opening is not None else ()
     return (
         *key,
-        version,
-        int(story.spam),
+        row_version(configuration.count, whole.known),
+        int(frame.retracted),
         DEFINITION_VERSION,
         configuration.count,
-        len(events) + conflicts,
-        conflicts,
+        whole.known,
+        whole.conflicts,
+        whole.merged,
+        whole.merged_into,
+        before or story.continues,
+        int(frame.deleted),
         opened_ms,
         *_nature(events, opening, story),
         ownership.units[-1],
@@ -56,14 +101,18 @@ def fold(key: tuple[str, str], events: Sequence[Packed], conflicts: int, configu
         story.status,
         int(skew),
         *_first_response(story, ownership, configuration),
+        *_first_owner(opening, owned_ms),
         *_resolution(opened_ms, story, ownership),
         *_route(ownership),
         story.extra_replies,
         story.bot_replies,
         story.surveys_offered,
+        int(_is_difficult(opening, story, given)),
         *_waits(story, ownership, configuration),
-        *_ratings(counted(ordered, story, ownership, configuration)),
-        *_columns((verdicts(opening, story, ownership, configuration) if opening else ()), 9),
+        *_ratings(given),
+        *_columns(judged, 12),
+        *_resolutions(story, ownership),
+        *_transfers(ownership),
     )
 
 
@@ -71,6 +120,29 @@ def _opened_ms(events: Sequence[Packed], opening: Inquiry | None, story: Story) 
     if story.outbound is not None:
         return story.outbound.at_ms
     return opening.at_ms if opening is not None else events[0].at_ms
+
+
+def _owned_ms(opening: Inquiry, events: Sequence[Packed], configuration: Configuration) -> int | None:
+    """When a unit that the configuration knows, or a person, first had the inquiry."""
+    if configuration.route(opening) != UNROUTED:
+        return opening.at_ms
+    for event in events:
+        if type(event) is Transfer and (event.staff or configuration.known_unit(event.unit) != UNROUTED):
+            return max(event.at_ms, opening.at_ms)
+    return None
+
+
+def _first_owner(opening: Inquiry | None, owned_ms: int | None) -> tuple[int | None, int | None]:
+    return (owned_ms, None if opening is None or owned_ms is None else owned_ms - opening.at_ms)
+
+
+def _is_difficult(opening: Inquiry | None, story: Story, ratings: Sequence[CountedRating]) -> bool:
+    return (
+        (opening is not None and opening.critical_category != "none")
+        or story.reopened >= MANY_REOPENINGS
+        or any(wait.messages >= MANY_MESSAGES for wait in story.waits)
+        or any(given.rating.score <= LOW_SCORE and not given.late for given in ratings)
+    )
 
 
 def _nature(events: Sequence[Packed], opening: Inquiry | None, story: Story) -> tuple[Any, ...]:
@@ -84,7 +156,7 @@ def _dimensions(opening: Inquiry | None, events: Sequence[Packed], story: Story)
     if opening is None:
         channel = getattr(events[0], "channel", "")
         silent = ("unknown", "unknown", "unknown", "", "", "normal", "none", "message")
-        return (channel, "", "", "", events[0].source, "", *silent, story.visit)
+        return (channel, "", "", "", events[0].source, "", *silent, *_visits(story))
     return (
         opening.channel,
         opening.platform or "",
@@ -100,8 +172,12 @@ def _dimensions(opening: Inquiry | None, events: Sequence[Packed], story: Story)
         opening.priority,
         opening.critical_category,
         opening.contact,
-        story.visit,
+        *_visits(story),
     )
+
+
+def _visits(story: Story) -> tuple[Any, ...]:
+    return (story.visit, story.visits.get("requested"), story.visits.get("offered"), story.turned_away)
 
 
 def _first_response(story: Story, ownership: Ownership, configuration: Configuration) -> tuple[Any, ...]:
@@ -114,29 +190,64 @@ def _first_response(story: Story, ownership: Ownership, configuration: Configura
         unit = configuration.known_unit(reply.unit) if reply.unit is not None else ownership.owner(at_ms)
         staff = reply.staff or ""
     else:
-        return (None, None, None, None, None, "", "")
+        return (None, None, None, None, None, None, None, "", "")
     start_ms = message.at_ms
     human_ms = start_ms if story.human_queue_ms is None else min(max(story.human_queue_ms, start_ms), at_ms)
     business = ownership.business_ms(start_ms, at_ms)
     human_business = business if human_ms == start_ms else ownership.business_ms(human_ms, at_ms)
-    return (at_ms, at_ms - start_ms, business, at_ms - human_ms, human_business, unit, staff)
+    last_owner = configuration.clock(ownership.units[-1]).elapsed(start_ms, at_ms)
+    bot_ms = start_ms if story.last_bot_ms is None else min(max(story.last_bot_ms, start_ms), at_ms)
+    lengths = (at_ms - start_ms, business, at_ms - human_ms, human_business, last_owner, at_ms - bot_ms)
+    return (at_ms, *lengths, unit, staff)
 
 
 def _resolution(opened_ms: int, story: Story, ownership: Ownership) -> tuple[Any, ...]:
-    first = max(story.resolves[0], opened_ms) if story.resolves else None
+    first = max(story.resolves[0].at_ms, opened_ms) if story.resolves else None
     full = max(story.full_resolved_ms, opened_ms) if story.full_resolved_ms is not None else None
     lengths = [
         (None, None, None) if at is None else (at, at - opened_ms, ownership.business_ms(opened_ms, at))
         for at in (first, full)
     ]
-    return (*lengths[0], *lengths[1], story.reopened)
+    return (*lengths[0], *lengths[1], story.reopened, int(_was_reopened_soon(story, ownership)))
+
+
+def _was_reopened_soon(story: Story, ownership: Ownership) -> bool:
+    for resolve in story.resolves:
+        if resolve.reopened_ms is not None:
+            until = ownership.after_school_days(resolve.at_ms, WATCHED_DAYS)
+            if until is not None and resolve.reopened_ms < until:
+                return True
+    return False
 
 
 def _route(ownership: Ownership) -> tuple[int, int, int]:
-    departments = ownership.departments()
+    departments = [department for _, department in ownership.departments()]
     handoffs = len(departments) - 1
     bounces = sum(departments[i] == departments[i + 2] for i in range(len(departments) - 2))
     return (handoffs, bounces, int(handoffs == 0))
+
+
+def _transfers(ownership: Ownership) -> tuple[Any, ...]:
+    if len(ownership.units) == 1:
+        return _EMPTY[4]
+    held = ownership.departments()
+    return _columns(
+        [
+            (at_ms, held[index][1], department, int(index > 0 and held[index - 1][1] == department))
+            for index, (at_ms, department) in enumerate(held[1:])
+        ],
+        4,
+    )
+
+
+def _resolutions(story: Story, ownership: Ownership) -> tuple[Any, ...]:
+    return _columns(
+        [
+            (resolve.at_ms, ownership.after_school_days(resolve.at_ms, WATCHED_DAYS), resolve.reopened_ms)
+            for resolve in story.resolves
+        ],
+        3,
+    )
 
 
 def _wait(wait: Wait, segments: list[Segment], ownership: Ownership, configuration: Configuration) -> tuple[Any, ...]:

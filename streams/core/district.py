@@ -6,27 +6,33 @@ a running promise clock first, so that a district's whole history does not hold 
 """
 
 from bisect import insort
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from enum import Enum
 from itertools import islice
+from operator import itemgetter
 from typing import NamedTuple
 
-from schemas.events import DistrictConfigured, Event, canonical
+from schemas.events import DistrictConfigured, Erased, Event, canonical
 from schemas.facts import Row, row_version
 from schemas.vocabulary import to_ms
 from streams.core.alerting import AlertBook
 from streams.core.configuration import Configuration, ConfigurationEvent
-from streams.core.conversation import fold
-from streams.core.packed import Packed, digest_of, pack
+from streams.core.conversation import Whole, fold, withdrawn
+from streams.core.corrections import corrected
+from streams.core.erasure import digest_of_key, names_in, sealed
+from streams.core.merging import Links, groups
+from streams.core.packed import Mark, Packed, digest_of, pack
+from streams.core.parts import part_name, whole_name
 from streams.core.rolling import Rolling
 
 
 class Arrival(Enum):
-    """What an event was to the set: new, known already, or the same id with other content."""
+    """What an event was to the set: new, known already, the same id with other content, or of an erased person."""
 
     NEW = "new"
     DUPLICATE = "duplicate"
     CONFLICT = "conflict"
+    ERASED = "erased"
 
 
 class Applied(NamedTuple):
@@ -55,13 +61,17 @@ class Settled(NamedTuple):
 
 
 class Conversation:
-    """The set of one conversation's events, in order; `losers` are contents that lost against a smaller digest."""
+    """The set of one conversation's events, in order; `losers` are contents that lost against a smaller digest.
 
-    __slots__ = ("events", "losers")
+    `parts`: how many rows of it ever landed.
+    """
+
+    __slots__ = ("events", "losers", "parts")
 
     def __init__(self) -> None:
         self.events: tuple[Packed, ...] = ()
         self.losers: tuple[tuple[str, int], ...] = ()
+        self.parts = 1
 
     def add(self, event: Packed) -> Arrival:
         """Put an event into the set; of two contents of one id the smaller digest stays."""
@@ -104,22 +114,34 @@ class DistrictState:
         self.alerts = AlertBook(district)
         self.rolling = Rolling(district)
         self._others: dict[str, set[int]] = {}
+        self._links = Links()
+        self._erased: dict[str, int] = {}
         self._dirty: dict[str, list[Packed]] = {}
         self._stale_clocks: dict[str, None] = {}
         self._stale: dict[str, None] = {}
 
-    def apply(self, event: Event) -> Applied:
-        """Add one event of this district to its set. Cost does not depend on the history of other conversations."""
-        content = canonical(event)
-        digest = digest_of(content)
+    def apply(self, event: Event, landed_digest: int | None = None) -> Applied:
+        """Add one event of this district to its set. Cost does not depend on the history of other conversations.
+
+        `landed_digest`: that of an event that is read back; its content is known to be canonical and is not made again.
+        """
+        content = canonical(event) if landed_digest is None else b""
+        digest = digest_of(content) if landed_digest is None else landed_digest
         conversation: str = getattr(event, "conversation", "")
         if conversation:
+            if self._erased and (changes := sealed(event, conversation, self._erased.__contains__)):
+                if self._is_refused(event):
+                    return Applied(Arrival.ERASED, conversation, digest, b"")
+                event = event.model_copy(update=changes)
+                content = canonical(event)
             return Applied(self._add(conversation, pack(event, digest)), conversation, digest, content)
         known = self._others.setdefault(event.event_id, set())
         arrival = Arrival.DUPLICATE if digest in known else Arrival.CONFLICT if known else Arrival.NEW
         known.add(digest)
         if arrival is not Arrival.DUPLICATE and isinstance(event, DistrictConfigured):
             self._configure(event)
+        elif arrival is not Arrival.DUPLICATE and isinstance(event, Erased):
+            self._erase(event)
         return Applied(arrival, "", digest, content)
 
     def _add(self, conversation: str, packed: Packed) -> Arrival:
@@ -129,6 +151,8 @@ class DistrictState:
         arrival = held.add(packed)
         if arrival is not Arrival.DUPLICATE:
             self._dirty.setdefault(conversation, []).append(packed)
+            if type(packed) is Mark and packed.kind in ("merge", "unmerge"):
+                self._links.add(conversation, packed.refers_to)
         return arrival
 
     def _configure(self, event: DistrictConfigured) -> None:
@@ -137,11 +161,39 @@ class DistrictState:
         self.configuration = Configuration(self.district, self._configurations)
         self.touch(self.conversations)
 
+    def _is_refused(self, event: Event) -> bool:
+        """Whether it was received when a key in it was erased already; what came before stays, without the key."""
+        keys = (digest_of_key(getattr(event, field)) for field in names_in(event))
+        received_ms = to_ms(event.received_at)
+        return any(key in self._erased and received_ms >= self._erased[key] for key in keys)
+
+    def _erase(self, event: Erased) -> None:
+        """Forget who it was wherever the key stands. Looks at every event held: erasures are rare."""
+        erased_ms = to_ms(event.received_at)
+        self._erased[event.key_digest] = min(erased_ms, self._erased.get(event.key_digest, erased_ms))
+        for conversation, held in self.conversations.items():
+            changes = {e.event_id: sealed(e, conversation, event.key_digest.__eq__) for e in held.events}
+            if any(changes.values()):
+                held.events = tuple(e._replace(**changes[e.event_id]) for e in held.events)
+                self._dirty.setdefault(conversation, [])
+
     def touch(self, conversations: Iterable[str]) -> None:
         """Have these conversations folded again, slice by slice."""
         for conversation in conversations:
-            stale = self._stale_clocks if self.alerts.is_running(conversation) else self._stale
-            stale[conversation] = None
+            running = any(self.alerts.is_running(name) for name in self._part_names(conversation))
+            (self._stale_clocks if running else self._stale)[conversation] = None
+
+    def _part_names(self, conversation: str) -> list[str]:
+        held = self.conversations.get(conversation)
+        return [part_name(conversation, number + 1) for number in range(held.parts if held is not None else 1)]
+
+    def landed_parts(self, names: Iterable[str]) -> None:
+        """Names of rows that count and have landed: a part that is none any more has to be retracted one day."""
+        for name in names:
+            conversation, number = whole_name(name)
+            if number > 1 and conversation in self.conversations:
+                held = self.conversations[conversation]
+                held.parts = max(held.parts, number)
 
     def clean(self) -> None:
         """Forget what changed: after a recovery everything held has landed before."""
@@ -155,7 +207,7 @@ class DistrictState:
 
     @property
     def stale(self) -> int:
-        """Of these, those that wait for a slice: no event of theirs came, but their row is not of this configuration."""
+        """Of these, those that wait for a slice: nothing of theirs came, their row is of an earlier configuration."""
         return len(self._stale_clocks) + len(self._stale)
 
     @property
@@ -163,9 +215,16 @@ class DistrictState:
         """Whether a promise clock still runs by an earlier configuration; none may break meanwhile."""
         return bool(self._stale_clocks)
 
+    def _together(self, conversation: str) -> list[str]:
+        """The conversation and those that a merge ever named with it, as far as they hold events."""
+        if conversation not in self._links:
+            return [conversation] if conversation in self.conversations else []
+        return [name for name in self._links.together(conversation) if name in self.conversations]
+
     def version(self, conversation: str) -> int:
         """The row version the conversation's set has now, without folding it."""
-        return row_version(self.configuration.count, self.conversations[conversation].count)
+        known = sum(self.conversations[name].count for name in self._together(conversation))
+        return row_version(self.configuration.count, known)
 
     def settle(self, most_stale: int | None = None) -> Settled:
         """Fold every conversation with new events, and of the stale ones at most so many (None: all).
@@ -175,24 +234,40 @@ class DistrictState:
         rows: list[Row] = []
         culprits: list[Culprit] = []
         self._take_stale(most_stale)
-        for conversation in sorted(self._dirty):
-            held = self.conversations.get(conversation)
-            if held is None or not held.events:
-                continue
-            row: Row | None
-            try:
-                row = self._fold(conversation, held.events)
-            except Exception:  # noqa: BLE001 -- whatever it is, it must cost no other event
-                row = self._without_culprits(conversation, held, self._dirty[conversation], culprits)
-            if row is None:
-                self.alerts.remove(conversation)
-                self.rolling.remove(conversation)
-            else:
-                self.alerts.replace(conversation, row)
-                self.rolling.replace(conversation, row)
-                rows.append(row)
+        folded: set[str] = set()
+        for conversation in self._dirty:
+            if conversation not in folded:
+                together = self._together(conversation)
+                folded.update(together)
+                rows.extend(self._settle(together, culprits))
         self._dirty.clear()
-        return Settled(rows, culprits)
+        return Settled(sorted(rows, key=itemgetter(1)), culprits)
+
+    def _settle(self, together: Sequence[str], culprits: list[Culprit]) -> list[Row]:
+        try:
+            rows = self._fold(together)
+        except Exception:  # noqa: BLE001 -- whatever it is, it must cost no other event
+            rows = self._without_culprits(together, culprits)
+        present = {row[1] for row in rows}
+        for conversation in together:
+            names = self._part_names(conversation)
+            gone = [name for name in names if name not in present]
+            if conversation in present:
+                first = next(row for row in rows if row[1] == conversation)
+                rows.extend(withdrawn(first, name) for name in gone)
+            for name in gone:
+                self.alerts.remove(name)
+                self.rolling.remove(name)
+        self._keep(rows)
+        return rows
+
+    def _keep(self, rows: Sequence[Row]) -> None:
+        """What is kept beside the rows."""
+        for row in rows:
+            name: str = row[1]
+            self.alerts.replace(name, row)
+            self.rolling.replace(name, row)
+        self.landed_parts(row[1] for row in rows)
 
     def _take_stale(self, most: int | None) -> None:
         for stale in (self._stale_clocks, self._stale):
@@ -209,35 +284,65 @@ class DistrictState:
 
         One whose fold raises is left to the next `settle`, which names the culprit.
         """
-        for conversation, held in self.conversations.items():
-            try:
-                row = self._fold(conversation, held.events)
-                self.alerts.replace(conversation, row)
-                self.rolling.replace(conversation, row)
-            except Exception:  # noqa: BLE001 -- whatever it is, it must cost no other conversation
-                self.touch((conversation,))
+        folded: set[str] = set()
+        for conversation in self.conversations:
+            if conversation not in folded:
+                together = self._together(conversation)
+                folded.update(together)
+                try:
+                    self._keep(self._fold(together))
+                except Exception:  # noqa: BLE001 -- whatever it is, it must cost no other conversation
+                    self.touch(together)
 
-    def _fold(self, conversation: str, events: tuple[Packed, ...]) -> Row:
-        losers = self.conversations[conversation].losers
-        return fold((self.district, conversation), events, len(losers), self.configuration)
+    def _fold(self, together: Sequence[str]) -> list[Row]:
+        """The rows of conversations that a merge ever named together; of one alone in most cases."""
+        if len(together) == 1:
+            held = self.conversations[together[0]]
+            whole = Whole(held.count, len(held.losers))
+            return fold((self.district, together[0]), corrected(held.events), self.configuration, whole)
+        known = sum(self.conversations[name].count for name in together)
+        right = {name: corrected(self.conversations[name].events) for name in together}
+        rows: list[Row] = []
+        for primary, names in groups(right).items():
+            events = sorted((event for name in names for event in right[name]), key=lambda event: event[:3])
+            conflicts = sum(len(self.conversations[name].losers) for name in names)
+            whole = Whole(known, conflicts, len(names) - 1)
+            rows.extend(fold((self.district, primary), events, self.configuration, whole))
+            for name in names[1:]:
+                whole = Whole(known, len(self.conversations[name].losers), 0, primary)
+                rows.extend(fold((self.district, name), right[name], self.configuration, whole))
+        return rows
 
-    def _without_culprits(
-        self, conversation: str, held: Conversation, recent: list[Packed], culprits: list[Culprit]
-    ) -> Row | None:
+    def _without_culprits(self, together: Sequence[str], culprits: list[Culprit]) -> list[Row]:
+        """Each alone without what makes its fold raise; if together they still do, without the merges."""
+        for conversation in together:
+            self._expel(conversation, culprits)
+        left = [conversation for conversation in together if conversation in self.conversations]
+        try:
+            return self._fold(left) if left else []
+        except Exception as error:  # noqa: BLE001 -- named and sent to the dead letters by the caller
+            for conversation in left:
+                held = self.conversations[conversation]
+                merges = [e for e in held.events if type(e) is Mark and e.kind == "merge"]
+                culprits.extend(Culprit(conversation, e.event_id, e.digest, type(error).__name__) for e in merges)
+                held.events = tuple(e for e in held.events if e not in merges)
+            left = [conversation for conversation in left if self.conversations[conversation].events]
+            return [row for conversation in left for row in self._fold([conversation])]
+
+    def _expel(self, conversation: str, culprits: list[Culprit]) -> None:
         """Add events one by one, those known longest first, and leave out each that makes the fold raise."""
-        fresh = {event.event_id for event in recent}
-        order = sorted(held.events, key=lambda event: event.event_id in fresh)
-        kept: tuple[Packed, ...] = ()
-        row: Row | None = None
-        for event in order:
-            tried = tuple(sorted((*kept, event), key=lambda e: e[:3]))
+        held = self.conversations[conversation]
+        everything, held.events = held.events, ()
+        fresh = {event.event_id for event in self._dirty.get(conversation, ())}
+        for event in sorted(everything, key=lambda event: event.event_id in fresh):
+            kept = held.events
+            held.events = tuple(sorted((*kept, event), key=lambda e: e[:3]))
             try:
-                row = self._fold(conversation, tried)
+                self._fold([conversation])
             except Exception as error:  # noqa: BLE001 -- named and sent to the dead letters by the caller
+                held.events = kept
                 culprits.append(Culprit(conversation, event.event_id, event.digest, type(error).__name__))
-            else:
-                kept = tried
-        held.events = kept
-        if not kept:
+        if not held.events:
             del self.conversations[conversation]
-        return row
+            self.alerts.remove(conversation)
+            self.rolling.remove(conversation)

@@ -1,11 +1,25 @@
 """Who owned a conversation when, and time measured piecewise in each owner's service calendar."""
 
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
+from schemas.calendar import always_open
+from streams.core.business_time import BusinessClock, clock_of
 from streams.core.configuration import Configuration
 from streams.core.packed import Inquiry, Packed, Transfer
+
+Pauses = Sequence[tuple[int, int | None]]
+Deadlines = tuple[int | None, int | None, int | None]
+_ALWAYS = clock_of(always_open().key())
+
+
+class Stretch(NamedTuple):
+    """A part of a promise's time by one clock; `until_ms` is None in the last, unless a pause without end follows."""
+
+    clock: BusinessClock
+    begin_ms: int
+    until_ms: int | None
 
 
 class Segment(NamedTuple):
@@ -50,13 +64,17 @@ class Ownership:
         """The unit that owns the conversation at an instant."""
         return self.units[max(0, bisect_right(self._starts, at_ms) - 1)]
 
-    def departments(self) -> list[str]:
-        """The owners' departments in order, repetitions in a row left out."""
-        found: list[str] = []
-        for unit in self.units:
+    def after_school_days(self, at_ms: int, days: int) -> int | None:
+        """The end of the so-manyth school day after an instant, in the calendar of who owned it then."""
+        return self._configuration.clock(self.owner(at_ms)).after_school_days(at_ms, days)
+
+    def departments(self) -> list[tuple[int, str]]:
+        """The owners' departments in order, each with its start; repetitions in a row left out."""
+        found: list[tuple[int, str]] = []
+        for start, unit in zip(self._starts, self.units, strict=True):
             department = self._configuration.department(unit)
-            if not found or found[-1] != department:
-                found.append(department)
+            if not found or found[-1][1] != department:
+                found.append((start, department))
         return found
 
     def _pieces(self, start_ms: int) -> Iterator[tuple[str, int, int | None]]:
@@ -90,30 +108,55 @@ class Ownership:
             return self._configuration.clock(self.units[0]).elapsed(start_ms, end_ms)
         return sum(segment.business_ms or 0 for segment in self.segments(start_ms, end_ms))
 
-    def deadlines(self, start_ms: int, early_ms: int, target_ms: int) -> tuple[int | None, int | None, int | None]:
+    def stretches(self, start_ms: int, pauses: Pauses, round_the_clock: bool) -> Iterator[Stretch]:
+        """From an instant on, the time that counts: each owner's clock, without the pauses."""
+        for unit, begin, until in self._pieces(start_ms):
+            clock = _ALWAYS if round_the_clock else self._configuration.clock(unit)
+            at_ms: int | None = begin
+            for paused_ms, resumed_ms in pauses:
+                if at_ms is None or (until is not None and paused_ms >= until):
+                    break
+                if resumed_ms is not None and resumed_ms <= at_ms:
+                    continue
+                if paused_ms > at_ms:
+                    yield Stretch(clock, at_ms, paused_ms)
+                at_ms = resumed_ms
+            if at_ms is None:
+                return
+            if until is None or at_ms < until:
+                yield Stretch(clock, at_ms, until)
+
+    def deadlines(self, start_ms: int, early_ms: int, target_ms: int) -> Deadlines:
         """When the early part and the whole of a target are due, and the last instant that still meets it."""
         if len(self.units) == 1:
             return self._configuration.clock(self.units[0]).deadlines(start_ms, early_ms, target_ms)
-        return self.due(start_ms, early_ms), self.due(start_ms, target_ms), self.breach(start_ms, target_ms)
+        return deadlines(list(self.stretches(start_ms, (), False)), early_ms, target_ms)
 
     def due(self, start_ms: int, target_ms: int) -> int | None:
         """The first instant at which the owners' open time since the start reaches the target."""
-        left = target_ms
-        for unit, begin, until in self._pieces(start_ms):
-            clock = self._configuration.clock(unit)
-            found = clock.due(begin, left)
-            if until is None or (found is not None and found <= until):
-                return found
-            left -= clock.elapsed(begin, until)
-        return None
+        if len(self.units) == 1:
+            return self._configuration.clock(self.units[0]).due(start_ms, target_ms)
+        return _due(self.stretches(start_ms, (), False), target_ms)
 
-    def breach(self, start_ms: int, target_ms: int) -> int | None:
-        """The last instant at which the owners' open time since the start does not exceed the target."""
-        left = target_ms
-        for unit, begin, until in self._pieces(start_ms):
-            clock = self._configuration.clock(unit)
-            found = clock.breach(begin, left)
-            if until is None or (found is not None and found < until):
-                return found
-            left -= clock.elapsed(begin, until)
-        return None
+
+def deadlines(stretches: Sequence[Stretch], early_ms: int, target_ms: int) -> Deadlines:
+    """`Ownership.deadlines` over the time that counts; None for what is never reached, as in a pause without end."""
+    return _due(stretches, early_ms), _due(stretches, target_ms), _breach(stretches, target_ms)
+
+
+def _due(stretches: Iterable[Stretch], left_ms: int) -> int | None:
+    for clock, begin, until in stretches:
+        found = clock.due(begin, left_ms)
+        if until is None or (found is not None and found <= until):
+            return found
+        left_ms -= clock.elapsed(begin, until)
+    return None
+
+
+def _breach(stretches: Iterable[Stretch], left_ms: int) -> int | None:
+    for clock, begin, until in stretches:
+        found = clock.breach(begin, left_ms)
+        if until is None or (found is not None and found < until):
+            return found
+        left_ms -= clock.elapsed(begin, until)
+    return None

@@ -92,6 +92,7 @@ class Transfer(NamedTuple):
     source: str
     unit: str | None
     from_bot: bool
+    staff: str | None
 
 
 class StatusChanged(NamedTuple):
@@ -106,8 +107,23 @@ class StatusChanged(NamedTuple):
     by: str
 
 
+class Correction(NamedTuple):
+    """New values for the event `corrects`, or for the conversation's opening where that is empty; None: as it was."""
+
+    at_ms: int
+    rank: int
+    event_id: str
+    digest: int
+    source: str
+    corrects: str
+    needs_reply: bool | None
+    unit: str | None
+    time_ms: int | None
+    topic: str | None
+
+
 class Mark(NamedTuple):
-    """Any other event of a conversation: `kind`, and the one identifier it refers to."""
+    """Any other event of a conversation: `kind` (a link that continues is `continues`), and what it refers to."""
 
     at_ms: int
     rank: int
@@ -118,7 +134,7 @@ class Mark(NamedTuple):
     refers_to: str
 
 
-Packed = Inquiry | Reply | Rating | Transfer | StatusChanged | Mark
+Packed = Inquiry | Reply | Rating | Transfer | StatusChanged | Correction | Mark
 
 
 def digest_of(content: bytes) -> int:
@@ -203,14 +219,35 @@ def _rating(e: schema.Rating, digest: int) -> Rating:
 
 
 def _transfer(e: schema.Transfer, digest: int) -> Transfer:
-    return Transfer(to_ms(e.occurred_at), 1, e.event_id, digest, intern(e.source), _interned(e.unit), e.from_bot)
+    unit, staff = _interned(e.unit), _interned(e.staff)
+    return Transfer(to_ms(e.occurred_at), 1, e.event_id, digest, intern(e.source), unit, e.from_bot, staff)
 
 
 def _status(e: schema.StatusChanged, digest: int) -> StatusChanged:
     return StatusChanged(to_ms(e.occurred_at), 3, e.event_id, digest, intern(e.source), intern(e.status), intern(e.by))
 
 
-_REFERENCE = {"merge": "into", "unmerge": "into", "link": "linked_to", "delivery_failed": "reply"}
+def _correction(e: schema.Correction, digest: int) -> Correction:
+    return Correction(
+        to_ms(e.occurred_at),
+        5,
+        e.event_id,
+        digest,
+        intern(e.source),
+        e.corrects or "",
+        e.needs_reply,
+        _interned(e.unit),
+        None if e.time is None else to_ms(e.time),
+        _interned(e.topic),
+    )
+
+
+def _link(e: schema.Link, digest: int) -> Mark:
+    kind = "continues" if e.relation == "continues" else "link"
+    return Mark(to_ms(e.occurred_at), 5, e.event_id, digest, intern(e.source), kind, e.linked_to)
+
+
+_REFERENCE = {"merge": "into", "unmerge": "into", "delivery_failed": "reply"}
 
 
 def _mark(e: Any, digest: int) -> Mark:
@@ -224,6 +261,8 @@ _PACKERS: dict[type, Callable[[Any, int], Packed]] = {
     schema.Rating: _rating,
     schema.Transfer: _transfer,
     schema.StatusChanged: _status,
+    schema.Correction: _correction,
+    schema.Link: _link,
 }
 
 

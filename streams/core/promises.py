@@ -1,96 +1,205 @@
 """Promise clocks of one conversation: when they are at risk, due and broken, and how they ended.
 
-Nothing here knows the present: a clock that has not ended is `open`, and whoever reads compares with now.
+Nothing here knows the present: a clock that has not ended is `open`, and whoever reads compares with now. A policy edit
+moves the clocks that run at its event time, none of them to before it. Source: docs/definitions.md, "Promises".
 """
 
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from schemas.district import Promise
 from streams.core.configuration import Configuration
-from streams.core.ownership import Ownership
+from streams.core.ownership import Deadlines, Ownership, Pauses, deadlines
 from streams.core.packed import Inquiry
-from streams.core.story import Story, Wait
+from streams.core.story import Story
 
 AT_RISK_NUMERATOR, AT_RISK_DENOMINATOR = 3, 4
 
 
+class Clock(NamedTuple):
+    """What is promised from one instant on: which kind, until what happened, and the event that started it."""
+
+    kind: str
+    opened_by_event: str
+    started_ms: int
+    ended_ms: int | None
+    cancelled: bool = False
+    pauses: Pauses = ()
+
+
 class Verdict(NamedTuple):
-    """One promise clock; instants in ms, None where it never comes or has not come."""
+    """One promise clock as in `schemas.facts.VERDICTS`; instants in ms, None where it never comes or has not come."""
 
     clock: str
     promise: str
+    revision: int
     unit: str
     started_ms: int
     at_risk_ms: int | None
     due_ms: int | None
     breach_ms: int | None
     ended_ms: int | None
+    paused_ms: int
     outcome: str
+    opened_by_event: str
 
 
-def _outcome(ended_ms: int | None, breach_ms: int | None, cancelled: bool) -> str:
-    if cancelled:
+class _Deciding(NamedTuple):
+    """The policy in force and the instants it gives."""
+
+    promise: str
+    revision: int
+    at_risk_ms: int | None
+    due_ms: int | None
+    breach_ms: int | None
+
+
+def _outcome(clock: Clock, breach_ms: int | None) -> str:
+    if clock.cancelled:
         return "cancelled"
-    if ended_ms is None:
+    if clock.ended_ms is None:
         return "open"
-    return "met" if breach_ms is None or ended_ms <= breach_ms else "missed"
+    return "met" if breach_ms is None or clock.ended_ms <= breach_ms else "missed"
+
+
+def _paused_ms(clock: Clock) -> int:
+    """Length of the pauses between the clock's start and its end; one without end is not counted."""
+    paused = 0
+    for pause, resume in clock.pauses:
+        ends = [at for at in (resume, clock.ended_ms) if at is not None]
+        if ends:
+            paused += max(0, min(ends) - max(pause, clock.started_ms))
+    return paused
+
+
+def _not_before(instant_ms: int | None, edit_ms: int) -> int | None:
+    return None if instant_ms is None else max(instant_ms, edit_ms)
 
 
 class _Judge:
-    """Judges one conversation's clocks against the promises in force when each started."""
+    """Judges one conversation's clocks against the promises in force when each started, and their later edits."""
 
     def __init__(self, opening: Inquiry, ownership: Ownership, configuration: Configuration) -> None:
         self._opening = opening
         self._ownership = ownership
         self._configuration = configuration
 
-    def verdict(self, clock: str, started_ms: int, ended_ms: int | None, cancelled: bool) -> Verdict | None:
-        """The verdict of one clock, None if nothing was promised."""
-        unit = self._ownership.owner(started_ms)
-        promise = self._configuration.promise(clock, unit, self._opening, started_ms)
-        if promise is None:
-            return None
-        target = promise.target_ms
+    def _deadlines(self, clock: Clock, promise: Promise) -> Deadlines:
+        start, target = clock.started_ms, promise.target_ms
         early = target * AT_RISK_NUMERATOR // AT_RISK_DENOMINATOR
-        at_risk: int | None
-        due: int | None
-        breach: int | None
-        if promise.hours == "calendar":
-            at_risk, due, breach = started_ms + early, started_ms + target, started_ms + target
-        else:
-            at_risk, due, breach = self._ownership.deadlines(started_ms, early, target)
-        outcome = _outcome(ended_ms, breach, cancelled)
-        return Verdict(clock, promise.promise, unit, started_ms, at_risk, due, breach, ended_ms, outcome)
+        calendar = promise.hours == "calendar"
+        if clock.pauses:
+            return deadlines(list(self._ownership.stretches(start, clock.pauses, calendar)), early, target)
+        if calendar:
+            return start + early, start + target, start + target
+        return self._ownership.deadlines(start, early, target)
 
-    def of_wait(self, wait: Wait, first: bool) -> Verdict | None:
-        """First or next reply: a wait that staff resolved in time kept the promise, a withdrawn one cancels it."""
-        if wait.live:
+    def _decide(self, clock: Clock, unit: str) -> _Deciding | None:
+        """The last policy that moved the clock while it ran, None if nothing was promised in the end."""
+        found: _Deciding | None = None
+        policies = self._configuration.policies(clock.kind, unit, self._opening, clock.started_ms)
+        for number, (from_ms, revision, promise) in enumerate(policies):
+            if number:
+                has_ended = clock.ended_ms is not None and clock.ended_ms <= from_ms
+                if has_ended or (found is not None and found.breach_ms is not None and found.breach_ms < from_ms):
+                    break
+            if promise is None:
+                found = None
+                continue
+            at_risk, due, breach = self._deadlines(clock, promise)
+            if number:
+                at_risk, due, breach = (_not_before(each, from_ms) for each in (at_risk, due, breach))
+            found = _Deciding(promise.promise, revision, at_risk, due, breach)
+        return found
+
+    def verdict(self, clock: Clock) -> Verdict | None:
+        """The verdict of one clock, None if nothing was promised."""
+        unit = self._ownership.owner(clock.started_ms)
+        deciding = self._decide(clock, unit)
+        return None if deciding is None else _made(clock, unit, deciding)
+
+    def of_source(self, clock: Clock) -> Verdict | None:
+        """A resolution whose time the source promised: it replaces the unit's target; an empty one promises nothing."""
+        start, due = clock.started_ms, self._opening.due_ms
+        if due is None:
             return None
-        cancelled = wait.outcome in ("withdrawn", "unreachable")
-        return self.verdict("first_reply" if first else "next_reply", wait.opened_ms, wait.ended_ms, cancelled)
-
-    def of_resolution(self, started_ms: int, story: Story) -> Verdict | None:
-        """Resolution: the time the source promised replaces the unit's target; an empty one promises nothing."""
-        ended_ms = story.resolves[0] if story.resolves else None
-        cancelled = ended_ms is None and story.withdrawn_ms is not None
-        if not self._opening.source_promises:
-            return self.verdict("resolution", started_ms, ended_ms, cancelled)
-        due_ms = self._opening.due_ms
-        if due_ms is None:
-            return None
-        at_risk_ms = started_ms + max(0, due_ms - started_ms) * AT_RISK_NUMERATOR // AT_RISK_DENOMINATOR
-        unit = self._ownership.owner(started_ms)
-        outcome = _outcome(ended_ms, due_ms, cancelled)
-        return Verdict("resolution", "source", unit, started_ms, at_risk_ms, due_ms, due_ms, ended_ms, outcome)
+        at_risk = start + max(0, due - start) * AT_RISK_NUMERATOR // AT_RISK_DENOMINATOR
+        return _made(clock, self._ownership.owner(start), _Deciding("source", 0, at_risk, due, due))
 
 
-def verdicts(opening: Inquiry, story: Story, ownership: Ownership, configuration: Configuration) -> Iterator[Verdict]:
-    """All promise clocks of one conversation: replies in order of the waits, then the resolution."""
-    judge = _Judge(opening, ownership, configuration)
+def _made(clock: Clock, unit: str, by: _Deciding) -> Verdict:
+    return Verdict(
+        clock.kind,
+        by.promise,
+        by.revision,
+        unit,
+        clock.started_ms,
+        by.at_risk_ms,
+        by.due_ms,
+        by.breach_ms,
+        clock.ended_ms,
+        _paused_ms(clock) if clock.pauses else 0,
+        _outcome(clock, by.breach_ms),
+        clock.opened_by_event,
+    )
+
+
+def _reply_clocks(story: Story) -> Iterator[Clock]:
+    """First and next replies: a wait that staff resolved in time kept the promise, a withdrawn one cancels it."""
     for index, wait in enumerate(story.waits):
-        found = judge.of_wait(wait, index == 0 and story.outbound is None)
-        if found is not None:
+        if not wait.live:
+            kind = "first_reply" if index == 0 and story.outbound is None else "next_reply"
+            cancelled = wait.outcome in ("withdrawn", "unreachable")
+            yield Clock(kind, wait.opened_event, wait.opened_ms, wait.ended_ms, cancelled)
+
+
+def _ends(story: Story) -> list[tuple[int, bool]]:
+    """Every resolve and the last withdrawal, in order: when, and whether it cancels."""
+    withdrawn = [] if story.withdrawn_ms is None else [(story.withdrawn_ms, True)]
+    return sorted([(resolve.at_ms, False) for resolve in story.resolves] + withdrawn)
+
+
+def _update_clocks(story: Story) -> Iterator[Clock]:
+    """Periodic updates: from each word of staff to the next, or to the end of what was asked."""
+    ends = _ends(story)
+    for index, contact in enumerate(story.contacts):
+        following = story.contacts[index + 1].at_ms if index + 1 < len(story.contacts) else None
+        end_ms, cancelled = next(((at, off) for at, off in ends if at >= contact.at_ms), (None, False))
+        if following is not None and (end_ms is None or following < end_ms):
+            end_ms, cancelled = following, False
+        if end_ms != contact.at_ms and not _is_closed(story, contact.at_ms):
+            yield Clock("periodic_update", contact.event_id, contact.at_ms, end_ms, cancelled, story.pauses)
+
+
+def _is_closed(story: Story, at_ms: int) -> bool:
+    """Whether everything asked was resolved before an instant: who writes then owes no further word."""
+    before = [resolve for resolve in story.resolves if resolve.at_ms < at_ms]
+    return bool(before) and (before[-1].reopened_ms is None or before[-1].reopened_ms > at_ms)
+
+
+def _clocks(opening: Inquiry, story: Story, owned_ms: int | None) -> Iterator[Clock]:
+    yield from _reply_clocks(story)
+    withdrawn = story.withdrawn_ms is not None
+    start, event_id = opening.at_ms, opening.event_id
+    yield Clock("ownership", event_id, start, owned_ms, owned_ms is None and withdrawn)
+    yield from _update_clocks(story)
+
+
+def verdicts(
+    opening: Inquiry, story: Story, ownership: Ownership, configuration: Configuration, owned_ms: int | None
+) -> Iterator[Verdict]:
+    """All promise clocks of one conversation: replies in order of the waits, ownership, updates, then the resolution.
+
+    `owned_ms`: when the inquiry got its first owner.
+    """
+    judge = _Judge(opening, ownership, configuration)
+    promised = configuration.promised
+    for clock in _clocks(opening, story, owned_ms):
+        if clock.kind in promised and (found := judge.verdict(clock)) is not None:
             yield found
-    found = judge.of_resolution(opening.at_ms, story)
+    ended_ms = story.resolves[0].at_ms if story.resolves else None
+    cancelled = ended_ms is None and story.withdrawn_ms is not None
+    clock = Clock("resolution", opening.event_id, opening.at_ms, ended_ms, cancelled, story.pauses)
+    found = judge.of_source(clock) if opening.source_promises else judge.verdict(clock)
     if found is not None:
         yield found

@@ -24,16 +24,26 @@ class CountedRating(NamedTuple):
 
 
 def _credit(at_ms: int, story: Story, ownership: Ownership, configuration: Configuration) -> str:
-    for replied_ms, unit in reversed(story.last_reply_units):
-        if replied_ms < at_ms:
-            return configuration.known_unit(unit) if unit is not None else ownership.owner(replied_ms)
+    for contact in reversed(story.contacts):
+        if contact.at_ms < at_ms:
+            return (
+                configuration.known_unit(contact.unit) if contact.unit is not None else ownership.owner(contact.at_ms)
+            )
     return ownership.owner(at_ms)
+
+
+def _is_late(score: Rating, story: Story) -> bool:
+    resolved = [resolve.at_ms for resolve in story.resolves if resolve.at_ms <= score.at_ms]
+    return bool(resolved) and score.at_ms - resolved[-1] > ACCEPTED_MS
 
 
 def counted(
     events: Sequence[Packed], story: Story, ownership: Ownership, configuration: Configuration
 ) -> list[CountedRating]:
-    """One entry for each (rater, survey), in order of key: the last edit within 14 days of the first score."""
+    """In order of (rater, survey): the last edit within 14 days of the first score, of those that came in time.
+
+    Scores that came too late stand beside it, as one entry marked late.
+    """
     given: defaultdict[tuple[str, str], list[Rating]] = defaultdict(list)
     for event in events:
         if type(event) is Rating:
@@ -41,8 +51,9 @@ def counted(
     result = []
     for _, scores in sorted(given.items()):
         edits = [score for score in scores if score.at_ms - scores[0].at_ms <= EDIT_MS]
-        last = edits[-1]
-        resolved = [at_ms for at_ms in story.resolves if at_ms <= last.at_ms]
-        late = bool(resolved) and last.at_ms - resolved[-1] > ACCEPTED_MS
-        result.append(CountedRating(last, _credit(last.at_ms, story, ownership, configuration), len(edits) - 1, late))
+        late = [score for score in edits if _is_late(score, story)]
+        for which, is_late in (([score for score in edits if score not in late], False), (late, True)):
+            if which:
+                unit = _credit(which[-1].at_ms, story, ownership, configuration)
+                result.append(CountedRating(which[-1], unit, len(which) - 1, is_late))
     return result

@@ -1,10 +1,30 @@
 """One pass over a conversation's events in order of time: waits, replies, resolutions, reopenings."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from streams.core.packed import Inquiry, Mark, Packed, Reply, StatusChanged, Transfer
 
 SKEW_MS = 300_000
+_MISSED = ("missed_call", "voicemail")
+
+
+class Resolve:
+    """A resolve, and when the conversation was opened again after it."""
+
+    __slots__ = ("at_ms", "reopened_ms")
+
+    def __init__(self, at_ms: int) -> None:
+        self.at_ms = at_ms
+        self.reopened_ms: int | None = None
+
+
+class Contact(NamedTuple):
+    """A person of the district told the customer something: a qualifying reply or a call answered live."""
+
+    at_ms: int
+    unit: str | None
+    event_id: str
 
 
 class Wait:
@@ -43,6 +63,17 @@ def opens_wait(event: Inquiry) -> bool:
     return event.needs_reply and not event.automatic and event.opened_by == "customer"
 
 
+def opening_of(events: Sequence[Packed]) -> Inquiry | None:
+    """The customer message that opened the conversation; without one, the first inquiry of any sort."""
+    first: Inquiry | None = None
+    for event in events:
+        if type(event) is Inquiry:
+            if opens_wait(event):
+                return event
+            first = first or event
+    return first
+
+
 def clamp_skew(events: Sequence[Packed], opening: Inquiry) -> tuple[Sequence[Packed], bool]:
     """Events with the order of cause and effect restored where two clocks ran against each other.
 
@@ -78,8 +109,7 @@ def is_staff_reply(event: Packed) -> bool:
 class Story:
     """What happened, event by event; read its attributes after `tell`."""
 
-    def __init__(self, failed: frozenset[str]) -> None:
-        self._failed = failed
+    def __init__(self) -> None:
         self._current: Wait | None = None
         self._bot = False
         self.waits: list[Wait] = []
@@ -87,18 +117,24 @@ class Story:
         self.first_reply: Reply | None = None
         self.live: Inquiry | None = None
         self.human_queue_ms: int | None = None
+        self.last_bot_ms: int | None = None
         self.outbound: Reply | None = None
-        self.last_reply_units: list[tuple[int, str | None]] = []
+        self.contacts: list[Contact] = []
         self.extra_replies = 0
         self.bot_replies = 0
         self.surveys_offered = 0
-        self.resolves: list[int] = []
+        self.resolves: list[Resolve] = []
+        self.pauses: list[tuple[int, int | None]] = []
+        """When the district waited for the customer; None while it still does."""
         self.full_resolved_ms: int | None = None
         self.withdrawn_ms: int | None = None
         self.reopened = 0
         self.status = "open"
         self.visit = "none"
-        self.spam = False
+        self.visits: dict[str, int] = {}
+        """When a visit was first requested, offered and refused."""
+        self.turned_away = 0
+        self.continues = ""
 
     def tell(self, events: Sequence[Packed]) -> None:
         """Read the events, which are in order, whole, and of one conversation."""
@@ -115,13 +151,19 @@ class Story:
             elif kind is Mark:
                 self._mark(event)  # type: ignore[arg-type]
 
-    def _inquiry(self, event: Inquiry) -> None:
+    def _visit(self, event: Inquiry | Reply) -> None:
         if event.visit != "none":
             self.visit = event.visit
+            self.visits.setdefault(event.visit, event.at_ms)
+
+    def _inquiry(self, event: Inquiry) -> None:
+        self._visit(event)
+        self.turned_away += event.contact == "turned_away"
         if not opens_wait(event):
             return
+        self._go_on(event.at_ms)
         if self.full_resolved_ms is not None:
-            self._reopen()
+            self._reopen(event.at_ms)
         elif self.withdrawn_ms is not None:
             # Asked again after a withdrawal: open, but no reopening of something resolved.
             self.withdrawn_ms, self.status = None, "open"
@@ -131,8 +173,7 @@ class Story:
             self._live(event)
         elif self._current is not None:
             self._current.messages += 1
-            if event.contact in ("missed_call", "voicemail"):
-                self._current.redials += 1
+            self._current.redials += event.contact in _MISSED
         else:
             wait = Wait(event.at_ms, event.event_id)
             self.waits.append(wait)
@@ -152,17 +193,17 @@ class Story:
                 self.live = event
         wait.end(answered_ms, "answered", event.event_id)
         self._current = None
+        self.contacts.append(Contact(answered_ms, event.unit, event.event_id))
 
     def _reply(self, event: Reply) -> None:
         if event.public and event.author != "human":
             self.bot_replies += 1
             self._bot = True
             return
-        if not is_staff_reply(event) or event.event_id in self._failed:
+        if not is_staff_reply(event):
             return
-        if event.visit != "none":
-            self.visit = event.visit
-        self.last_reply_units.append((event.at_ms, event.unit))
+        self._visit(event)
+        self.contacts.append(Contact(event.at_ms, event.unit, event.event_id))
         if self.first_message is None:
             self.outbound = self.outbound or event
             return
@@ -175,18 +216,25 @@ class Story:
             self._close(event.at_ms, "answered", event.event_id)
 
     def _transfer(self, event: Transfer) -> None:
-        handed = event.from_bot or self._bot
-        if handed and self.first_message is not None and self.first_reply is None and self.human_queue_ms is None:
+        if not (event.from_bot or self._bot) or self.first_message is None or self.first_reply is not None:
+            return
+        if self.human_queue_ms is None:
             self.human_queue_ms = event.at_ms
+        self.last_bot_ms = event.at_ms
 
     def _status(self, event: StatusChanged) -> None:
+        if event.status != "pending":
+            self._go_on(event.at_ms)
+        elif self.status != "pending":
+            self.pauses.append((event.at_ms, None))
         if event.status == "reopened":
             if self.full_resolved_ms is not None or self.withdrawn_ms is not None:
-                self._reopen()
+                self._reopen(event.at_ms)
+            self.status = "open"
             return
         self.status = event.status
         if event.status == "resolved":
-            self.resolves.append(event.at_ms)
+            self.resolves.append(Resolve(event.at_ms))
             self.full_resolved_ms = event.at_ms
             self._close(event.at_ms, "resolved_no_reply", event.event_id)
         elif event.status == "withdrawn":
@@ -194,13 +242,21 @@ class Story:
             self._close(event.at_ms, "withdrawn", event.event_id)
 
     def _mark(self, event: Mark) -> None:
-        if event.kind in ("spam", "not_spam"):
-            self.spam = event.kind == "spam"
-        elif event.kind == "survey_offered":
+        if event.kind == "survey_offered":
             self.surveys_offered += 1
+        elif event.kind == "continues":
+            self.continues = event.refers_to
 
-    def _reopen(self) -> None:
+    def _go_on(self, at_ms: int) -> None:
+        """The customer is no longer waited for."""
+        if self.status == "pending":
+            self.pauses[-1] = (self.pauses[-1][0], at_ms)
+            self.status = "open"
+
+    def _reopen(self, at_ms: int) -> None:
         self.reopened += 1
+        if self.resolves and self.resolves[-1].reopened_ms is None:
+            self.resolves[-1].reopened_ms = at_ms
         self.full_resolved_ms = None
         self.withdrawn_ms = None
         self.status = "open"

@@ -9,10 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.calendar import WEEKDAYS, Calendar, dates_of, minutes_of
-from schemas.events import EVENT, Event
+from schemas.district import District
+from schemas.events import EVENT, Correction, Event, Inquiry
+from schemas.facts import Row, as_json
 from schemas.vocabulary import to_ms
 from streams.core.admission import admit
 from streams.core.business_time import BusinessClock
+from streams.core.district import DistrictState
 from tests.golden import OFFICE, History, district, fold_all, ms
 
 UNITS = ["a", "a1", "b", "line"]
@@ -20,6 +23,8 @@ PROMISES = [
     {"promise": "first", "clock": "first_reply", "target": "2h"},
     {"promise": "next", "clock": "next_reply", "target": "90m", "hours": "calendar"},
     {"promise": "done", "clock": "resolution", "target": "8h"},
+    {"promise": "owned", "clock": "ownership", "target": "1h"},
+    {"promise": "told", "clock": "periodic_update", "target": "5h"},
 ]
 # Around the spring change of 2026, where mistakes show.
 START = datetime(2026, 3, 6, 12, tzinfo=UTC)
@@ -41,19 +46,39 @@ def _fields(kind: str) -> st.SearchStrategy[dict[str, Any]]:
         return st.fixed_dictionaries({"score": st.integers(1, 10)})
     if kind == "status_changed":
         return st.fixed_dictionaries({"status": st.sampled_from(["resolved", "pending", "reopened", "withdrawn"])})
+    if kind == "correction":
+        wanted = st.sampled_from([None, *(f"e{number:02d}" for number in range(1, 10))])
+        return st.fixed_dictionaries({"corrects": wanted, "unit": unit}, optional={"needs_reply": st.booleans()})
+    if kind in ("merge", "unmerge"):
+        return st.fixed_dictionaries({"into": st.sampled_from(["c1", "c2", "c3"])})
     return st.just({})
+
+
+KINDS = [
+    *["inquiry"] * 4,
+    *["reply"] * 4,
+    *["transfer", "status_changed", "rating"] * 2,
+    *["spam", "not_spam", "correction", "merge", "merge", "unmerge", "deleted"],
+]
+
+
+def _revision(number: int) -> District:
+    """An edit of the policies, and a closure declared late."""
+    calendars = {**district().model_dump(mode="json")["calendars"]}
+    calendars["office"] = {**OFFICE, "closed": [*OFFICE["closed"], f"2026-03-{9 + number % 2:02d}"]}
+    return district(promises=PROMISES[number % 3 :], calendars=calendars, revision=number)
 
 
 @st.composite
 def histories(draw: st.DrawFn) -> list[Event]:
-    """Random histories of up to three conversations, with two contents of one id now and then."""
+    """Random histories of up to three conversations, with two contents of one id and new revisions now and then."""
     history = History()
     document = district(promises=PROMISES)
     history.configured(document)
-    for _ in range(draw(st.integers(1, 9))):
-        kind = draw(
-            st.sampled_from(["inquiry", "inquiry", "reply", "reply", "transfer", "status_changed", "rating", "spam"])
-        )
+    for number in range(draw(st.integers(1, 9))):
+        if draw(st.integers(0, 9)) == 0:
+            history.configured(_revision(number + 2), f"2026-03-{6 + number % 4:02d} 12:00")
+        kind = draw(st.sampled_from(KINDS))
         moment = START + timedelta(minutes=draw(st.integers(0, 6 * 24 * 60)))
         local = moment.astimezone(ZoneInfo("America/Chicago")).strftime("%Y-%m-%d %H:%M")
         source = draw(st.sampled_from(["crm", "phone"]))
@@ -74,10 +99,38 @@ def test_any_order_and_any_repetition_give_the_same_facts(events: list[Event], d
 @settings(max_examples=200, deadline=None)
 @given(events=histories())
 def test_settling_after_every_event_ends_in_the_same_facts(events: list[Event]) -> None:
-    from_steps: dict[str, Any] = {}
-    for end in range(1, len(events) + 1):
-        from_steps |= {row["conversation"]: row for row in fold_all(events[:end])}
-    assert from_steps == {row["conversation"]: row for row in fold_all(events)}
+    state = DistrictState("demo")
+    landed: dict[str, Row] = {}
+    for event in events:
+        state.apply(event)
+        for row in state.settle().rows:
+            # A later row of a name replaces the earlier one by its version, as in the table.
+            assert row[1] not in landed or landed[row[1]][2] < row[2]
+            landed[row[1]] = row
+    whole = {row["conversation"]: row for row in fold_all(events)}
+    assert {name: as_json(row) for name, row in landed.items() if name in whole} == whole
+    assert all(row[3] for name, row in landed.items() if name not in whole)
+
+
+@settings(max_examples=200, deadline=None)
+@given(events=histories(), data=st.data())
+def test_a_correction_and_its_opposite_restore_the_rows(events: list[Event], data: st.DataObject) -> None:
+    inquiries = [event for event in events if isinstance(event, Inquiry)]
+    if not inquiries or any(isinstance(event, Correction) for event in events):
+        return
+    wrong = data.draw(st.sampled_from(inquiries))
+    history = History()
+    history.events = list(events)
+    changed = {"needs_reply": not wrong.needs_reply, "unit": "line"}
+    back = {"needs_reply": wrong.needs_reply, "unit": wrong.unit}
+    for when, fields in (("2027-01-01 09:00", changed), ("2027-01-01 10:00", back)):
+        history.add("correction", when, wrong.conversation, corrects=wrong.event_id, **fields)
+    assert _numbers(fold_all(history.events)) == _numbers(fold_all(events))
+
+
+def _numbers(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Rows without what counts how many events are known."""
+    return [{name: value for name, value in row.items() if name not in ("version", "events")} for row in rows]
 
 
 @settings(max_examples=200, deadline=None)

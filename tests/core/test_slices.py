@@ -1,8 +1,9 @@
-"""A changed configuration is folded in slices: running clocks first, new events never behind, the same rows in the end."""
+"""A changed configuration is folded in slices: running clocks first, new events never behind, in the end the same."""
 
 import pytest
 
 from schemas.district import District
+from schemas.facts import Row
 from streams.core.district import DistrictState
 from streams.partition import STALE_SLICE, Delivery, Partition
 from tests.golden import OFFICE, History, district, ms
@@ -59,7 +60,7 @@ def test_slices_end_in_the_rows_of_a_whole_fold(slices: int) -> None:
     history, state = lived()
     changed = history.configured(closed_on_wednesday(), "2026-10-06 16:00")
     state.apply(changed)
-    rows = {}
+    rows: dict[str, Row] = {}
     while state.changed:
         rows |= {row[1]: row for row in state.settle(slices).rows}
     whole = DistrictState("demo")

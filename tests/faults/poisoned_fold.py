@@ -7,14 +7,14 @@ import streams.core.district
 from deploy.cli.main import main
 from schemas.facts import Row
 from streams.core.configuration import Configuration
-from streams.core.conversation import fold
+from streams.core.conversation import Whole, fold
 from streams.core.packed import Packed
 
 
-def _poisoned(key: tuple[str, str], events: Sequence[Packed], conflicts: int, configuration: Configuration) -> Row:
+def _poisoned(key: tuple[str, str], events: Sequence[Packed], configuration: Configuration, whole: Whole) -> list[Row]:
     if any(event.event_id.startswith("poison") for event in events):
         raise ZeroDivisionError("a defect that only this event meets")
-    return fold(key, events, conflicts, configuration)
+    return fold(key, events, configuration, whole)
 
 
 setattr(streams.core.district, "fold", _poisoned)  # noqa: B010 -- the name is imported there, not declared

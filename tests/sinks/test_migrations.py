@@ -14,13 +14,17 @@ from sinks.tables import TABLES
 
 NEWEST = len(migrations())
 VIEWS = {"current_conversations", "current_units", "ratings", "segments", "verdicts", "waits"}
-VIEWS |= {"conversations_from_versions"}
+VIEWS |= {"conversations_from_versions", "conversations_as_known", "repeat_contacts", "resolutions", "restatements"}
+PARAMETERISED = {"conversations_as_known"}
+VIEWS |= {"transfers", "unlinked_ratings"}
 
 
 def _described(settings: Settings) -> dict[str, list[tuple[str, str]]]:
     with connect(settings) as client:
         names = [name for (name,) in client.execute("SHOW TABLES")]
-        return {name: [row[:2] for row in client.execute(f"DESCRIBE TABLE {name}")] for name in names}
+        # A view with a parameter has no columns until it is asked.
+        words = {name: "SHOW CREATE TABLE" if name in PARAMETERISED else "DESCRIBE TABLE" for name in names}
+        return {name: [row[:2] for row in client.execute(f"{word} {name}")] for name, word in words.items()}
 
 
 def _keys(settings: Settings) -> dict[str, tuple[str, str, str]]:
