@@ -1,6 +1,7 @@
 """YAML documents into models, with problems that name the line and the field."""
 
 import re
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import yaml
@@ -54,16 +55,49 @@ def _line_of(place: Place, lines: dict[Place, int]) -> int:
     return lines.get(place, 1)
 
 
+class MisplacedError(ValueError):
+    """What a validator of a whole model finds, each with its own place below the model."""
+
+    def __init__(self, problems: list[tuple[Place, str]]) -> None:
+        super().__init__("; ".join(f"{_spelled(place)}: {why}" for place, why in problems))
+        self.problems = problems
+
+
 def reasons(error: ValidationError) -> list[tuple[Place, str]]:
     """Place and reason of every problem in a validation error, without the offending values."""
-    return [
-        (tuple(part for part in e["loc"] if part != "[key]"), e["msg"].removeprefix("Value error, "))
-        for e in error.errors(include_url=False, include_input=False, include_context=False)
-    ]
+    found: list[tuple[Place, str]] = []
+    for each in error.errors(include_url=False, include_input=False):
+        place = tuple(part for part in each["loc"] if part != "[key]")
+        cause = each.get("ctx", {}).get("error")
+        if isinstance(cause, MisplacedError):
+            found += ((place + below, why) for below, why in cause.problems)
+        else:
+            found.append((place, each["msg"].removeprefix("Value error, ")))
+    return found
 
 
-def parse(text: str, model: type[Model], name: str = "document") -> Model:
-    """Read one YAML document into `model`. Raises `DocumentError`, a line and field for every problem."""
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A YAML document's content, and the line of every place in it."""
+
+    name: str
+    content: Any
+    lines: dict[Place, int]
+
+    def problem(self, place: Place, why: str) -> str:
+        """One problem as a person reads it: document, line, field, reason."""
+        return f"{self.name}: line {_line_of(place, self.lines)}, {_spelled(place)}: {why}"
+
+    def validated(self, model: type[Model]) -> Model:
+        """The content as a model. Raises `DocumentError`, a line and field for every problem."""
+        try:
+            return model.model_validate(self.content)
+        except ValidationError as error:
+            raise DocumentError([self.problem(place, why) for place, why in reasons(error)]) from None
+
+
+def load(text: str, name: str = "document") -> Source:
+    """Read one YAML document. Raises `DocumentError` if it is none, is empty, or names a field twice."""
     lines: dict[Place, int] = {}
     problems: list[str] = []
     try:
@@ -80,9 +114,9 @@ def parse(text: str, model: type[Model], name: str = "document") -> Model:
         raise DocumentError([f"{name}: {where}: not YAML: {what}"]) from None
     if problems:
         raise DocumentError([f"{name}: {problem}" for problem in problems])
-    try:
-        return model.model_validate(content)
-    except ValidationError as error:
-        raise DocumentError(
-            [f"{name}: line {_line_of(place, lines)}, {_spelled(place)}: {why}" for place, why in reasons(error)]
-        ) from None
+    return Source(name, content, lines)
+
+
+def parse(text: str, model: type[Model], name: str = "document") -> Model:
+    """Read one YAML document into `model`. Raises `DocumentError`, a line and field for every problem."""
+    return load(text, name).validated(model)

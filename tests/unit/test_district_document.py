@@ -57,7 +57,10 @@ def test_check_counts_what_is_there(capsys: pytest.CaptureFixture[str]) -> None:
             "district: a\ncalendars:\n  c:\n    time_zone: UTC\n    week: {mon: [16:00-08:00]}",
             "calendars.c.week.mon[0]",
         ),
-        ("district: a\nunits:\n  - {unit: b, level: team, calendar: c}", "unit b: calendar c is not one of calendars"),
+        (
+            "district: a\nunits:\n  - {unit: b, level: team, calendar: c}",
+            "line 3, units[0].calendar: calendar c does not exist",
+        ),
         ("district: a\npromises:\n  - {promise: p, clock: first_reply, target: soon}", "line 3, promises[0].target: "),
     ],
 )
