@@ -12,9 +12,10 @@ from pydantic import AwareDatetime, TypeAdapter, ValidationError
 from deploy.cli.command import Command
 from deploy.cli.documents import read_text
 from schemas.calendar import Calendar
-from schemas.document import parse, reasons
+from schemas.document import reasons
 from schemas.vocabulary import Instant, from_ms, to_ms
 from streams.core.business_time import BusinessClock, clock_of
+from streams.written.document import read_calendar
 
 SOME_WRONG = 2
 LONGEST_TARGET_MS = 60 * 366 * 86_400_000
@@ -120,7 +121,7 @@ def _configure(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(args: argparse.Namespace) -> int:
-    calendar = parse(read_text(args.file), Calendar, args.file.name) if args.file else None
+    calendar = read_calendar(read_text(args.file), args.file.name) if args.file else None
     sound = True
     for answer, good in answers(sys.stdin.buffer, calendar):
         sys.stdout.write(json.dumps(answer, separators=(",", ":")) + "\n")
