@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import AwareDatetime, TypeAdapter, ValidationError
 
+from deploy.cli import calendar_import
 from deploy.cli.command import Command
 from deploy.cli.documents import read_text
 from schemas.calendar import Calendar
@@ -118,9 +119,17 @@ def _configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--file", type=Path, metavar="FILE", help="the calendar of lines without their own, YAML or JSON"
     )
+    parser.set_defaults(work=_answer_lines)
+    actions = parser.add_subparsers(metavar="ACTION", help="without one, lines are answered")
+    calendar_import.configure(actions.add_parser("import", help="a published school calendar (.ics) for the document"))
 
 
 def _run(args: argparse.Namespace) -> int:
+    code: int = args.work(args)
+    return code
+
+
+def _answer_lines(args: argparse.Namespace) -> int:
     calendar = read_calendar(read_text(args.file), args.file.name) if args.file else None
     sound = True
     for answer, good in answers(sys.stdin.buffer, calendar):
