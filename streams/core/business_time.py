@@ -53,7 +53,7 @@ def _offset_ms(zone: ZoneInfo, at_ms: int) -> int:
 
 
 @lru_cache(maxsize=4096)
-def _constant_offsets(zone_name: str, year: int) -> tuple[tuple[int, int, int], ...]:
+def constant_offsets(zone_name: str, year: int) -> tuple[tuple[int, int, int], ...]:
     """A UTC year cut where the zone's offset changes: (start, end, offset), to the second.
 
     Kept for all calendars of a zone. No zone changes twice within six days, so a daily look misses nothing.
@@ -112,7 +112,7 @@ class BusinessClock:
         return date.fromordinal((at_ms + _offset_ms(self._zone, at_ms)) // DAY_MS + _EPOCH_ORDINAL)
 
     def _open_intervals(self, year: int) -> Iterator[tuple[int, int]]:
-        for begin, end, offset in _constant_offsets(self._zone_name, year):
+        for begin, end, offset in constant_offsets(self._zone_name, year):
             local_begin, local_end = begin + offset, end + offset
             for day in range(local_begin // DAY_MS, (local_end - 1) // DAY_MS + 1):
                 midnight = day * DAY_MS
@@ -181,13 +181,17 @@ class BusinessClock:
 
         At closing time that is the next opening; otherwise it is the same as `due`.
         """
-        wanted = max(target_ms, 0) + self._around(start_ms).open_before(start_ms)
-        for laid in self._from(year_of(start_ms)):
-            if wanted < laid.total:
-                index = bisect_right(laid.before, wanted) - 1
-                return max(start_ms, laid.starts[index] + wanted - laid.before[index])
-            wanted -= laid.total
-        return None
+        laid = self._around(start_ms)
+        wanted = max(target_ms, 0) + laid.open_before(start_ms)
+        if wanted >= laid.total:
+            for laid in self._from(year_of(start_ms)):
+                if wanted < laid.total:
+                    break
+                wanted -= laid.total
+            else:
+                return None
+        index = bisect_right(laid.before, wanted) - 1
+        return max(start_ms, laid.starts[index] + wanted - laid.before[index])
 
     def deadlines(self, start_ms: int, early_ms: int, target_ms: int) -> tuple[int | None, int | None, int | None]:
         """`due` of the earlier and of the whole target, and `breach` of the whole one, in one look where possible."""

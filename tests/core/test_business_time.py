@@ -13,9 +13,9 @@ from pydantic import ValidationError
 
 from schemas.calendar import WEEKDAYS, Calendar, always_open, dates_of, minutes_of, zone_of
 from schemas.vocabulary import to_ms
-from streams.core import business_time
-from streams.core.business_time import BusinessClock
-from tests.golden import OFFICE
+from streams.core.business_time import BusinessClock, clock_of, constant_offsets
+from streams.core.configuration import Configuration, ConfigurationEvent
+from tests.golden import OFFICE, district
 
 HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
@@ -179,7 +179,7 @@ def test_an_instant_out_of_all_range_is_named(at_ms: int) -> None:
 def test_no_zone_changes_twice_within_the_step_that_looks_for_changes() -> None:
     for zone in ZONES:
         for year in range(1950, 2050):
-            cuts = business_time._constant_offsets(zone, year)  # noqa: SLF001  the look itself is under test
+            cuts = constant_offsets(zone, year)
             assert all(end - start >= 2 * DAY_MS for start, end, _ in cuts[1:-1])
             assert all(before[2] != after[2] for before, after in pairwise(cuts))
 
@@ -220,9 +220,24 @@ def test_ten_years_cost_little_more_than_a_day_and_far_less_than_a_walk() -> Non
 
 
 def test_a_zone_is_searched_once_for_all_its_calendars() -> None:
-    business_time._constant_offsets.cache_clear()  # noqa: SLF001  counts its own use
+    constant_offsets.cache_clear()
     start = to_ms(datetime(2026, 3, 6, tzinfo=UTC))
     for opening in range(10):
         week = {day: [f"0{opening}:30-16:00"] for day in ("mon", "tue")}
         BusinessClock(Calendar.model_validate({"time_zone": "America/Chicago", "week": week})).due(start, 1)
-    assert business_time._constant_offsets.cache_info().misses == 1  # noqa: SLF001
+    assert constant_offsets.cache_info().misses == 1
+
+
+def test_a_new_revision_makes_the_clocks_of_changed_calendars_only() -> None:
+    def revision(number: int, closed: list[str]) -> Configuration:
+        names = [f"c{index}" for index in range(10)]
+        calendars = {name: {**OFFICE, "days": {f"2026-10-{index + 5:02d}": []}} for index, name in enumerate(names)}
+        calendars["c0"] = {**OFFICE, "closed": closed}
+        units = [{"unit": f"u{index}", "level": "department", "calendar": name} for index, name in enumerate(names)]
+        document = district(calendar="c1", calendars=calendars, units=units, revision=number)
+        return Configuration("demo", [ConfigurationEvent(number, 0, "e", document)])
+
+    before, after = revision(1, []), revision(2, ["2026-10-09"])
+    units = [f"u{index}" for index in range(10)]
+    assert [unit for unit in units if before.clock(unit) is not after.clock(unit)] == ["u0"]
+    assert clock_of(Calendar.model_validate(OFFICE).key()) is clock_of(Calendar.model_validate(OFFICE).key())
