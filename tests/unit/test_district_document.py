@@ -8,17 +8,21 @@ import pytest
 from deploy.cli.district import EXAMPLE
 from deploy.cli.main import main
 from schemas.district import District
-from schemas.document import parse
+from schemas.document import load, parse
 from schemas.errors import DocumentError
 from schemas.vocabulary import EARLIEST
 from streams.configured import configured
+from streams.written.document import read_document
+from streams.written.forms import WrittenCalendar
 
 
 def test_the_example_is_valid_commented_and_shows_every_field() -> None:
     text = EXAMPLE.read_text()
-    document = parse(text, District)
+    document = read_document(text)
     assert text.count("#") > 20
     assert document.model_fields_set == set(District.model_fields)
+    written = load(text).content["calendars"].values()
+    assert {name for calendar in written for name in calendar} == set(WrittenCalendar.model_fields)
     for part in ("units", "promises", "routing", "goals", "rollout", "items"):
         shown: set[str] = set()
         parts = [unit for unit, _ in document.walk()] if part == "units" else getattr(document, part)
@@ -78,7 +82,7 @@ def test_problems_name_line_and_field(
 
 
 def test_equal_documents_make_equal_event_ids() -> None:
-    document = parse(EXAMPLE.read_text(), District)
+    document = read_document(EXAMPLE.read_text())
     again = parse(json.dumps(document.model_dump(mode="json")), District)
     other = document.model_copy(update={"revision": 2})
     ids = [configured(each, EARLIEST).event_id for each in (document, again, other)]

@@ -60,6 +60,16 @@ def test_a_document_that_says_nothing_new_is_published_as_it_was_written() -> No
     assert read_document(text).model_dump_json() == parse(text, District).model_dump_json()
 
 
+def test_the_example_in_the_documents_is_as_it_says() -> None:
+    (_, text) = (Path(__file__).parents[2] / "docs" / "district.md").read_text().split("```yaml\n")
+    district = read_document("district: d\ncalendar: offices\n" + text.split("```")[0])
+    assert _blocks(district.calendars["offices"], "2026-11-26") == []
+    assert _blocks(district.calendars["schools"], "2027-01-04") == ["09:30-15:00"]
+    assert _blocks(district.calendars["schools"], "2026-11-27") == ["07:30-16:00"]
+    assert _blocks(district.calendars["schools"], "2027-06-08") == []
+    assert _blocks(district.calendars["front-desk"], "2026-09-08") == ["07:30-14:30"]
+
+
 def test_what_is_not_said_is_inherited_and_what_is_said_goes_before_it() -> None:
     schools = _resolved("    extends: offices\n    week: {wed: [07:30-14:00], fri: []}\n    closed: [2026-10-12]\n")
     assert schools.time_zone == "America/Chicago"
