@@ -9,6 +9,8 @@ from pydantic import BaseModel, ValidationError
 
 from schemas.errors import DocumentError
 
+DEEPEST_PLACE = 64
+MOST_PLACES = 200_000
 Model = TypeVar("Model", bound=BaseModel)
 Place = tuple[int | str, ...]
 
@@ -30,6 +32,9 @@ for _tag, _pattern, _first in (
 
 def _lines(node: yaml.Node, place: Place, found: dict[Place, int], problems: list[str]) -> None:
     found[place] = node.start_mark.line + 1
+    if len(place) > DEEPEST_PLACE or len(found) > MOST_PLACES:
+        where = f"line {node.start_mark.line + 1}, {_spelled(place[:4])}"
+        raise DocumentError([f"{where}: too deep or too large; does a part contain itself by an alias?"])
     if isinstance(node, yaml.SequenceNode):
         for index, child in enumerate(node.value):
             _lines(child, (*place, index), found, problems)
@@ -104,7 +109,7 @@ def load(text: str, name: str = "document") -> Source:
         loader = _Loader(text)
         node = loader.get_single_node()
         if node is None:
-            raise DocumentError([f"{name}: the document is empty"])
+            raise DocumentError(["the document is empty"])
         _lines(node, (), lines, problems)
         content: Any = loader.construct_document(node)
     except (yaml.YAMLError, RecursionError) as error:
@@ -112,6 +117,8 @@ def load(text: str, name: str = "document") -> Source:
         where = f"line {mark.line + 1}" if mark is not None else "document"
         what = getattr(error, "problem", None) or type(error).__name__
         raise DocumentError([f"{name}: {where}: not YAML: {what}"]) from None
+    except DocumentError as error:
+        raise DocumentError([f"{name}: {problem}" for problem in error.problems]) from None
     if problems:
         raise DocumentError([f"{name}: {problem}" for problem in problems])
     return Source(name, content, lines)

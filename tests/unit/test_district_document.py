@@ -65,6 +65,14 @@ def test_check_counts_what_is_there(capsys: pytest.CaptureFixture[str]) -> None:
             "district: a\nunits:\n  - {unit: b, level: team, calendar: c}",
             "line 3, units[0].calendar: calendar c does not exist",
         ),
+        (
+            "district: a\nunits: &units\n  - {unit: b, level: team, units: *units}",
+            "too deep or too large; does a part contain itself by an alias?",
+        ),
+        (
+            "a: &a [" + "x, " * 60 + "]\nb: &b [" + "*a, " * 60 + "]\nc: &c [" + "*b, " * 60 + "]",
+            "line 1, c[",
+        ),
         ("district: a\npromises:\n  - {promise: p, clock: first_reply, target: soon}", "line 3, promises[0].target: "),
     ],
 )
