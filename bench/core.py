@@ -29,7 +29,7 @@ def _decode(batch: list[bytes]) -> float:
     return time.perf_counter() - started
 
 
-def _compute(batch: list[bytes]) -> float:
+def computed(batch: list[bytes]) -> float:
     """Seconds for decoding, applying and folding, a fold for every ten messages, as under load."""
     state = _state()
     started = time.perf_counter()
@@ -63,10 +63,10 @@ def measure() -> dict[str, float]:
     batch = messages(DISTRICT, CONVERSATIONS, EVENTS_PER_MESSAGE)
     count = CONVERSATIONS * 3
     decode, core, ratio = [], [], []
-    _compute(batch)
+    computed(batch)
     for _ in range(ROUNDS):
         gc.collect()
-        alone, whole = _decode(batch), _compute(batch)
+        alone, whole = _decode(batch), computed(batch)
         decode.append(count / alone)
         core.append(count / whole)
         ratio.append(alone / whole)

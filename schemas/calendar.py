@@ -1,9 +1,12 @@
-"""A service calendar as people write it: open blocks by weekday, closures, exceptional days."""
+"""A service calendar as it is published: open blocks by weekday, closures, exceptional days."""
 
+import difflib
 from datetime import date, timedelta
+from functools import cache
+from importlib.resources import files
 from itertools import pairwise
 from typing import Annotated, Any, Literal
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
@@ -54,11 +57,27 @@ def _checked_date(day: str) -> str:
     return day
 
 
+@cache
+def zone_names() -> tuple[str, ...]:
+    """Every name of the IANA data that the requirements lock."""
+    return tuple(files("tzdata").joinpath("zones").read_text(encoding="ascii").split())
+
+
+@cache
+def zone_of(name: str) -> ZoneInfo:
+    """A time zone from the locked data, whatever the machine has. Raises `ValueError` for an unknown name."""
+    if name not in zone_names():
+        near = difflib.get_close_matches(name, zone_names(), n=1)
+        raise ValueError(
+            f"unknown time zone {name}; write an IANA name such as {near[0] if near else 'America/Chicago'}"
+        )
+    # The system's own data may be older: the same events would then give other facts on another machine.
+    with files("tzdata").joinpath("zoneinfo", *name.split("/")).open("rb") as data:
+        return ZoneInfo.from_file(data, key=name)
+
+
 def _checked_zone(name: str) -> str:
-    try:
-        ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise ValueError(f"unknown time zone {name}; write an IANA name such as America/Chicago") from None
+    zone_of(name)
     return name
 
 

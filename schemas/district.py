@@ -1,13 +1,15 @@
 """A district's configuration: units as a tree, calendars, promises, routing, goals, rollout."""
 
+import difflib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import date
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from schemas.calendar import Calendar, Day
+from schemas.document import MisplacedError, Place
 from schemas.vocabulary import UNROUTED, Channel, Code, Label, Priority, PromiseClock, Stakeholder
 
 Level = Literal["school", "department", "team"]
@@ -136,31 +138,57 @@ class District(_Part):
     @model_validator(mode="after")
     def _refers_to_what_exists(self) -> Self:
         if _depth(self.units) > DEEPEST:
-            raise ValueError(f"units are nested more than {DEEPEST} levels deep")
-        problems = list(self._unknown_references())
+            raise MisplacedError([(("units",), f"units are nested more than {DEEPEST} levels deep")])
+        problems = [*self._wrong_units(), *self._unknown_references()]
         if problems:
-            raise ValueError("; ".join(problems))
+            raise MisplacedError(problems)
         return self
 
-    def _unknown_references(self) -> Iterator[str]:
-        seen = {self.district, UNROUTED}
+    def _wrong_units(self) -> Iterator[tuple[Place, str]]:
+        """Units named twice or within themselves, and calendars that do not exist."""
         if self.calendar is not None and self.calendar not in self.calendars:
-            yield f"calendar: {self.calendar} is not one of calendars"
-        for unit, parent in self.walk():
-            if unit.unit in seen:
-                yield f"unit {unit.unit} under {parent} is named twice or is its own ancestor"
+            yield ("calendar",), missing("calendar", self.calendar, self.calendars)
+        seen: set[str] = set()
+        for unit, place, above in _placed(self.units, ("units",), (self.district,)):
+            if unit.unit in above:
+                circle = " > ".join((*above[above.index(unit.unit) :], unit.unit))
+                yield (*place, "unit"), f"unit {unit.unit} is its own ancestor: {circle}"
+            elif unit.unit == UNROUTED:
+                yield (*place, "unit"), f"{UNROUTED} is where inquiries without a unit go; name the unit otherwise"
+            elif unit.unit in seen:
+                yield (*place, "unit"), f"unit {unit.unit} is named twice"
             seen.add(unit.unit)
             if unit.calendar is not None and unit.calendar not in self.calendars:
-                yield f"unit {unit.unit}: calendar {unit.calendar} is not one of calendars"
-        named = Counter((promise.promise, promise.clock) for promise in self.promises)
-        yield from (f"promises: {name} is named twice for {clock}" for (name, clock), n in named.items() if n > 1)
+                yield (*place, "calendar"), missing("calendar", unit.calendar, self.calendars)
+
+    def _unknown_references(self) -> Iterator[tuple[Place, str]]:
+        known = {self.district, UNROUTED, *(unit.unit for unit, _ in self.walk())}
+        named: Counter[tuple[str, str]] = Counter()
         for index, promise in enumerate(self.promises):
-            yield from (f"promises[{index}]: unit {code} does not exist" for code in promise.units if code not in seen)
-        for index, route in enumerate(self.routing):
-            if route.unit not in seen:
-                yield f"routing[{index}]: unit {route.unit} does not exist"
-        for index, goal in enumerate(self.goals):
-            if goal.unit is not None and goal.unit not in seen:
-                yield f"goals[{index}]: unit {goal.unit} does not exist"
+            named[promise.promise, promise.clock] += 1
+            if named[promise.promise, promise.clock] == 2:
+                yield ("promises", index), f"{promise.promise} is named twice for {promise.clock}"
+        for place, code in self._units_named():
+            if code not in known:
+                yield place, missing("unit", code, known - {UNROUTED})
+
+    def _units_named(self) -> Iterator[tuple[Place, str]]:
+        for index, promise in enumerate(self.promises):
+            yield from ((("promises", index, "units", at), code) for at, code in enumerate(promise.units))
+        yield from ((("routing", index, "unit"), route.unit) for index, route in enumerate(self.routing))
+        yield from ((("goals", index, "unit"), goal.unit) for index, goal in enumerate(self.goals) if goal.unit)
         for index, wave in enumerate(self.rollout):
-            yield from (f"rollout[{index}]: unit {code} does not exist" for code in wave.units if code not in seen)
+            yield from ((("rollout", index, "units", at), code) for at, code in enumerate(wave.units))
+
+
+def missing(what: str, code: str, known: Iterable[str]) -> str:
+    """That a code names nothing, with the nearest one that does."""
+    near = difflib.get_close_matches(code, known, n=1)
+    return f"{what} {code} does not exist" + (f"; did you mean {near[0]}?" if near else "")
+
+
+def _placed(units: list[Unit], place: Place, above: tuple[str, ...]) -> Iterator[tuple[Unit, Place, tuple[str, ...]]]:
+    """Every unit with its place in the document and the codes of all units above it."""
+    for index, unit in enumerate(units):
+        yield unit, (*place, index), above
+        yield from _placed(unit.units, (*place, index, "units"), (*above, unit.unit))

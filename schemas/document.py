@@ -1,6 +1,7 @@
 """YAML documents into models, with problems that name the line and the field."""
 
 import re
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import yaml
@@ -8,6 +9,8 @@ from pydantic import BaseModel, ValidationError
 
 from schemas.errors import DocumentError
 
+DEEPEST_PLACE = 64
+MOST_PLACES = 200_000
 Model = TypeVar("Model", bound=BaseModel)
 Place = tuple[int | str, ...]
 
@@ -29,6 +32,9 @@ for _tag, _pattern, _first in (
 
 def _lines(node: yaml.Node, place: Place, found: dict[Place, int], problems: list[str]) -> None:
     found[place] = node.start_mark.line + 1
+    if len(place) > DEEPEST_PLACE or len(found) > MOST_PLACES:
+        where = f"line {node.start_mark.line + 1}, {_spelled(place[:4])}"
+        raise DocumentError([f"{where}: too deep or too large; does a part contain itself by an alias?"])
     if isinstance(node, yaml.SequenceNode):
         for index, child in enumerate(node.value):
             _lines(child, (*place, index), found, problems)
@@ -54,23 +60,56 @@ def _line_of(place: Place, lines: dict[Place, int]) -> int:
     return lines.get(place, 1)
 
 
+class MisplacedError(ValueError):
+    """What a validator of a whole model finds, each with its own place below the model."""
+
+    def __init__(self, problems: list[tuple[Place, str]]) -> None:
+        super().__init__("; ".join(f"{_spelled(place)}: {why}" for place, why in problems))
+        self.problems = problems
+
+
 def reasons(error: ValidationError) -> list[tuple[Place, str]]:
     """Place and reason of every problem in a validation error, without the offending values."""
-    return [
-        (tuple(part for part in e["loc"] if part != "[key]"), e["msg"].removeprefix("Value error, "))
-        for e in error.errors(include_url=False, include_input=False, include_context=False)
-    ]
+    found: list[tuple[Place, str]] = []
+    for each in error.errors(include_url=False, include_input=False):
+        place = tuple(part for part in each["loc"] if part != "[key]")
+        cause = each.get("ctx", {}).get("error")
+        if isinstance(cause, MisplacedError):
+            found += ((place + below, why) for below, why in cause.problems)
+        else:
+            found.append((place, each["msg"].removeprefix("Value error, ")))
+    return found
 
 
-def parse(text: str, model: type[Model], name: str = "document") -> Model:
-    """Read one YAML document into `model`. Raises `DocumentError`, a line and field for every problem."""
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A YAML document's content, and the line of every place in it."""
+
+    name: str
+    content: Any
+    lines: dict[Place, int]
+
+    def problem(self, place: Place, why: str) -> str:
+        """One problem as a person reads it: document, line, field, reason."""
+        return f"{self.name}: line {_line_of(place, self.lines)}, {_spelled(place)}: {why}"
+
+    def validated(self, model: type[Model]) -> Model:
+        """The content as a model. Raises `DocumentError`, a line and field for every problem."""
+        try:
+            return model.model_validate(self.content)
+        except ValidationError as error:
+            raise DocumentError([self.problem(place, why) for place, why in reasons(error)]) from None
+
+
+def load(text: str, name: str = "document") -> Source:
+    """Read one YAML document. Raises `DocumentError` if it is none, is empty, or names a field twice."""
     lines: dict[Place, int] = {}
     problems: list[str] = []
     try:
         loader = _Loader(text)
         node = loader.get_single_node()
         if node is None:
-            raise DocumentError([f"{name}: the document is empty"])
+            raise DocumentError(["the document is empty"])
         _lines(node, (), lines, problems)
         content: Any = loader.construct_document(node)
     except (yaml.YAMLError, RecursionError) as error:
@@ -78,11 +117,13 @@ def parse(text: str, model: type[Model], name: str = "document") -> Model:
         where = f"line {mark.line + 1}" if mark is not None else "document"
         what = getattr(error, "problem", None) or type(error).__name__
         raise DocumentError([f"{name}: {where}: not YAML: {what}"]) from None
+    except DocumentError as error:
+        raise DocumentError([f"{name}: {problem}" for problem in error.problems]) from None
     if problems:
         raise DocumentError([f"{name}: {problem}" for problem in problems])
-    try:
-        return model.model_validate(content)
-    except ValidationError as error:
-        raise DocumentError(
-            [f"{name}: line {_line_of(place, lines)}, {_spelled(place)}: {why}" for place, why in reasons(error)]
-        ) from None
+    return Source(name, content, lines)
+
+
+def parse(text: str, model: type[Model], name: str = "document") -> Model:
+    """Read one YAML document into `model`. Raises `DocumentError`, a line and field for every problem."""
+    return load(text, name).validated(model)

@@ -9,12 +9,14 @@ from typing import Any
 
 from pydantic import AwareDatetime, TypeAdapter, ValidationError
 
+from deploy.cli import calendar_import
 from deploy.cli.command import Command
 from deploy.cli.documents import read_text
 from schemas.calendar import Calendar
-from schemas.document import parse, reasons
+from schemas.document import reasons
 from schemas.vocabulary import Instant, from_ms, to_ms
 from streams.core.business_time import BusinessClock, clock_of
+from streams.written.document import read_calendar
 
 SOME_WRONG = 2
 LONGEST_TARGET_MS = 60 * 366 * 86_400_000
@@ -117,10 +119,18 @@ def _configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--file", type=Path, metavar="FILE", help="the calendar of lines without their own, YAML or JSON"
     )
+    parser.set_defaults(work=_answer_lines)
+    actions = parser.add_subparsers(metavar="ACTION", help="without one, lines are answered")
+    calendar_import.configure(actions.add_parser("import", help="a published school calendar (.ics) for the document"))
 
 
 def _run(args: argparse.Namespace) -> int:
-    calendar = parse(read_text(args.file), Calendar, args.file.name) if args.file else None
+    code: int = args.work(args)
+    return code
+
+
+def _answer_lines(args: argparse.Namespace) -> int:
+    calendar = read_calendar(read_text(args.file), args.file.name) if args.file else None
     sound = True
     for answer, good in answers(sys.stdin.buffer, calendar):
         sys.stdout.write(json.dumps(answer, separators=(",", ":")) + "\n")

@@ -6,6 +6,7 @@ import os
 import sys
 from pathlib import Path
 
+import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from deploy.cli.command import Command
@@ -66,6 +67,15 @@ def document_name(found: dict[str, int | str]) -> str:
     return f"{found['district']}, revision {found['revision']}"
 
 
+def _resolve(args: argparse.Namespace) -> int:
+    published = read_district(args.file).model_dump(mode="json", exclude_defaults=True)
+    if args.json:
+        sys.stdout.write(json.dumps(published, ensure_ascii=False) + "\n")
+    else:
+        yaml.safe_dump(published, sys.stdout, sort_keys=False, allow_unicode=True, width=120)
+    return 0
+
+
 def _apply(args: argparse.Namespace) -> int:
     settings = _settings()
     event = configured(read_district(args.file), now(settings))
@@ -99,6 +109,10 @@ def _configure(parser: argparse.ArgumentParser) -> None:
     check.add_argument("file", type=Path, metavar="FILE")
     check.add_argument("--json", action="store_true", help="the answer as one JSON object")
     check.set_defaults(work=_check)
+    resolve = actions.add_parser("resolve", help="print what is published of a document: every date in full")
+    resolve.add_argument("file", type=Path, metavar="FILE")
+    resolve.add_argument("--json", action="store_true", help="one JSON object instead of YAML")
+    resolve.set_defaults(work=_resolve)
     apply = actions.add_parser("apply", help="publish a document as the district's configuration")
     apply.add_argument("file", type=Path, metavar="FILE")
     apply.set_defaults(work=_apply)

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from schemas.district import District
-from schemas.document import parse
 from schemas.errors import UsageError
+from streams.written.document import read_document
 
 
 def read_text(path: Path) -> str:
@@ -18,5 +18,8 @@ def read_text(path: Path) -> str:
 
 
 def read_district(path: Path) -> District:
-    """A district's document from a file. Raises `DocumentError` with line and field, `UsageError` without a file."""
-    return parse(read_text(path), District, path.name)
+    """A district from a file, its calendars resolved into dates.
+
+    Raises `DocumentError` with line and field, `UsageError` without a file.
+    """
+    return read_document(read_text(path), path.name)

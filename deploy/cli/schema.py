@@ -10,10 +10,10 @@ from typing import Any, get_args
 from pydantic import BaseModel
 
 from deploy.cli.command import Command
-from schemas.district import District
 from schemas.errors import UsageError
 from schemas.events import MESSAGE, Event
 from schemas.facts import CONVERSATION, Column
+from streams.written.document import written_schema
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _TEXT = {"type": "string", "pattern": r"^[A-Za-z0-9._:/-]{0,128}$"}
@@ -81,7 +81,7 @@ def _configure(parser: argparse.ArgumentParser) -> None:
         "kind", nargs="?", metavar="KIND", help="one kind of event; without it, everything a message may hold"
     )
     other = parser.add_mutually_exclusive_group()
-    other.add_argument("--district", action="store_true", help="a district's document")
+    other.add_argument("--district", action="store_true", help="a district's document as people write it")
     other.add_argument("--facts", action="store_true", help="one row of facts, as ./cx fold writes it")
 
 
@@ -89,7 +89,7 @@ def _run(args: argparse.Namespace) -> int:
     if args.kind is not None and (args.district or args.facts):
         raise UsageError("Give a kind of event, or --district, or --facts; not two of them.")
     if args.district:
-        schema = District.model_json_schema()
+        schema = written_schema()
     elif args.facts:
         schema = fact_schema()
     else:

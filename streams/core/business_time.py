@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from schemas.calendar import WEEKDAYS, Calendar, dates_of, minutes_of
+from schemas.calendar import WEEKDAYS, Calendar, dates_of, minutes_of, zone_of
 from schemas.vocabulary import to_ms
 
 DAY_MS = 86_400_000
@@ -19,48 +19,72 @@ MINUTE_MS = 60_000
 HORIZON_YEARS = 60
 LONGEST_BREAK_DAYS = 1_000
 FIRST_YEAR, LAST_YEAR = 1900, 2400
-_EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_EPOCH_ORDINAL = _EPOCH.toordinal()
 
 
 class _Year(NamedTuple):
-    """Open intervals of one UTC year: starts, ends, and the open time before each start; `total` of the year."""
+    """Open intervals of one UTC year: starts, ends, and the open time before each start; `total` of the year.
+
+    `begins` and `finishes` bound the year itself.
+    """
 
     starts: list[int]
     ends: list[int]
     before: list[int]
     total: int
+    begins: int
+    finishes: int
+
+    def open_before(self, at_ms: int) -> int:
+        """Open time of the year before an instant in it."""
+        index = bisect_right(self.starts, at_ms) - 1
+        if index < 0:
+            return 0
+        end = self.ends[index]
+        return self.before[index] + (at_ms if at_ms < end else end) - self.starts[index]
+
+
+_NEVER = _Year([], [], [], 0, 1, 0)
 
 
 def _offset_ms(zone: ZoneInfo, at_ms: int) -> int:
-    moment = datetime.fromtimestamp(at_ms // 1000, UTC)
-    offset = zone.utcoffset(moment.astimezone(zone))
+    offset = (_EPOCH + timedelta(seconds=at_ms // 1000)).astimezone(zone).utcoffset()
     return offset // timedelta(milliseconds=1) if offset is not None else 0
 
 
-def _constant_offsets(zone: ZoneInfo, start_ms: int, end_ms: int) -> Iterator[tuple[int, int, int]]:
-    """Cut `[start, end)` where the zone's offset changes: (start, end, offset), to the second."""
-    begin, offset = start_ms, _offset_ms(zone, start_ms)
-    for probe in range(start_ms + DAY_MS // 2, end_ms + DAY_MS // 2, DAY_MS // 2):
-        probe_ms = min(probe, end_ms)
+@lru_cache(maxsize=4096)
+def constant_offsets(zone_name: str, year: int) -> tuple[tuple[int, int, int], ...]:
+    """A UTC year cut where the zone's offset changes: (start, end, offset), to the second.
+
+    Kept for all calendars of a zone. No zone changes twice within six days, so a daily look misses nothing.
+    """
+    zone, end_ms = zone_of(zone_name), _year_start(year + 1)
+    begin = _year_start(year)
+    offset = _offset_ms(zone, begin)
+    found: list[tuple[int, int, int]] = []
+    for probe_ms in range(begin + DAY_MS, end_ms + 1, DAY_MS):
         after = _offset_ms(zone, probe_ms)
-        if after != offset:
-            low, high = probe_ms - DAY_MS // 2, probe_ms
-            while high - low > 1000:
-                middle = (low + high) // 2000 * 1000
-                low, high = (middle, high) if _offset_ms(zone, middle) == offset else (low, middle)
-            if high < end_ms:
-                yield begin, high, offset
-                begin, offset = high, after
-    yield begin, end_ms, offset
+        if after == offset:
+            continue
+        low, high = probe_ms - DAY_MS, probe_ms
+        while high - low > 1000:
+            middle = (low + high) // 2000 * 1000
+            low, high = (middle, high) if _offset_ms(zone, middle) == offset else (low, middle)
+        if high < end_ms:
+            found.append((begin, high, offset))
+            begin, offset = high, after
+    return (*found, (begin, end_ms, offset))
 
 
 class BusinessClock:
     """The open time of one calendar; years are laid out on first use and kept. All instants are ms UTC."""
 
-    __slots__ = ("_closed", "_days", "_ends", "_week", "_years", "_zone")
+    __slots__ = ("_closed", "_days", "_ends", "_last", "_week", "_years", "_zone", "_zone_name")
 
     def __init__(self, calendar: Calendar) -> None:
-        self._zone = ZoneInfo(calendar.time_zone)
+        self._zone_name = calendar.time_zone
+        self._zone = zone_of(calendar.time_zone)
         self._week = tuple(self._spans(calendar.week.get(name, [])) for name in WEEKDAYS)
         self._days = {date.fromisoformat(day).toordinal(): self._spans(blocks) for day, blocks in calendar.days.items()}
         self._closed: set[int] = set()
@@ -69,6 +93,7 @@ class BusinessClock:
             self._closed.update(range(first.toordinal(), last.toordinal() + 1))
         self._years: dict[int, _Year] = {}
         self._ends: dict[tuple[date, int], int | None] = {}
+        self._last = _NEVER
 
     @staticmethod
     def _spans(blocks: list[str]) -> tuple[tuple[int, int], ...]:
@@ -102,8 +127,8 @@ class BusinessClock:
                 return to_ms(datetime.combine(date.fromordinal(ordinal + 1), time(), self._zone))
         return None
 
-    def _open_intervals(self, start_ms: int, end_ms: int) -> Iterator[tuple[int, int]]:
-        for begin, end, offset in _constant_offsets(self._zone, start_ms, end_ms):
+    def _open_intervals(self, year: int) -> Iterator[tuple[int, int]]:
+        for begin, end, offset in constant_offsets(self._zone_name, year):
             local_begin, local_end = begin + offset, end + offset
             for day in range(local_begin // DAY_MS, (local_end - 1) // DAY_MS + 1):
                 midnight = day * DAY_MS
@@ -116,12 +141,11 @@ class BusinessClock:
         known = self._years.get(year)
         if known is not None:
             return known
-        start_ms, end_ms = _year_start(year), _year_start(year + 1)
         starts: list[int] = []
         ends: list[int] = []
         before: list[int] = []
         total = 0
-        for begin, end in self._open_intervals(start_ms, end_ms):
+        for begin, end in self._open_intervals(year):
             if ends and ends[-1] == begin:
                 ends[-1] = end
             else:
@@ -129,22 +153,25 @@ class BusinessClock:
                 ends.append(end)
                 before.append(total)
             total += end - begin
-        made = self._years[year] = _Year(starts, ends, before, total)
+        made = self._years[year] = _Year(starts, ends, before, total, _year_start(year), _year_start(year + 1))
         return made
 
-    def _open_before(self, year: int, at_ms: int) -> int:
-        laid = self._years.get(year) or self._year(year)
-        index = bisect_right(laid.starts, at_ms) - 1
-        return 0 if index < 0 else laid.before[index] + min(at_ms, laid.ends[index]) - laid.starts[index]
+    def _around(self, at_ms: int) -> _Year:
+        """The year of an instant; most calls are about the same year as the call before."""
+        laid = self._last
+        if not laid.begins <= at_ms < laid.finishes:
+            laid = self._last = self._year(year_of(at_ms))
+        return laid
 
     def elapsed(self, start_ms: int, end_ms: int) -> int:
         """Open milliseconds in `[start, end)`. Raises `ValueError` if the end comes before the start."""
         if end_ms < start_ms:
             raise ValueError("an interval must not end before it starts")
+        laid = self._around(start_ms)
+        if end_ms < laid.finishes:
+            return laid.open_before(end_ms) - laid.open_before(start_ms)
         first, last = year_of(start_ms), year_of(end_ms)
-        open_ms = self._open_before(last, end_ms) - self._open_before(first, start_ms)
-        if first == last:
-            return open_ms
+        open_ms = self._year(last).open_before(end_ms) - laid.open_before(start_ms)
         for year in range(first, last):
             open_ms += self._year(year).total
         return open_ms
@@ -153,34 +180,39 @@ class BusinessClock:
         """The first instant at which `target_ms` of open time have passed; None if that never comes."""
         if target_ms <= 0:
             return start_ms
-        year = year_of(start_ms)
-        wanted = target_ms + self._open_before(year, start_ms)
-        for laid in self._from(year):
-            if wanted <= laid.total:
-                index = bisect_left(laid.before, wanted) - 1
-                return laid.starts[index] + wanted - laid.before[index]
-            wanted -= laid.total
-        return None
+        laid = self._around(start_ms)
+        wanted = target_ms + laid.open_before(start_ms)
+        if wanted > laid.total:
+            for laid in self._from(year_of(start_ms)):
+                if wanted <= laid.total:
+                    break
+                wanted -= laid.total
+            else:
+                return None
+        index = bisect_left(laid.before, wanted) - 1
+        return laid.starts[index] + wanted - laid.before[index]
 
     def breach(self, start_ms: int, target_ms: int) -> int | None:
         """The last instant at which no more than `target_ms` have passed; None if it is never exceeded.
 
         At closing time that is the next opening; otherwise it is the same as `due`.
         """
-        year = year_of(start_ms)
-        wanted = max(target_ms, 0) + self._open_before(year, start_ms)
-        for laid in self._from(year):
-            if wanted < laid.total:
-                index = bisect_right(laid.before, wanted) - 1
-                return max(start_ms, laid.starts[index] + wanted - laid.before[index])
-            wanted -= laid.total
-        return None
+        laid = self._around(start_ms)
+        wanted = max(target_ms, 0) + laid.open_before(start_ms)
+        if wanted >= laid.total:
+            for laid in self._from(year_of(start_ms)):
+                if wanted < laid.total:
+                    break
+                wanted -= laid.total
+            else:
+                return None
+        index = bisect_right(laid.before, wanted) - 1
+        return max(start_ms, laid.starts[index] + wanted - laid.before[index])
 
     def deadlines(self, start_ms: int, early_ms: int, target_ms: int) -> tuple[int | None, int | None, int | None]:
         """`due` of the earlier and of the whole target, and `breach` of the whole one, in one look where possible."""
-        year = year_of(start_ms)
-        laid = self._year(year)
-        open_before = self._open_before(year, start_ms)
+        laid = self._around(start_ms)
+        open_before = laid.open_before(start_ms)
         if early_ms <= 0 or open_before + target_ms >= laid.total:
             return self.due(start_ms, early_ms), self.due(start_ms, target_ms), self.breach(start_ms, target_ms)
         starts, before = laid.starts, laid.before

@@ -16,12 +16,11 @@ from zoneinfo import ZoneInfo
 
 from pydantic import ValidationError
 
-from schemas.district import District
-from schemas.document import parse
 from schemas.errors import UsageError
 from schemas.events import DistrictConfigured, Inquiry, StatusChanged
 from schemas.vocabulary import EARLIEST, LATEST, Channel, OpenedBy, Stakeholder
 from streams.configured import configured
+from streams.written.document import read_document
 
 DISTRICT = "boston311"
 DOCUMENT = Path(__file__).with_name("boston311.yaml")
@@ -110,7 +109,7 @@ def instant(text: str) -> datetime:
 
 def configuration() -> DistrictConfigured:
     """The configuration event of the district; always the same one."""
-    document = parse(DOCUMENT.read_text(encoding="utf-8"), District, DOCUMENT.name)
+    document = read_document(DOCUMENT.read_text(encoding="utf-8"), DOCUMENT.name)
     return configured(document, CONFIGURED_AT)
 
 

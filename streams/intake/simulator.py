@@ -18,7 +18,7 @@ from pydantic import ValidationError
 
 from schemas.calendar import WEEKDAYS
 from schemas.district import District
-from schemas.document import parse, reasons
+from schemas.document import reasons
 from schemas.errors import DocumentError
 from schemas.vocabulary import from_ms
 from streams.configured import configured
@@ -27,6 +27,7 @@ from streams.intake.simulator_incidents import Almanac, Held, Wave
 from streams.intake.simulator_parameters import Manner, Parameters
 from streams.intake.simulator_world import AVERAGE, Draw, World, drawn
 from streams.intake.simulator_writing import MINUTE_MS, Arrived, Outbox, instant, stream
+from streams.written.document import read_document
 
 SAMPLE = Path(__file__).with_name("data") / "sample_district.yaml"
 SOURCE = "simulator"
@@ -44,7 +45,7 @@ class Span:
 
 def sample_district() -> District:
     """The sample district of 58,000 students; all its names are invented."""
-    return parse(SAMPLE.read_text(encoding="utf-8"), District, SAMPLE.name)
+    return read_document(SAMPLE.read_text(encoding="utf-8"), SAMPLE.name)
 
 
 def numbered(document: District, number: int) -> District:

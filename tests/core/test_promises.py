@@ -19,8 +19,9 @@ def edited(history: History, when: str, *promises: dict[str, Any]) -> None:
 
 
 def verdict(history: History, clock: str = "first_reply") -> dict[str, Any]:
-    (found,) = [each for each in history.fact()["verdicts"] if each["clock"] == clock]
-    return found
+    found: list[dict[str, Any]] = [each for each in history.fact()["verdicts"] if each["clock"] == clock]
+    (only,) = found
+    return only
 
 
 def local(instant: str | None) -> str:

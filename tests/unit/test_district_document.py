@@ -8,17 +8,21 @@ import pytest
 from deploy.cli.district import EXAMPLE
 from deploy.cli.main import main
 from schemas.district import District
-from schemas.document import parse
+from schemas.document import load, parse
 from schemas.errors import DocumentError
 from schemas.vocabulary import EARLIEST
 from streams.configured import configured
+from streams.written.document import read_document
+from streams.written.forms import WrittenCalendar
 
 
 def test_the_example_is_valid_commented_and_shows_every_field() -> None:
     text = EXAMPLE.read_text()
-    document = parse(text, District)
+    document = read_document(text)
     assert text.count("#") > 20
     assert document.model_fields_set == set(District.model_fields)
+    written = load(text).content["calendars"].values()
+    assert {name for calendar in written for name in calendar} == set(WrittenCalendar.model_fields)
     for part in ("units", "promises", "routing", "goals", "rollout", "items"):
         shown: set[str] = set()
         parts = [unit for unit, _ in document.walk()] if part == "units" else getattr(document, part)
@@ -57,7 +61,18 @@ def test_check_counts_what_is_there(capsys: pytest.CaptureFixture[str]) -> None:
             "district: a\ncalendars:\n  c:\n    time_zone: UTC\n    week: {mon: [16:00-08:00]}",
             "calendars.c.week.mon[0]",
         ),
-        ("district: a\nunits:\n  - {unit: b, level: team, calendar: c}", "unit b: calendar c is not one of calendars"),
+        (
+            "district: a\nunits:\n  - {unit: b, level: team, calendar: c}",
+            "line 3, units[0].calendar: calendar c does not exist",
+        ),
+        (
+            "district: a\nunits: &units\n  - {unit: b, level: team, units: *units}",
+            "too deep or too large; does a part contain itself by an alias?",
+        ),
+        (
+            "a: &a [" + "x, " * 60 + "]\nb: &b [" + "*a, " * 60 + "]\nc: &c [" + "*b, " * 60 + "]",
+            "line 1, c[",
+        ),
         ("district: a\npromises:\n  - {promise: p, clock: first_reply, target: soon}", "line 3, promises[0].target: "),
     ],
 )
@@ -75,7 +90,7 @@ def test_problems_name_line_and_field(
 
 
 def test_equal_documents_make_equal_event_ids() -> None:
-    document = parse(EXAMPLE.read_text(), District)
+    document = read_document(EXAMPLE.read_text())
     again = parse(json.dumps(document.model_dump(mode="json")), District)
     other = document.model_copy(update={"revision": 2})
     ids = [configured(each, EARLIEST).event_id for each in (document, again, other)]

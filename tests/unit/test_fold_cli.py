@@ -9,9 +9,8 @@ import pytest
 
 from deploy.cli.main import main
 from schemas import examples
-from schemas.district import District
-from schemas.document import parse
 from streams.offline import Remark, fold_events
+from streams.written.document import read_document
 
 DOCUMENT = Path(examples.__file__).with_name("district.yaml")
 ARRAY = Path(examples.__file__).with_name("array_conversation.json")
@@ -50,7 +49,7 @@ def test_facts_follow_the_district_document(
 
 
 def test_a_configuration_event_counts_like_the_file() -> None:
-    document = parse(DOCUMENT.read_text(), District)
+    document = read_document(DOCUMENT.read_text())
     routed = _inquiry("riverbend", "c", topic="bus-late")
     configuration = json.loads(Path(examples.__file__).with_name("district_configured.json").read_bytes())
     (by_file,) = fold_events([routed], document, _unexpected)

@@ -1,0 +1,1 @@
+"""Documents as people write them, resolved into what is published: no library decides inside the stream."""
