@@ -6,6 +6,7 @@ depends on a clock, so whatever does (what is past due) is decided here by compa
 
 from dashboards.now import FIRST_VIEW
 from dashboards.shown import Panel, Shown
+from dashboards.windows import ROLLING
 
 # A message that the district sent by itself and that nobody answered waits for nobody.
 _MEASURES = """
@@ -73,7 +74,8 @@ DISTRICTS = Panel(
 SELECT
     known.district AS district,
     if(labels.label = '', known.district, labels.label) AS label,
-    if(zones.time_zone = '', 'UTC', zones.time_zone) AS time_zone
+    if(zones.time_zone = '', 'UTC', zones.time_zone) AS time_zone,
+    known.conversations AS conversations
 FROM (
     SELECT district, max(conversations) AS conversations
     FROM (
@@ -100,6 +102,7 @@ ORDER BY known.conversations DESC, label, district
         Shown("district", "text", "Code", "The district's code."),
         Shown("label", "text", "District", "The district's name."),
         Shown("time_zone", "text", "Time zone", "Zone of the district's own calendar; UTC if it has none."),
+        Shown("conversations", "count", "Conversations", "All conversations known."),
     ),
 )
 
@@ -192,5 +195,6 @@ ORDER BY c.opened_at DESC, c.conversation DESC
     ),
 )
 
-OF_A_DISTRICT: tuple[Panel, ...] = (*FIRST_VIEW, TOTALS, DEPARTMENTS, NEWEST)
+BELOW: tuple[Panel, ...] = (ROLLING, TOTALS, DEPARTMENTS, NEWEST)
+OF_A_DISTRICT: tuple[Panel, ...] = (*FIRST_VIEW, *BELOW)
 PANELS: tuple[Panel, ...] = (DISTRICTS, *OF_A_DISTRICT)

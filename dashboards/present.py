@@ -6,16 +6,12 @@ from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from dashboards.now import SCHOOL_DAY_MS
 from schemas.calendar import Calendar, always_open
 from schemas.district import District
 from schemas.vocabulary import from_ms, to_ms
-from streams.core.business_time import BusinessClock, clock_of
 
 DAY_MS = 86_400_000
 WINDOW_MS = 28 * DAY_MS
-LONGEST_MS = 40 * DAY_MS
-MINUTE_MS = 60_000
 JUDGED = 30
 APART = 0.05
 
@@ -34,22 +30,9 @@ def instants(document: str | None, now_ms: int) -> dict[str, int]:
     return {
         "now_ms": now_ms,
         "since_ms": now_ms - WINDOW_MS,
-        "decided_ms": school_day_before(clock_of(calendar.key()), now_ms),
         "day_ms": to_ms(datetime.combine(today, time(), zone)),
         "day_end_ms": to_ms(datetime.combine(today + timedelta(days=1), time(), zone)),
     }
-
-
-def school_day_before(clock: BusinessClock, now_ms: int) -> int:
-    """The last instant, to the minute, from which eight open hours have passed by now; at most 40 days ago."""
-    low, high = now_ms - LONGEST_MS, now_ms
-    while high - low > MINUTE_MS:
-        middle = (low + high) // 2
-        if clock.elapsed(middle, now_ms) >= SCHOOL_DAY_MS:
-            low = middle
-        else:
-            high = middle
-    return low
 
 
 def sentence(now: Mapping[str, Any], units: Sequence[Mapping[str, Any]]) -> str:

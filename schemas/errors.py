@@ -4,7 +4,7 @@
     ├── UsageError         (2)   the command line or a document is wrong; nothing was changed
     │   └── DocumentError  (2)   a district, calendar or event document is wrong: says line and field
     ├── EnvironmentProblem (3)   the machine: a port taken, a disk full, a registry out of reach
-    ├── Unavailable        (4)   Kafka or ClickHouse cannot be reached now; trying again may help
+    ├── Unavailable        (4)   Kafka, ClickHouse or Grafana cannot be reached now; trying again may help
     ├── Refused            (5)   the other side answered and said no (password, query, record)
     └── DifferenceFound    (6)   a check ran to its end and found a difference
 

@@ -96,6 +96,9 @@ class Settings(BaseModel):
         default=None,
         description="JSON file {district: key} of the intake; empty: intake-keys.json in the data directory",
     )
+    grafana_token: SecretStr = Field(
+        default=SecretStr(""), description="token of a Grafana service account, for `./cx grafana push`; not shown"
+    )
 
     clock: Annotated[Clock, BeforeValidator(_clock)] | None = Field(
         default=None,

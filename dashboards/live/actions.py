@@ -4,7 +4,7 @@
 
 Only with a clock of its own in force, only from the page itself (`Origin` must name this very server):
 
-    200  acknowledged by Kafka: `said` in words, `metric` the number that moves
+    200  acknowledged by Kafka: `said` in words, `metric` the number that moves, `by` how much at least
     403  from elsewhere      404  no such district      409  there is nothing to act on      503  a server is away
 """
 
@@ -44,11 +44,12 @@ ORDER BY startsWith(conversation, 'demo-') DESC, first_response_at DESC, convers
 
 
 class Acted(NamedTuple):
-    """What was done: events to publish, words, and the number of the first view that moves."""
+    """What was done: events to publish, words, the number of the first view that moves, and by how much at least."""
 
     events: list[Event]
     said: str
     metric: str
+    by: int = 1
 
 
 class Around(NamedTuple):
@@ -81,7 +82,7 @@ def _ask(around: Around) -> Acted:
 
 def _breakdown(around: Around) -> Acted:
     calls = [_inquiry(around, channel="phone", contact="missed_call", inquiry_kind="concern") for _ in range(CALLS)]
-    return Acted(list(calls), f"A bus broke down: {CALLS} calls nobody could take.", "open_waits")
+    return Acted(list(calls), f"A bus broke down: {CALLS} calls nobody could take.", "open_waits", CALLS // 2)
 
 
 def _answer(around: Around) -> Acted | None:
@@ -119,7 +120,8 @@ def _snow_day(around: Around) -> Acted | None:
     if all(calendar.days.get(today.isoformat()) == [] for calendar in document.calendars.values()):
         return None
     event = configured(closed_on(document, today), now)
-    return Acted([event], "Today was declared a snow day: no promise falls due while offices are closed.", "due_today")
+    said = "Today was declared a snow day: no promise falls due while offices are closed."
+    return Acted([event], said, "due_today", -1)
 
 
 ACTIONS: dict[str, Callable[[Around], Acted | None]] = {
@@ -159,7 +161,7 @@ class Actions:
         if acted is None:
             return web.json_response({"error": "There is nothing to act on now."}, status=409)
         await asyncio.to_thread(self._publish, acted.events)
-        return web.json_response({"said": acted.said, "metric": acted.metric})
+        return web.json_response({"said": acted.said, "metric": acted.metric, "by": acted.by})
 
     def _do(
         self,

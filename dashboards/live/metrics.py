@@ -25,13 +25,13 @@ class WebMetrics:
         )
         self.readings = Counter(
             "cx_web_readings_total",
-            "Times the page's panels were read from ClickHouse, by end",
+            "Times the first view, or the panels below it, were read from ClickHouse, by end",
             ["end"],
             registry=registry,
         )
         self.reading_seconds = Histogram(
             "cx_web_reading_seconds",
-            "Time to read all panels of the page, in seconds",
+            "Time to read the first view, or the panels below it, in seconds",
             buckets=SECONDS_BUCKETS,
             registry=registry,
         )

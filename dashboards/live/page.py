@@ -1,7 +1,10 @@
 """The built-in live page as an aiohttp application: the page itself, its two files, and the numbers as JSON.
 
     GET /                     the page                     GET /page.js, /first.js, /page.css, /favicon.svg
-    GET /api/now?district=    every panel of one district; without `district` the first one
+    GET /api/now?district=&after=    the first view of one district; without `district` the first one. With the
+                                     `mark` of an earlier answer as `after`: as soon as something has landed since,
+                                     after a second at the latest
+    GET /api/below?district=         the panels below it, some seconds old at most
         404  there is no such district          503  ClickHouse is away: `error` says it in one sentence
 
 Everybody who can reach the address may read. A request under a foreign host name is refused, so that no page from
@@ -11,6 +14,7 @@ elsewhere can read along by giving this address a name of its own (DNS rebinding
 import ipaddress
 import math
 import time
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -23,7 +27,9 @@ from yarl import URL
 
 from dashboards.live.metrics import WebMetrics
 from dashboards.live.readings import Readings, Record
-from dashboards.panels import OF_A_DISTRICT
+from dashboards.now import FIRST_VIEW
+from dashboards.panels import BELOW
+from dashboards.shown import Panel
 from schemas.errors import CxError, Unavailable
 from schemas.settings import Settings
 from streams.present import now_ms
@@ -105,6 +111,18 @@ async def _metrics(request: web.Request) -> web.Response:
 
 
 async def _now(request: web.Request) -> web.Response:
+    after = request.query.get("after", "")
+    return await _answered(request, FIRST_VIEW, lambda readings, district: readings.first_view(district, after))
+
+
+async def _below(request: web.Request) -> web.Response:
+    return await _answered(request, BELOW, lambda readings, district: readings.below(district))
+
+
+Read = Callable[[Readings, str], Awaitable[Record]]
+
+
+async def _answered(request: web.Request, panels: Sequence[Panel], read: Read) -> web.Response:
     readings = request.app[READINGS]
     try:
         districts = await readings.districts()
@@ -112,31 +130,28 @@ async def _now(request: web.Request) -> web.Response:
         chosen = next((each for each in districts if wanted in (None, each["district"])), None)
         if chosen is None and wanted is not None:
             return web.json_response({"error": "There is no district of this code here."}, status=404)
-        found = {} if chosen is None else await readings.of_district(chosen["district"])
+        found = {} if chosen is None else await read(readings, chosen["district"])
     except CxError as error:
         wait = error.retry_after if isinstance(error, Unavailable) else 1.0
         headers = {"Retry-After": str(math.ceil(wait))}
         return web.json_response({"error": str(error)}, status=503, headers=headers)
     settings = request.app[SETTINGS]
     clock = None if settings.clock is None else {"speed": settings.clock.speed}
-    answer = {"now_ms": now_ms(settings), "clock": clock, **_answer(districts, chosen, found)}
-    return web.json_response(answer)
+    around = {"now_ms": now_ms(settings), "clock": clock, "districts": districts, "district": chosen}
+    return web.json_response({**around, **found, "panels": _explained(panels, found.get("panels", {}))})
 
 
-def _answer(districts: list[Record], chosen: Record | None, found: Record) -> dict[str, Any]:
-    """What the page gets; the texts come along, so that each stands in one place only."""
-    instant: dict[str, Any] = {name: found[name] for name in ("now_ms", "sentence") if name in found}
-    rows = found.get("panels", {})
-    panels = {
+def _explained(panels: Sequence[Panel], rows: Record) -> dict[str, Any]:
+    """Rows with their texts, so that each text stands in one place only."""
+    return {
         panel.name: {
             "title": panel.title,
             "meaning": panel.meaning,
             "columns": [asdict(column) for column in panel.columns],
             "rows": rows.get(panel.name, []),
         }
-        for panel in OF_A_DISTRICT
+        for panel in panels
     }
-    return {"districts": districts, "district": chosen, **instant, "panels": panels}
 
 
 def live(settings: Settings, metrics: WebMetrics | None = None) -> web.Application:
@@ -155,5 +170,6 @@ def live(settings: Settings, metrics: WebMetrics | None = None) -> web.Applicati
     for path, (name, kind) in STATIC.items():
         application.router.add_get(path, partial(_file, (FILES / name).read_bytes(), kind))
     application.router.add_get("/api/now", _now)
+    application.router.add_get("/api/below", _below)
     application.router.add_get("/metrics", _metrics)
     return application

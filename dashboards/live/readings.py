@@ -1,18 +1,24 @@
-"""The panels read from ClickHouse: in threads of their own, at most once a second whatever the number of viewers."""
+"""The panels read from ClickHouse, in threads of their own, once for all viewers.
+
+The first view is read when something of the district has landed, which a small question finds out, and every second.
+What stands below it is read every few seconds.
+"""
 
 import asyncio
 import math
 import threading
 import time
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from clickhouse_driver import Client
 
 from dashboards.live.metrics import WebMetrics
-from dashboards.panels import DISTRICTS, OF_A_DISTRICT
+from dashboards.now import FIRST_VIEW
+from dashboards.panels import BELOW, DISTRICTS
 from dashboards.present import instants, sentence
 from dashboards.shown import Panel
 from schemas.errors import CxError
@@ -20,39 +26,90 @@ from schemas.settings import Settings
 from sinks.connection import connect, errors_mapped
 from streams.present import now_ms
 
-THREADS = 2
+THREADS = 4
 FRESH_SECONDS = 0.5
+FRESH_BELOW_SECONDS = 5.0
+FRESH_DISTRICTS_SECONDS = 2.0
+LOOK_SECONDS = 0.1
+LONGEST_SECONDS = 1.0
+QUICK_SECONDS = 0.25
 
 _DOCUMENT = """
 SELECT document FROM districts WHERE district = %(district)s
 ORDER BY (revision, occurred_at, event_id) DESC LIMIT 1
 """
+# A flush fills one table after another under one instant, so each has its own place in the mark.
+_MARK = " UNION ALL ".join(
+    f"SELECT '{table}', max(toUnixTimestamp64Milli(landed_at)), count() FROM {table} "  # noqa: S608 -- our tables
+    f"WHERE district = %(district)s {more}"
+    for table, more in (
+        ("conversations", ""),
+        ("alerts", ""),
+        ("districts", ""),
+        ("rolling", "AND unit = %(district)s AND channel = 'all'"),
+    )
+)
 
 Record = dict[str, Any]
+
+
+@dataclass(slots=True)
+class _Held:
+    """A running or given answer, and the instants of the monotonic clock that say when it may be asked again."""
+
+    answer: asyncio.Future[Any]
+    version: int
+    fresh_until: float = math.inf
+    rest_until: float = 0.0
 
 
 class Shared:
     """One running or recent answer for each question, given to everybody who asks meanwhile. One event loop only."""
 
-    def __init__(self, fresh_seconds: float = FRESH_SECONDS) -> None:
-        self._fresh_seconds = fresh_seconds
-        self._asked: dict[Hashable, asyncio.Future[Any]] = {}
-        self._fresh_until: dict[Hashable, float] = {}
+    def __init__(self) -> None:
+        self._held: dict[Hashable, _Held] = {}
 
-    async def ask(self, question: Hashable, answer: Callable[[], asyncio.Future[Any]]) -> Any:
-        """The answer to a question: a failure is shared like a success, and as long."""
-        held = self._asked.get(question)
-        if held is None or (held.done() and time.monotonic() > self._fresh_until[question]):
-            self._fresh_until[question] = math.inf
-            held = self._asked[question] = answer()
-            held.add_done_callback(partial(self._answered, question, time.monotonic()))
+    async def ask(
+        self,
+        question: Hashable,
+        answer: Callable[[], asyncio.Future[Any]],
+        fresh_seconds: float = FRESH_SECONDS,
+        version: int = 0,
+    ) -> Any:
+        """The answer to a question, begun at this version or a later one.
+
+        A failure is shared like a success, and as long.
+        """
+        while True:
+            held = self._held.get(question)
+            if held is None or (held.answer.done() and time.monotonic() > held.fresh_until):
+                break
+            if held.version >= version:
+                return await asyncio.shield(held.answer)
+            if not held.answer.done():
+                await asyncio.wait({held.answer})
+            elif time.monotonic() < held.rest_until:
+                await asyncio.sleep(held.rest_until - time.monotonic())
+            else:
+                break
+        held = self._held[question] = _Held(answer(), version)
+        held.answer.add_done_callback(partial(self._answered, held, time.monotonic(), fresh_seconds))
         # One viewer that leaves must not cancel what the others wait for.
-        return await asyncio.shield(held)
+        return await asyncio.shield(held.answer)
 
-    def _answered(self, question: Hashable, started: float, _answer: asyncio.Future[Any]) -> None:
-        # A slow answer is kept as long as it took, so that viewers never keep ClickHouse busy more than half the time.
+    @staticmethod
+    def _answered(held: _Held, started: float, fresh_seconds: float, _answer: asyncio.Future[Any]) -> None:
+        # After a slow answer there is a rest as long as it took: viewers keep ClickHouse busy half the time at most.
         now = time.monotonic()
-        self._fresh_until[question] = now + max(self._fresh_seconds, now - started)
+        held.fresh_until = now + max(fresh_seconds, now - started)
+        held.rest_until = now + (now - started if now - started > QUICK_SECONDS else 0.0)
+
+
+class _Seen(NamedTuple):
+    """What had landed of a district, and how many such marks there were before."""
+
+    mark: str
+    number: int
 
 
 class Readings:
@@ -62,19 +119,72 @@ class Readings:
         self._settings = settings
         self._metrics = metrics
         self._shared = Shared()
+        self._seen: dict[str, _Seen] = {}
         self._pool = ThreadPoolExecutor(THREADS, "panels")
         self._local = threading.local()
         self._clients: list[Client] = []
 
     async def districts(self) -> list[Record]:
         """Every known district. Raises `Unavailable` or `Refused`."""
-        found: list[Record] = await self._shared.ask(None, lambda: self._submit(self._districts))
+        found: list[Record] = await self._shared.ask(
+            "districts", lambda: self._submit(self._read, DISTRICTS, {}), FRESH_DISTRICTS_SECONDS
+        )
         return found
 
-    async def of_district(self, district: str) -> Record:
-        """All panels of one known district, by name, as they were at `now_ms`. Raises `Unavailable` or `Refused`."""
-        found: Record = await self._shared.ask(district, lambda: self._submit(self._panels, district))
+    async def first_view(self, district: str, after: str = "") -> Record:
+        """The first view of one known district as it was at `now_ms`, with the `mark` of what had landed by then.
+
+        With the mark of an earlier answer as `after` it waits until something else has landed, at most a second.
+        Raises `Unavailable` or `Refused`.
+        """
+        deadline = time.monotonic() + LONGEST_SECONDS
+        seen = await self._mark(district)
+        while seen.mark == after and time.monotonic() < deadline:
+            await asyncio.sleep(LOOK_SECONDS)
+            seen = await self._mark(district)
+        found: Record = await self._shared.ask(
+            ("first", district),
+            lambda: self._gathered(district, FIRST_VIEW, {"mark": seen.mark}),
+            version=seen.number,
+        )
+        panels = found["panels"]
+        (now,), (lately,) = panels["now"], panels["lately"]
+        return {**found, "sentence": sentence({**now, **lately}, panels["units"])}
+
+    async def below(self, district: str) -> Record:
+        """The panels below the first view, some seconds old at most. Raises `Unavailable` or `Refused`."""
+        found: Record = await self._shared.ask(
+            ("below", district), lambda: self._gathered(district, BELOW, {}), FRESH_BELOW_SECONDS
+        )
         return found
+
+    async def _mark(self, district: str) -> _Seen:
+        mark: str = await self._shared.ask(
+            ("mark", district), lambda: self._submit(self._landed, district), LOOK_SECONDS / 2
+        )
+        before = self._seen.get(district, _Seen("", 0))
+        if mark != before.mark:
+            self._seen[district] = _Seen(mark, before.number + 1)
+        return self._seen[district]
+
+    def _landed(self, district: str) -> str:
+        with errors_mapped(self._settings):
+            rows = self._client().execute(_MARK, {"district": district})
+        return ".".join(f"{landed_ms}-{count}" for _, landed_ms, count in sorted(rows))
+
+    def _gathered(self, district: str, panels: Sequence[Panel], around: Record) -> asyncio.Future[Record]:
+        return asyncio.ensure_future(self._together(district, panels, around))
+
+    async def _together(self, district: str, panels: Sequence[Panel], around: Record) -> Record:
+        """Panels beside one another, all of the same present."""
+        with self._metrics.reading_seconds.time():
+            seen_ms = now_ms(self._settings)
+            document = await self._submit(self.document, district)
+            parameters = {"district": district, **instants(document, seen_ms)}
+            found = await asyncio.gather(*(self._submit(self._read, panel, parameters) for panel in panels))
+        self._metrics.readings.labels("answered").inc()
+        rows = {panel.name: rows for panel, rows in zip(panels, found, strict=True)}
+        return {**around, "now_ms": seen_ms, "panels": rows}
 
     async def with_questions(self, work: Callable[..., Any]) -> Any:
         """Run `work(ask, document)` on a thread that may ask; `ask(district, sql)` gives the first row or None."""
@@ -88,26 +198,13 @@ class Readings:
     def _submit(self, work: Callable[..., Any], *arguments: Any) -> asyncio.Future[Any]:
         return asyncio.get_running_loop().run_in_executor(self._pool, work, *arguments)
 
-    def _districts(self) -> list[Record]:
-        return self._read(DISTRICTS, {})
-
-    def _panels(self, district: str) -> Record:
-        seen_ms = now_ms(self._settings)
-        document = self.document(district)
-        parameters: dict[str, Any] = {"district": district, **instants(document, seen_ms)}
-        with self._metrics.reading_seconds.time():
-            panels = {panel.name: self._read(panel, parameters) for panel in OF_A_DISTRICT}
-        self._metrics.readings.labels("answered").inc()
-        (first,) = panels["now"]
-        return {"now_ms": seen_ms, "sentence": sentence(first, panels["units"]), "panels": panels}
-
     def document(self, district: str) -> str | None:
         """The district's newest document as JSON, None without one. Blocks; on one of this object's threads only."""
         with errors_mapped(self._settings):
             rows = self._client().execute(_DOCUMENT, {"district": district})
         return rows[0][0] if rows else None
 
-    def _read(self, panel: Panel, parameters: dict[str, Any]) -> list[Record]:
+    def _read(self, panel: Panel, parameters: Mapping[str, Any]) -> list[Record]:
         names = [column.name for column in panel.columns]
         try:
             with errors_mapped(self._settings):

@@ -37,6 +37,7 @@ TABLE: dict[str, Entry] = {
     "migrate": Entry("deploy.cli.migrate", "bring the ClickHouse tables to this version"),
     "worker": Entry("deploy.cli.worker", "run one stream worker in the foreground"),
     "web": Entry("deploy.cli.web", "run the live page and the intake in the foreground"),
+    "grafana": Entry("deploy.cli.grafana", "the dashboard for Grafana: push it to a server, or write its file"),
     "test": Entry("deploy.cli.test", "all checks and tests; arguments go to pytest"),
     "check": Entry("deploy.cli.test", "the static checks only: style, types, import directions"),
     "bench": Entry("deploy.cli.bench", "measure the core and the whole pipeline"),

@@ -8,7 +8,7 @@ import asyncio
 import tempfile
 from pathlib import Path
 
-from tests.browser.chromium import DARK, LIGHT, PHONE, Chromium, View
+from tests.browser.chromium import DARK, LIGHT, PHONE, WHOLE, Chromium, View
 
 # View and greatest height; a picture ends below a whole row.
 PICTURES: dict[str, tuple[View, int]] = {
@@ -17,7 +17,6 @@ PICTURES: dict[str, tuple[View, int]] = {
     "live-phone": (PHONE, 1900),
 }
 BOTTOMS = "[...document.querySelectorAll('#units tbody tr')].map(row => row.getBoundingClientRect().bottom)"
-LOADED = "document.body?.dataset.state === 'live'"
 
 
 async def take(url: str) -> dict[str, bytes]:
@@ -27,7 +26,7 @@ async def take(url: str) -> dict[str, bytes]:
         async with Chromium.started(Path(folder)) as browser:
             for name, (view, height) in PICTURES.items():
                 async with browser.page(url, view) as page:
-                    await page.until(LOADED)
+                    await page.until(WHOLE)
                     whole_rows = await page.value(f"Math.floor(Math.max(...{BOTTOMS}.filter(b => b <= {height})))")
                     pictures[name] = await page.picture(whole_rows)
     return pictures

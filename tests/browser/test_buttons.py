@@ -1,7 +1,7 @@
 """The buttons of a demonstration in a real browser: each says which number it moved, and the page shows it moved."""
 
 import asyncio
-from concurrent.futures import Future
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -10,20 +10,16 @@ from aiohttp import web
 from dashboards.live.actions import action_routes
 from dashboards.live.page import live
 from schemas.clock import Clock
-from schemas.events import EVENTS, DistrictConfigured
-from schemas.facts import row_version
+from schemas.events import EVENTS
 from schemas.settings import Settings
-from schemas.topics import partition_of
 from schemas.vocabulary import from_ms
-from sinks.clickhouse import ClickHouseSink
-from sinks.landing import ConfigurationRow, Landing, UnitRow, configuration_row, unit_rows
 from streams.configured import configured
-from streams.core.district import DistrictState
-from streams.intake.producer import Written, encode
+from streams.intake.producer import encode
 from streams.present import now_ms, wall_ms
-from tests.browser.chromium import Chromium, Page
+from tests.browser.chromium import LIVE, Chromium, Page
 from tests.dashboards.test_now import SAMPLE, TUESDAY, inquiry, rating, reply
 from tests.fixtures_stack import free_ports
+from tests.landed import LandingLog
 
 pytestmark = pytest.mark.browser
 MOVED = "document.getElementById('moved').textContent"
@@ -34,36 +30,6 @@ CHANGES = {
     "breakdown": "Open waits: 1 → 61",
     "snow-day": "→ 0",
 }
-
-
-class LandingLog:
-    """A `Publisher` that is its own worker: what is published stands in ClickHouse when it is acknowledged."""
-
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-        self._state = DistrictState(SAMPLE.district)
-        self._revision = 0
-
-    def publish(self, district: str, payload: bytes) -> "Future[Written]":
-        """Fold and land an array of events."""
-        configurations: list[ConfigurationRow] = []
-        units: list[UnitRow] = []
-        for event in EVENTS.validate_json(payload):
-            applied = self._state.apply(event)
-            if isinstance(event, DistrictConfigured):
-                self._revision += 1
-                configurations.append(configuration_row(event, applied.digest))
-                units.extend(unit_rows(event.configuration, row_version(self._revision, 0)))
-        rows = self._state.settle().rows
-        sink = ClickHouseSink(self._settings)
-        sink.land(Landing(now_ms(self._settings), conversations=rows, configurations=configurations, units=units))
-        sink.close()
-        acknowledged: Future[Written] = Future()
-        acknowledged.set_result(Written(partition_of(district, 1), 0))
-        return acknowledged
-
-    def flush(self, timeout: float) -> None:
-        """Nothing is ever under way."""
 
 
 def begin(log: LandingLog) -> None:
@@ -93,7 +59,7 @@ async def press(page: Page, action: str) -> str:
 
 def test_every_button_shows_the_number_it_moved(clickhouse: Settings, tmp_path: Path) -> None:
     settings = clickhouse.model_copy(update={"clock": Clock(TUESDAY, wall_ms())})
-    log = LandingLog(settings)
+    log = LandingLog(settings, partial(now_ms, settings))
     begin(log)
     (port,) = free_ports(1)
 
@@ -105,7 +71,7 @@ def test_every_button_shows_the_number_it_moved(clickhouse: Settings, tmp_path: 
         try:
             await web.TCPSite(runner, "127.0.0.1", port).start()
             async with Chromium.started(tmp_path) as browser, browser.page(f"http://127.0.0.1:{port}/") as page:
-                await page.until("document.body?.dataset.state === 'live'")
+                await page.until(LIVE)
                 assert "Demo clock: Tuesday 10:0" in await page.value("document.getElementById('clock').textContent")
                 said = {action: await press(page, action) for action in CHANGES}
                 assert {action: CHANGES[action] in text for action, text in said.items()} == dict.fromkeys(
@@ -114,5 +80,6 @@ def test_every_button_shows_the_number_it_moved(clickhouse: Settings, tmp_path: 
                 assert page.errors == []
         finally:
             await runner.cleanup()
+            log.close()
 
     asyncio.run(whole())

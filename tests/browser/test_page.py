@@ -17,12 +17,11 @@ from sinks.clickhouse import ClickHouseSink
 from sinks.landing import Landing, configuration_row, unit_rows
 from streams.core.district import DistrictState
 from streams.intake import boston311
-from tests.browser.chromium import DARK, LIGHT, PHONE, Chromium, Page
+from tests.browser.chromium import DARK, LIGHT, LIVE, PHONE, WHOLE, Chromium, Page
 from tests.fixtures_stack import free_ports
 from tests.sinks.samples import NOW_MS
 
 pytestmark = pytest.mark.browser
-LIVE = "document.body?.dataset.state === 'live'"
 METRICS = "Object.fromEntries([...document.querySelectorAll('#totals dd')].map(d => [d.dataset.metric, d.textContent]))"
 SIDEWAYS = "document.documentElement.scrollWidth > innerWidth"
 TIP = "!document.getElementById('tip').hidden && document.getElementById('tip').textContent"
@@ -92,7 +91,7 @@ def test_the_numbers_of_the_excerpt_stand_on_the_page(clickhouse: Settings, visi
 
     async def look(browser: Chromium, url: str) -> None:
         async with browser.page(url) as page:
-            await page.until(LIVE)
+            await page.until(WHOLE)
             expected = {"conversations": "200", "open": "36", "met": "68", "missed": "48", "past_due": "22"}
             expected |= {"resolution_median_ms": "4 d 1 h", "first_response_median_ms": "–"}
             assert not unlike(await page.value(METRICS), expected)
@@ -133,7 +132,7 @@ def test_every_number_explains_itself_to_pointer_and_keyboard(clickhouse: Settin
 
     async def look(browser: Chromium, url: str) -> None:
         async with browser.page(url) as page:
-            await page.until(LIVE)
+            await page.until(WHOLE)
             await _explains(page)
             assert page.errors == []
 
@@ -147,7 +146,7 @@ def test_it_fits_a_phone_and_follows_the_colour_scheme(clickhouse: Settings, vis
         papers = []
         for view in (LIGHT, DARK, PHONE):
             async with browser.page(url, view) as page:
-                await page.until(LIVE)
+                await page.until(WHOLE)
                 assert await page.value(SIDEWAYS) is False
                 papers.append(await page.value("getComputedStyle(document.body).backgroundColor"))
         assert papers[0] == papers[2] != papers[1]
@@ -177,7 +176,7 @@ def test_it_says_what_is_away_and_recovers(clickhouse: Settings, tmp_path: Path)
     async def work(browser: Chromium, opened: AsyncExitStack) -> None:
         async with served(clickhouse, web_port) as url:
             page = await opened.enter_async_context(browser.page(url))
-            await page.until(LIVE)
+            await page.until(WHOLE)
         await page.until("document.body.dataset.state === 'lost'")
         assert "Connection lost. Trying again" in await page.value(problem)
         async with served(away, web_port):
@@ -185,7 +184,7 @@ def test_it_says_what_is_away_and_recovers(clickhouse: Settings, tmp_path: Path)
             assert "Traceback" not in await page.value("document.body.innerText")
             assert not unlike(await page.value(METRICS), {"met": "68"})
         async with served(clickhouse, web_port):
-            await page.until(LIVE)
+            await page.until(WHOLE)
             assert await page.value("document.getElementById('problem').hidden") is True
 
     async def whole() -> None:

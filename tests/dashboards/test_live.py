@@ -11,7 +11,8 @@ from aiohttp import web
 
 from dashboards.live.page import FILES, is_own_host, live
 from dashboards.live.readings import Shared
-from dashboards.panels import OF_A_DISTRICT
+from dashboards.now import FIRST_VIEW
+from dashboards.panels import BELOW
 from schemas.clock import Clock
 from schemas.facts import NAMES
 from schemas.settings import Settings
@@ -146,8 +147,12 @@ def test_districts_are_told_apart_and_unknown_ones_refused(clickhouse: Settings)
             async with session.get("/api/now", params={"district": district}) as answer:
                 found = await answer.json()
             assert found["district"]["district"] == district
+            assert found["district"]["conversations"] == count
+            assert list(found["panels"]) == [panel.name for panel in FIRST_VIEW]
+            async with session.get("/api/below", params={"district": district}) as answer:
+                found = await answer.json()
             assert found["panels"]["totals"]["rows"][0]["conversations"] == count
-            assert list(found["panels"]) == [panel.name for panel in OF_A_DISTRICT]
+            assert list(found["panels"]) == [panel.name for panel in BELOW]
         async with session.get("/api/now", params={"district": "x' OR 1"}) as answer:
             assert answer.status == 404
 
@@ -170,7 +175,7 @@ def test_many_viewers_cost_one_reading(clickhouse: Settings) -> None:
             metrics = await answer.text()
         readings = re.search(r'cx_web_readings_total{end="answered"} ([0-9.]+)', metrics)
         assert readings is not None
-        # Forty requests may straddle the end of the second that one answer lasts.
+        # Forty requests may straddle the end of the time that one answer lasts.
         assert float(readings[1]) <= 5
 
     look_at(clickhouse, look)
@@ -184,16 +189,16 @@ def test_an_answer_is_shared_while_it_is_fresh_and_asked_again_then() -> None:
         return asked[-1]
 
     async def whole() -> None:
-        shared = Shared(fresh_seconds=0.05)
-        first, second = (asyncio.create_task(shared.ask("q", answer)) for _ in range(2))
+        shared = Shared()
+        first, second = (asyncio.create_task(shared.ask("q", answer, 0.05)) for _ in range(2))
         await asyncio.sleep(0)
         first.cancel()
         await asyncio.sleep(0)
         asked[0].set_result(1)
         assert await second == 1
-        assert await shared.ask("q", answer) == 1
+        assert await shared.ask("q", answer, 0.05) == 1
         await asyncio.sleep(0.3)
-        third = asyncio.create_task(shared.ask("q", answer))
+        third = asyncio.create_task(shared.ask("q", answer, 0.05))
         await asyncio.sleep(0)
         asked[1].set_exception(OSError("away"))
         with pytest.raises(OSError, match="away"):
@@ -201,6 +206,56 @@ def test_an_answer_is_shared_while_it_is_fresh_and_asked_again_then() -> None:
 
     asyncio.run(whole())
     assert len(asked) == 2
+
+
+def test_another_version_is_asked_at_once_and_an_older_one_takes_what_is_there() -> None:
+    asked: list[asyncio.Future[int]] = []
+
+    async def whole() -> None:
+        twice = asyncio.Event()
+
+        def answer() -> asyncio.Future[int]:
+            asked.append(asyncio.get_running_loop().create_future())
+            if len(asked) == 2:
+                twice.set()
+            return asked[-1]
+
+        shared = Shared()
+        first = asyncio.create_task(shared.ask("q", answer, 60.0, version=1))
+        await asyncio.sleep(0)
+        second = asyncio.create_task(shared.ask("q", answer, 60.0, version=2))
+        await asyncio.sleep(0)
+        asked[0].set_result(1)
+        assert await first == 1
+        await twice.wait()
+        asked[1].set_result(2)
+        assert await second == 2
+        assert await shared.ask("q", answer, 60.0, version=1) == 2
+
+    asyncio.run(asyncio.wait_for(whole(), 30))
+    assert len(asked) == 2
+
+
+def test_an_answer_waits_for_what_lands(clickhouse: Settings) -> None:
+    sink = ClickHouseSink(clickhouse)
+    sink.land(Landing(NOW_MS, conversations=[conversation("d", "a", 1)]))
+
+    async def look(session: aiohttp.ClientSession) -> None:
+        async with session.get("/api/now", params={"district": "d"}) as answer:
+            mark = (await answer.json())["mark"]
+        waiting = asyncio.create_task(_marked(session, mark))
+        await asyncio.sleep(0.2)
+        assert not waiting.done()
+        await asyncio.to_thread(sink.land, Landing(NOW_MS + 1, conversations=[conversation("d", "b", 1)]))
+        assert await waiting != mark
+
+    async def _marked(session: aiohttp.ClientSession, mark: str) -> str:
+        async with session.get("/api/now", params={"district": "d", "after": mark}) as answer:
+            found: str = (await answer.json())["mark"]
+            return found
+
+    look_at(clickhouse, look)
+    sink.close()
 
 
 def test_the_page_is_told_of_a_clock_of_its_own(clickhouse: Settings) -> None:

@@ -5,20 +5,16 @@ from typing import Any
 
 import pytest
 
-from dashboards.now import BREACHES, DAY, FIRST_VIEW, NOW, UNITS
-from dashboards.present import instants, school_day_before, sentence
-from schemas.calendar import always_open
-from schemas.events import MESSAGE, Event
-from schemas.facts import row_version
+from dashboards.now import FIRST_VIEW
+from dashboards.present import instants, sentence
+from schemas.events import EVENTS
 from schemas.settings import Settings
 from schemas.vocabulary import to_ms
-from sinks.clickhouse import ClickHouseSink
 from sinks.connection import connect
-from sinks.landing import Landing, configuration_row, unit_rows
 from streams.configured import configured
-from streams.core.business_time import clock_of
-from streams.core.district import DistrictState
+from streams.intake.producer import encode
 from streams.intake.simulator import sample_district
+from tests.landed import LandingLog
 
 SAMPLE = sample_district()
 HOUR_MS = 3_600_000
@@ -53,18 +49,14 @@ def rating(name: str, number: int) -> dict[str, Any]:
 
 
 def land(settings: Settings, contents: list[dict[str, Any]]) -> None:
-    """The facts of these events and of the sample district, as a worker lands them."""
-    state = DistrictState(SAMPLE.district)
+    """The facts of these events and of the sample district, its alerts and rolling rows, as a worker lands them."""
+    log = LandingLog(settings, lambda: TUESDAY)
     event = configured(SAMPLE, datetime.fromisoformat("2026-09-01T00:00:00-05:00"))
-    applied = state.apply(event)
+    log.take(encode(event).content)
     for content in contents:
-        found: Event | list[Event] = MESSAGE.validate_python(content, strict=False)
-        assert not isinstance(found, list)
-        state.apply(found)
-    sink = ClickHouseSink(settings)
-    rows = [configuration_row(event, applied.digest)], unit_rows(SAMPLE, row_version(1, 0))
-    sink.land(Landing(TUESDAY, conversations=state.settle().rows, configurations=rows[0], units=rows[1]))
-    sink.close()
+        log.take(encode(EVENTS.validate_python([content], strict=False)[0]).content)
+    log.land()
+    log.close()
 
 
 def ask(settings: Settings) -> dict[str, list[dict[str, Any]]]:
@@ -80,16 +72,12 @@ def ask(settings: Settings) -> dict[str, list[dict[str, Any]]]:
         }
 
 
-def test_one_school_day_ago_skips_nights_and_weekends() -> None:
+def test_the_day_is_the_districts_own() -> None:
     found = instants(SAMPLE.model_dump_json(), ms("2026-10-05T10:00:00-05:00"))
-    assert 0 <= ms("2026-10-02T10:30:00-05:00") - found["decided_ms"] <= 60_000
     assert found["day_ms"] == ms("2026-10-05T00:00:00-05:00")
     assert found["day_end_ms"] - found["day_ms"] == 24 * HOUR_MS
-
-
-def test_always_open_a_school_day_is_eight_hours() -> None:
-    clock = clock_of(always_open().key())
-    assert 0 <= TUESDAY - 8 * HOUR_MS - school_day_before(clock, TUESDAY) <= 60_000
+    always = instants(None, ms("2026-10-05T23:00:00-05:00"))
+    assert always["day_ms"] == ms("2026-10-06T00:00:00+00:00")
 
 
 @pytest.mark.parametrize(
@@ -106,51 +94,73 @@ def test_the_sentence_names_whom_most_families_wait_for(units: list[tuple[str, i
     assert sentence({"within": 0.91}, rows) == f"91 of 100 families were answered within one school day; {end}"
 
 
+def shown(settings: Settings) -> dict[str, Any]:
+    """The tiles on Tuesday at ten."""
+    found = ask(settings)
+    return {**found["now"][0], **found["lately"][0]}
+
+
 def test_nothing_to_judge_is_said(clickhouse: Settings) -> None:
-    found = ask(clickhouse)
-    assert found["now"][0]["within"] is None
-    assert found["now"][0]["ratings"] == "<10"
-    assert sentence(found["now"][0], found["units"]).startswith("Nothing can be judged yet")
+    tiles = shown(clickhouse)
+    assert tiles["within"] is None
+    assert tiles["ratings"] == "<10"
+    assert sentence(tiles, []).startswith("Nothing can be judged yet")
+
+
+def test_without_a_rolling_row_its_tiles_are_empty(clickhouse: Settings) -> None:
+    tiles = shown(clickhouse)
+    of_rows = ("median_ms", "p90_ms", "mean_ms", "kept", "satisfaction", "rolled_at", "published_at")
+    assert {tiles[name] for name in of_rows} == {None}
+
+
+HISTORY = [
+    inquiry("soon", "2026-10-01T10:00:00-05:00"),
+    reply("soon", "2026-10-01T11:00:00-05:00"),
+    inquiry("late", "2026-10-01T10:00:00-05:00"),
+    reply("late", "2026-10-05T11:00:00-05:00"),
+    inquiry("open", "2026-10-01T12:00:00-05:00"),
+    inquiry("new", "2026-10-06T09:10:00-05:00"),
+]
 
 
 def test_the_first_view_is_that_of_the_facts(clickhouse: Settings) -> None:
-    land(
-        clickhouse,
-        [
-            inquiry("soon", "2026-10-01T10:00:00-05:00"),
-            reply("soon", "2026-10-01T11:00:00-05:00"),
-            inquiry("late", "2026-10-01T10:00:00-05:00"),
-            reply("late", "2026-10-05T11:00:00-05:00"),
-            inquiry("open", "2026-10-01T12:00:00-05:00"),
-            inquiry("new", "2026-10-06T09:10:00-05:00"),
-            *[rating("soon", number) for number in range(9)],
-        ],
-    )
+    land(clickhouse, [*HISTORY, *[rating("soon", number) for number in range(9)]])
     found = ask(clickhouse)
-    (now,) = found["now"]
+    tiles = shown(clickhouse)
     expected = {"open_waits": 2, "decided": 3, "asked_today": 1, "answered_today": 0, "ratings": "<10"}
-    assert {name: now[name] for name in expected} == expected
-    assert now["within"] == pytest.approx(1 / 3)
-    assert now["satisfaction"] is None
-    assert now["oldest_ms"] == TUESDAY - ms("2026-10-01T12:00:00-05:00")
-    assert now["mean_ms"] == (HOUR_MS + 97 * HOUR_MS) / 2
+    assert {name: tiles[name] for name in expected} == expected
+    assert tiles["within"] == pytest.approx(1 / 3)
+    assert tiles["satisfaction"] is None
+    assert tiles["oldest_ms"] == TUESDAY - ms("2026-10-01T12:00:00-05:00")
+    assert tiles["mean_ms"] == (HOUR_MS + 97 * HOUR_MS) / 2
+    assert tiles["rolled_at"] == TUESDAY
     (unit,) = found["units"]
     assert (unit["label"], unit["open_waits"], unit["within"]) == ("Transportation", 2, None)
     day = {row["starts_at"]: row for row in found["day"]}
     assert day[ms("2026-10-06T09:00:00-05:00")]["arrivals"] == 1
     assert [row["open_waits"] for row in found["day"]][-2:] == [2, 2]
-    assert [row["verdict"] for row in found["breaches"]].count("past_due") >= 1
+
+
+def test_broken_promises_are_those_alerted_and_not_taken_back(clickhouse: Settings) -> None:
+    land(clickhouse, HISTORY)
+    before = ask(clickhouse)["breaches"]
+    assert {row["verdict"] for row in before} == {"missed", "past_due"}
+    assert {row["unit"] for row in before} == {"Bus Dispatch"}
+    late = next(row for row in before if row["verdict"] == "missed")
+    assert late["broken_at"] + late["late_ms"] == ms("2026-10-05T11:00:00-05:00")
+    told = [row for row in before if row["verdict"] == "past_due"]
+    assert {row["broken_at"] + row["late_ms"] for row in told} == {TUESDAY}
 
 
 def test_ten_ratings_are_shown(clickhouse: Settings) -> None:
     ratings = [rating("soon", number) for number in range(10)]
     asked, answered = "2026-10-01T10:00:00-05:00", "2026-10-01T11:00:00-05:00"
     land(clickhouse, [inquiry("soon", asked), reply("soon", answered), *ratings])
-    (now,) = ask(clickhouse)["now"]
-    assert (now["ratings"], now["satisfaction"]) == ("10", 8.0)
+    tiles = shown(clickhouse)
+    assert (tiles["ratings"], tiles["satisfaction"], tiles["published_at"]) == ("10", 8.0, TUESDAY)
 
 
 def test_every_number_of_the_first_view_is_explained() -> None:
-    for panel in (NOW, DAY, UNITS, BREACHES):
+    for panel in FIRST_VIEW:
         assert panel.meaning.endswith(".")
         assert all(column.meaning.endswith(".") for column in panel.columns)

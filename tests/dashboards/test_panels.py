@@ -177,8 +177,8 @@ def test_the_newest_arrivals_come_in_order_with_labels(landed: list[Record], ask
 @pytest.mark.usefixtures("landed")
 def test_districts_have_their_names_and_zones(ask: Ask) -> None:
     assert ask(DISTRICTS) == [
-        {"district": DISTRICT, "label": "City of Boston 311", "time_zone": "America/New_York"},
-        {"district": "elsewhere", "label": "elsewhere", "time_zone": "UTC"},
+        {"district": DISTRICT, "label": "City of Boston 311", "time_zone": "America/New_York", "conversations": 240},
+        {"district": "elsewhere", "label": "elsewhere", "time_zone": "UTC", "conversations": 1},
     ]
 
 

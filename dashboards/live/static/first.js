@@ -2,9 +2,14 @@
 /* The first view: the sentence, the tiles, the chart of the day, and the buttons of a demonstration. */
 
 const SVG = "http://www.w3.org/2000/svg";
-const WIDTH = 960, HEIGHT = 190, LEFT = 44, RIGHT = 44, TOP = 12;
+const NARROW = matchMedia("(max-width: 44rem)");
+const WIDTH = 960, LEFT = 44, RIGHT = 44, TOP = 12;
 const MOVED_MS = 20000;
-let shownNow = null;
+const LIT_MS = 4000;
+const HIDDEN = ["decided", "rolled_at", "published_at"];
+/* Which instant a number of the last four weeks is of. */
+const AS_OF = { median_ms: "rolled_at", p90_ms: "rolled_at", mean_ms: "rolled_at", kept: "rolled_at", satisfaction: "published_at" };
+let tiles = null;
 let waitingFor = null;
 let shownDistrict = "";
 
@@ -13,13 +18,29 @@ function drawFirst({ panels, district, clock, sentence }) {
   if (box.textContent !== sentence) box.textContent = sentence;
   shownDistrict = district.district;
   byId("actions").hidden = !clock;
-  byId("now-title").textContent = panels.now.title;
-  drawList("now", panels.now.columns.filter((column) => column.name !== "decided"), panels.now.rows[0]);
+  drawTiles("now", panels.now);
+  drawTiles("lately", panels.lately);
   drawDay(panels.day);
   drawTable("units", panels.units);
   drawTable("breaches", panels.breaches);
-  shownNow = panels.now;
+  tiles = { columns: [...panels.now.columns, ...panels.lately.columns], row: { ...panels.now.rows[0], ...panels.lately.rows[0] } };
   sayMoved();
+}
+
+function drawTiles(name, { title, columns, rows }) {
+  byId(`${name}-title`).textContent = title;
+  drawList(name, columns.filter((column) => !HIDDEN.includes(column.name)), rows[0], (column) => noteOf(column, rows[0]));
+}
+
+/* What a tile of the last four weeks says beside its meaning: of when it is, or why there is none. */
+function noteOf(column, row) {
+  if (!(column.name in AS_OF)) return "";
+  const value = row[column.name];
+  const at = row[AS_OF[column.name]];
+  if (column.name === "satisfaction" && value === null && row.ratings.startsWith("<")) return "Fewer than 10 ratings: not shown.";
+  if (at === null) return "The first numbers of 28 days come with the next full minute.";
+  const when = `As of ${instant(at, { weekday: "short", hour: "numeric", minute: "2-digit" })}.`;
+  return value === null ? `Nothing to measure yet. ${when}` : `${when} ${column.kind === "duration" ? exact(value) : ""}`.trim();
 }
 
 /* ---- the chart of the day ---- */
@@ -31,35 +52,41 @@ function svg(name, attributes, text) {
   return made;
 }
 
+function scale(x, value, text) {
+  return svg("text", { x, y: TOP + 10, "text-anchor": "end", tabindex: 0, "data-explained": text, "aria-label": `${grouped.format(value)}. ${text}` }, grouped.format(value));
+}
+
 function drawDay({ title, meaning, rows }) {
   byId("day-title").textContent = title;
   byId("day-meaning").textContent = meaning;
   const chart = byId("day");
-  const said = JSON.stringify(rows);
+  const height = NARROW.matches ? 420 : 190;
+  const said = JSON.stringify([rows, height]);
   if (chart.dataset.drawn === said) return;
   chart.dataset.drawn = said;
+  chart.setAttribute("viewBox", `0 0 ${WIDTH} ${height + 36}`);
   const focused = document.activeElement && document.activeElement.dataset.hour;
   const step = (WIDTH - LEFT - RIGHT) / 24;
   const most = Math.max(1, ...rows.map((row) => row.arrivals));
   const highest = Math.max(1, ...rows.map((row) => row.open_waits));
-  const y = (value, top) => TOP + (HEIGHT - TOP) * (1 - value / top);
-  const made = [svg("line", { class: "axis", x1: LEFT, x2: WIDTH - RIGHT, y1: HEIGHT, y2: HEIGHT })];
-  made.push(svg("text", { x: LEFT - 8, y: TOP + 10, "text-anchor": "end" }, grouped.format(most)));
-  made.push(svg("text", { x: WIDTH, y: TOP + 10, "text-anchor": "end" }, grouped.format(highest)));
+  const y = (value, top) => TOP + (height - TOP) * (1 - value / top);
+  const made = [svg("line", { class: "axis", x1: LEFT, x2: WIDTH - RIGHT, y1: height, y2: height })];
+  made.push(scale(LEFT - 8, most, "The most waits that began in one hour of today: the height of the tallest bar."));
+  made.push(scale(WIDTH, highest, "The most waits that were open at the end of an hour of today: the highest point of the line."));
   for (let hour = 0; hour <= 24; hour += 3) {
     const name = hour === 24 ? "" : ["12 AM", "3 AM", "6 AM", "9 AM", "noon", "3 PM", "6 PM", "9 PM"][hour / 3];
-    made.push(svg("text", { class: hour % 6 ? "between" : "", x: LEFT + hour * step, y: HEIGHT + 26, "text-anchor": "middle" }, name));
+    made.push(svg("text", { class: hour % 6 ? "between" : "", x: LEFT + hour * step, y: height + 26, "text-anchor": "middle" }, name));
   }
   rows.forEach((row, i) => {
     const x = LEFT + i * step;
-    made.push(svg("rect", { x: x + 2, y: y(row.arrivals, most), width: step - 4, height: HEIGHT - y(row.arrivals, most) }));
+    made.push(svg("rect", { x: x + 2, y: y(row.arrivals, most), width: step - 4, height: height - y(row.arrivals, most) }));
   });
   const points = rows.map((row, i) => [LEFT + (i + 1) * step, y(row.open_waits, highest)]);
   made.push(svg("polyline", { points: points.map((point) => point.join(",")).join(" ") }));
   for (const [cx, cy] of points) made.push(svg("circle", { cx, cy, r: 3.5 }));
   rows.forEach((row, i) => {
     const text = `${instant(row.starts_at, { hour: "numeric", minute: "2-digit" })} to the hour after: ${grouped.format(row.arrivals)} waits began; ${grouped.format(row.open_waits)} were open at its end, or are now.`;
-    made.push(svg("rect", { class: "hit", x: LEFT + i * step, y: 0, width: step, height: HEIGHT, tabindex: 0, "data-hour": i, "data-explained": text, "aria-label": text }));
+    made.push(svg("rect", { class: "hit", x: LEFT + i * step, y: 0, width: step, height: height, tabindex: 0, "data-hour": i, "data-explained": text, "aria-label": text }));
   });
   chart.replaceChildren(...made);
   if (focused !== undefined && focused !== null) chart.querySelector(`[data-hour="${focused}"]`)?.focus();
@@ -67,40 +94,55 @@ function drawDay({ title, meaning, rows }) {
 
 /* ---- the buttons ---- */
 
-function valueOf(metric) {
-  return shownNow && shownNow.rows[0][metric];
-}
-
-function textOf(metric, value) {
-  const column = shownNow.columns.find((each) => each.name === metric);
-  return `${column.label}: ${shown(column, value).text}`;
+function columnOf(metric) {
+  return tiles.columns.find((each) => each.name === metric);
 }
 
 function sayMoved() {
   if (!waitingFor || !waitingFor.metric) return;
-  const { said, metric, before, since } = waitingFor;
-  const after = valueOf(metric);
-  if (after !== before) {
-    const column = shownNow.columns.find((each) => each.name === metric);
-    byId("moved").textContent = `${said} ${textOf(metric, before)} → ${shown(column, after).text}`;
-    waitingFor = null;
-  } else if (Date.now() - since > MOVED_MS) {
-    byId("moved").textContent = `${said} ${textOf(metric, after)}, unchanged.`;
-    waitingFor = null;
+  const { said, metric, by, before, since } = waitingFor;
+  const column = columnOf(metric);
+  const after = tiles.row[metric];
+  const text = (value) => shown(column, value).text;
+  if (hasStepped(before, after, by)) {
+    conclude(`${said} ${column.label}: ${text(before)} → ${text(after)}`, Math.round(performance.now() - since));
+    light(metric);
+  } else if (performance.now() - since > MOVED_MS) {
+    conclude(`${said} ${column.label}: ${text(after)}, unchanged.`);
   }
 }
 
+/* Others move the number too, so what counts is a step of the right size and direction; "<10" has no size. */
+function hasStepped(before, after, by) {
+  const step = after - before;
+  return Number.isNaN(step) ? after !== before : step * Math.sign(by) >= Math.abs(by);
+}
+
+function conclude(text, afterMs) {
+  byId("moved").textContent = text;
+  put(byId("moved"), "data-after-ms", afterMs);
+  waitingFor = null;
+}
+
+/* Shows for a moment which tile moved. */
+function light(metric) {
+  const tile = document.querySelector(`.tiles [data-metric="${metric}"]`).parentElement;
+  tile.classList.add("moved");
+  setTimeout(() => tile.classList.remove("moved"), LIT_MS);
+}
+
 async function act(button) {
-  const before = shownNow && { ...shownNow.rows[0] };
+  const before = { ...tiles.row };
+  const since = performance.now();
   button.disabled = true;
-  byId("moved").textContent = "…";
+  conclude("…");
   try {
     const address = `/api/demo/${button.dataset.action}?district=${encodeURIComponent(shownDistrict)}`;
     const answer = await fetch(address, { method: "POST", cache: "no-store" });
-    const { error, said, metric } = await answer.json();
+    const { error, said, metric, by } = await answer.json();
     if (!answer.ok) throw new Error(error);
     byId("moved").textContent = said;
-    waitingFor = { said, metric, before: before[metric], since: Date.now() };
+    waitingFor = { said, metric, by, before: before[metric], since };
     sayMoved();
   } catch (error) {
     byId("moved").textContent = error instanceof TypeError ? "Connection lost." : error.message;

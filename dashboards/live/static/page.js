@@ -1,12 +1,15 @@
 "use strict";
-/* Asks /api/now every second while the page is seen, and writes what changed into the elements that stand. */
+/* Asks /api/now, which answers as soon as something has landed, and writes what changed into the elements that stand.
+   What stands below the first view comes from /api/below every few seconds. Nothing is asked while nobody sees it. */
 
-const EVERY_MS = 1000;
-const HASTE_MS = 250;
+const PAUSE_MS = 100;
+const AGAIN_MS = 1000;
+const BELOW_MS = 5000;
 const LONGEST_MS = 10000;
 const WORDS = {
   open: "open", pending: "pending", on_hold: "on hold", resolved: "resolved", withdrawn: "withdrawn",
   met: "met", missed: "missed", past_due: "past due", running: "running", in_person: "in person",
+  first_reply: "first reply", next_reply: "next reply", "7d": "7 days", "28d": "28 days", "1h": "1 hour", "24h": "24 hours",
 };
 const TONES = { met: "good", missed: "bad", past_due: "bad", running: "none", open: "warn", on_hold: "none", pending: "none", resolved: "none", withdrawn: "none" };
 const COUNT_TONES = { past_due: "bad" };
@@ -17,6 +20,8 @@ let failures = 0;
 let timer = 0;
 let asking = null;
 let updated = "";
+let mark = "";
+let belowAt = -Infinity;
 
 /* ---- words for values ---- */
 
@@ -56,7 +61,9 @@ function shown(column, value) {
   if (column.kind === "instant") return { text: instant(value, SHORT), more: `${instant(value, LONG)}.` };
   if (column.kind === "count") return { text: grouped.format(value), tone: value > 0 ? COUNT_TONES[column.name] : "" };
   if (column.kind === "status" || column.kind === "verdict") return { text: WORDS[value] || value, tone: TONES[value] };
-  return { text: column.name === "topic" ? value.replaceAll("-", " ") : WORDS[value] || value };
+  if (column.name === "ratings") return { text: value.startsWith("<") ? value : grouped.format(value) };
+  if (column.name === "topic" || column.name === "promise") return { text: value.replaceAll("-", " ") };
+  return { text: WORDS[value] || value };
 }
 
 /* ---- elements ---- */
@@ -66,7 +73,7 @@ function put(element, name, value) {
   if (element.getAttribute(name) !== text) element.setAttribute(name, text);
 }
 
-function write(element, column, value) {
+function write(element, column, value, note) {
   const { text, tone, more } = shown(column, value);
   if (element.textContent !== text) element.textContent = text;
   put(element, "data-metric", column.name);
@@ -74,7 +81,7 @@ function write(element, column, value) {
   put(element, "data-label", column.label);
   put(element, "data-tone", tone);
   put(element, "data-value", value);
-  put(element, "data-explained", [column.label + ".", column.meaning, more].filter(Boolean).join("\n"));
+  put(element, "data-explained", [column.label + ".", column.meaning, note || more].filter(Boolean).join("\n"));
 }
 
 function atLength(parent, count, make) {
@@ -95,13 +102,13 @@ function drawTotals(panel) {
   drawList("arrivals", panel.columns.filter((column) => column.kind === "instant"), panel.rows[0]);
 }
 
-function drawList(name, columns, row) {
+function drawList(name, columns, row, noteOf = () => "") {
   const cards = atLength(byId(name), columns.length, () => element("div", element("dt"), element("dd")));
   columns.forEach((column, i) => {
     const [label, number] = cards[i].children;
     if (label.textContent !== column.label) label.textContent = column.label;
     number.tabIndex = 0;
-    write(number, column, row[column.name]);
+    write(number, column, row[column.name], noteOf(column));
   });
 }
 
@@ -152,9 +159,8 @@ function drawClock(clock, now) {
 }
 
 function draw(answer) {
-  const { districts, district, panels, now_ms, clock } = answer;
-  const totals = panels.totals.rows[0];
-  const empty = !totals || totals.conversations === 0;
+  const { districts, district, now_ms, clock } = answer;
+  const empty = !district || district.conversations === 0;
   zone = district ? district.time_zone : "UTC";
   byId("label").textContent = district ? district.label : "CX live";
   document.title = district ? `${district.label} · CX live` : "CX live";
@@ -163,12 +169,8 @@ function draw(answer) {
   drawClock(clock, now_ms);
   byId("empty").hidden = !empty;
   byId("numbers").hidden = empty;
-  if (!empty) {
-    drawFirst(answer);
-    drawTotals(panels.totals);
-    drawTable("departments", panels.departments);
-    drawTable("newest", panels.newest);
-  }
+  if (!empty) drawFirst(answer);
+  mark = answer.mark || "";
   updated = instant(now_ms, CLOCK);
   say("live", `Updated ${updated}`);
 }
@@ -187,9 +189,21 @@ function lost(reason) {
   say("lost", updated ? `Last updated ${updated}` : "Not updated yet", `${reason} Trying again …${since}`);
 }
 
-async function fetched(signal) {
+function drawBelow({ district, panels }) {
+  const empty = !district || district.conversations === 0;
+  byId("below").hidden = empty;
+  if (empty) return;
+  drawTable("rolling", panels.rolling);
+  drawTotals(panels.totals);
+  drawTable("departments", panels.departments);
+  drawTable("newest", panels.newest);
+}
+
+async function fetched(path, signal) {
+  const query = new URLSearchParams({ after: path === "/api/now" ? mark : "" });
   const wanted = new URLSearchParams(location.search).get("district");
-  const answer = await fetch("/api/now" + (wanted ? `?district=${encodeURIComponent(wanted)}` : ""), { signal, cache: "no-store" });
+  if (wanted) query.set("district", wanted);
+  const answer = await fetch(`${path}?${query}`, { signal, cache: "no-store" });
   const content = await answer.json();
   if (!answer.ok) throw new Error(content.error || `The server answered ${answer.status}.`);
   return content;
@@ -201,15 +215,32 @@ async function refresh() {
   const mine = (asking = new AbortController());
   const limit = setTimeout(() => mine.abort(), LONGEST_MS);
   try {
-    draw(await fetched(mine.signal));
+    const answer = await fetched("/api/now", mine.signal);
+    if (mine !== asking) return;
+    draw(answer);
     failures = 0;
+    if (performance.now() - belowAt > BELOW_MS) refreshBelow(mine.signal);
   } catch (error) {
     if (mine !== asking) return;
-    lost(error instanceof TypeError || error.name === "AbortError" ? "Connection lost." : error.message);
+    lost(reasonOf(error));
   } finally {
     clearTimeout(limit);
   }
-  if (mine === asking && !document.hidden) timer = setTimeout(refresh, Math.min((waitingFor ? HASTE_MS : EVERY_MS) * (1 + failures), LONGEST_MS));
+  if (mine === asking && !document.hidden) timer = setTimeout(refresh, failures ? Math.min(AGAIN_MS * failures, LONGEST_MS) : PAUSE_MS);
+}
+
+async function refreshBelow(signal) {
+  belowAt = performance.now();
+  try {
+    drawBelow(await fetched("/api/below", signal));
+  } catch (error) {
+    belowAt = -Infinity;
+    if (!signal.aborted) lost(reasonOf(error));
+  }
+}
+
+function reasonOf(error) {
+  return error instanceof TypeError || error.name === "AbortError" ? "Connection lost." : error.message;
 }
 
 function seenOrNot() {
@@ -282,6 +313,7 @@ document.addEventListener("keydown", keyed);
 document.addEventListener("visibilitychange", seenOrNot);
 byId("district").addEventListener("change", (event) => {
   history.replaceState(null, "", `?district=${encodeURIComponent(event.target.value)}`);
+  belowAt = -Infinity;
   refresh();
 });
 document.addEventListener("DOMContentLoaded", refresh);

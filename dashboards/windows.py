@@ -1,0 +1,90 @@
+"""Rolling windows in SQL: the newest row, quantiles of its histogram, the ratings' mean as it may be published.
+
+The fragments are common table expressions of the district's own unit over all channels; parameters as in the panels.
+"""
+
+from dashboards.shown import Panel, Shown
+from schemas.rolling import WINDOWS
+
+STEP = 10
+_OWN = "district = %(district)s AND unit = %(district)s AND channel = 'all'"
+_PAST = "at <= fromUnixTimestamp64Milli(toInt64(%(now_ms)s))"
+_MONTH = f"{_OWN} AND window = '28d' AND {_PAST}"
+# Of rows for one instant the first that landed counts, which is the one with the greatest `earliest`.
+ROLLED = f"rolled AS (SELECT * FROM rolling WHERE {_MONTH} ORDER BY at DESC, earliest DESC LIMIT 1)"  # noqa: S608 -- fragments
+
+# A rating enters its window when it is given and leaves it 28 days later. The mean shown is that of the first row
+# after the last tenth of these changes, so two means never differ by a single person.
+PUBLISHED = f"""(
+    SELECT groupArray(toUnixTimestamp64Milli(rated_at)) FROM conversations FINAL
+    ARRAY JOIN `ratings.rated_at` AS rated_at, `ratings.late` AS late
+    WHERE district = %(district)s AND retracted = 0 AND linked = 1 AND late = 0
+) AS rated,
+(SELECT max(toUnixTimestamp64Milli(at)) FROM rolling WHERE {_MONTH}) AS newest_ms,
+arraySort(arrayFilter(
+    at_ms -> at_ms < newest_ms, arrayConcat(rated, arrayMap(at_ms -> at_ms + {WINDOWS["28d"]}, rated))
+)) AS changes,
+published AS (
+    SELECT
+        toNullable(toUnixTimestamp64Milli(at)) AS published_at,
+        ratings_count AS n,
+        arraySum((times, score) -> times * score, ratings, range(1, 11)) / ratings_count AS mean
+    FROM rolling
+    WHERE {_MONTH} AND toUnixTimestamp64Milli(at) > changes[intDiv(length(changes), {STEP}) * {STEP}]
+    ORDER BY at, earliest DESC
+    LIMIT 1
+)"""  # noqa: S608 -- only the fragments above are put in
+RATED = "arrayCount(at_ms -> at_ms >= %(since_ms)s AND at_ms < %(now_ms)s, rated)"
+LABELS = "(SELECT unit, argMax(label, version) AS label FROM units WHERE district = %(district)s GROUP BY unit)"
+
+
+def quantile(level: float) -> str:
+    """SQL of the quantile of a row's first responses in ms, as `streams.core.histogram` gives it; null without any.
+
+    The buckets' starts follow from one another, so the one needed is found by counting up to it.
+    """
+    rank = f"least(toInt64(floor({level} * first_response_count)), toInt64(first_response_count) - 1)"
+    bucket = f"arrayFirst((bucket, upto) -> upto > {rank}, first_response_buckets, arrayCumSum(first_response_counts))"
+    start = f"arrayFold((start, i) -> {_next('start')}, range({bucket}), toInt64(0))"
+    middle = f"arrayMap(start -> intDiv(start + {_next('start')} - 1, 2), [{start}])[1]"
+    return f"if(first_response_count = 0, NULL, {middle})"
+
+
+def _next(start: str) -> str:
+    return f"greatest({start} + 1, intDiv({start} * 51, 50))"
+
+
+def ratio(part: str, whole_part: str, whole: bool = False) -> str:
+    """SQL of a quotient, null where there is nothing to divide by; `whole`: rounded to an integer."""
+    quotient = f"({part}) / ({whole_part})"
+    value = f"toInt64(round({quotient}))" if whole else quotient
+    return f"if({whole_part} = 0, NULL, {value})"
+
+
+ROLLING = Panel(
+    name="rolling",
+    title="Rolling windows",
+    meaning="The whole district in four windows that end with the last full minute, whatever the channel.",
+    sql=f"""
+SELECT
+    window, inquiries, {quantile(0.5)} AS median_ms, {quantile(0.9)} AS p90_ms,
+    {ratio("first_response_sum_ms", "first_response_count", whole=True)} AS mean_ms,
+    {ratio("promises_met", "promises_met + promises_missed")} AS kept,
+    toUnixTimestamp64Milli(at) AS rolled_at
+FROM (
+    SELECT * FROM rolling
+    WHERE {_OWN} AND {_PAST} AND at > fromUnixTimestamp64Milli(toInt64(%(now_ms)s) - 86400000)
+    ORDER BY at DESC, earliest DESC LIMIT 1 BY window
+)
+ORDER BY indexOf({list(WINDOWS)}, window)
+""",  # noqa: S608 -- only the fragments above are put in
+    columns=(
+        Shown("window", "text", "Window", "How far back it looks: 1 h, 24 h, 7 days or 28 days."),
+        Shown("inquiries", "count", "Inquiries", "Conversations that families opened in the window."),
+        Shown("median_ms", "duration", "First response, median", "Half of the window's first answers came faster."),
+        Shown("p90_ms", "duration", "First response, p90", "Nine of ten of them came within this time."),
+        Shown("mean_ms", "duration", "First response, mean", "Their exact mean. Elapsed time, nights included."),
+        Shown("kept", "share", "Promises kept", "Of the promises due in the window, those kept by their due time."),
+        Shown("rolled_at", "instant", "Until", "End of the window: the last full minute whose row has landed."),
+    ),
+)

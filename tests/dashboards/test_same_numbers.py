@@ -1,0 +1,281 @@
+"""What the page shows at an instant is what `./cx fold` prints for the same events: every number of every panel.
+
+Simulated weeks go through a partition into ClickHouse, piece by piece, as a worker would bring them; the same lines are
+folded offline, and the numbers are computed anew in Python from those rows.
+"""
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from itertools import groupby
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+
+from dashboards.panels import OF_A_DISTRICT
+from dashboards.present import instants, sentence
+from schemas.facts import GROUPS, NAMES
+from schemas.rolling import WINDOWS
+from schemas.settings import Settings
+from sinks.connection import connect
+from sinks.migrate import migrate
+from streams.configured import configured
+from streams.core.histogram import Histogram
+from streams.intake.producer import encode
+from streams.offline import fold_events
+from tests.contract.native_server import PASSWORD, LocalServer
+from tests.landed import LandingLog
+from tests.simulated import SAMPLE, Arrival, few, local_ms, run, span
+
+Record = dict[str, Any]
+HOUR_MS, DAY_MS = 3_600_000, 86_400_000
+NOW_MS = local_ms("2026-10-06 13:20:31.250")
+MINUTE_MS = NOW_MS - NOW_MS % 60_000
+SINCE_MS = NOW_MS - 28 * DAY_MS
+DAY_START_MS, DAY_END_MS = local_ms("2026-10-06"), local_ms("2026-10-07")
+LOOKS_MS = [*range(NOW_MS - 30 * HOUR_MS, NOW_MS, HOUR_MS), NOW_MS]
+"""When the log lands: at each of these a rolling row of every window is kept."""
+CONFIGURED = encode(configured(SAMPLE, datetime.fromisoformat("2026-09-01T00:00:00-05:00"))).content
+NOT_ASKED = ("spam", "merged", "withdrawn", "no_reply_needed")
+
+
+def folded(lines: Iterable[bytes]) -> list[Record]:
+    """Rows of `./cx fold` that count, by column."""
+    rows = fold_events([CONFIGURED, *lines], None, lambda remark: pytest.fail(remark.message))
+    records = [dict(zip(NAMES, row, strict=True)) for row in rows]
+    return [record for record in records if not record["retracted"]]
+
+
+def entries(records: Iterable[Record], group: str) -> Iterator[Record]:
+    """The entries of a nested group, each with its conversation under `of`."""
+    names = [column.name for column in GROUPS[group]]
+    for record in records:
+        for values in zip(*(record[name] for name in names), strict=True):
+            yield {"of": record, **{name.partition(".")[2]: value for name, value in zip(names, values, strict=True)}}
+
+
+@pytest.fixture(scope="module")
+def arrivals() -> list[Arrival]:
+    """Five weeks of a small simulated district, in order of receipt."""
+    found = run(span("2026-09-01", "2026-10-07"), few(40))
+    return sorted((one for one in found if one.received_ms <= NOW_MS), key=lambda one: one.received_ms)
+
+
+@pytest.fixture(scope="module")
+def records(arrivals: list[Arrival]) -> list[Record]:
+    """The facts at the instant looked at."""
+    return folded(one.text.encode() for one in arrivals)
+
+
+def land(settings: Settings, arrivals: list[Arrival]) -> None:
+    """Everything, a landing for each look with what had been received by then."""
+    clock = [0]
+    log = LandingLog(settings, lambda: clock[0])
+    log.take(CONFIGURED)
+    received = iter(arrivals)
+    for look_ms, some in groupby(received, key=lambda one: next(at for at in LOOKS_MS if one.received_ms <= at)):
+        clock[0] = look_ms
+        for one in some:
+            log.take(one.text.encode())
+        log.land()
+    clock[0] = NOW_MS
+    log.land()
+    log.close()
+
+
+@pytest.fixture(scope="module")
+def page(clickhouse_server: LocalServer, arrivals: list[Arrival]) -> Iterator[dict[str, list[Record]]]:
+    """Rows of every panel at the instant looked at."""
+    settings = Settings(
+        clickhouse=f"127.0.0.1:{clickhouse_server.port}",
+        clickhouse_password=SecretStr(PASSWORD),
+        clickhouse_database="cx_same_numbers",
+    )
+    migrate(settings)
+    land(settings, arrivals)
+    parameters = {"district": SAMPLE.district, **instants(SAMPLE.model_dump_json(), NOW_MS)}
+    with connect(settings) as client:
+        yield {
+            panel.name: [
+                dict(zip([column.name for column in panel.columns], row, strict=True))
+                for row in client.execute(panel.sql, parameters)
+            ]
+            for panel in OF_A_DISTRICT
+        }
+        client.execute(f"DROP DATABASE {settings.clickhouse_database}")
+
+
+def asked(wait: Record) -> bool:
+    """A wait that families are owed an answer for."""
+    return wait["of"]["opened_by"] == "customer" and wait["outcome"] not in NOT_ASKED
+
+
+def share(part: int, whole: int) -> float | None:
+    """A share; None of nothing."""
+    return part / whole if whole else None
+
+
+def judged(waits: list[Record]) -> tuple[int, int]:
+    """Waits of 28 days whose school day is over, and those of them answered within it."""
+    over = [
+        wait
+        for wait in waits
+        if asked(wait)
+        and wait["opened_at"] >= SINCE_MS
+        and wait["school_day_at"] is not None
+        and wait["school_day_at"] <= NOW_MS
+    ]
+    return len(over), sum(w["outcome"] == "answered" and w["ended_at"] <= w["school_day_at"] for w in over)
+
+
+def oldest_ms(waits: list[Record]) -> int | None:
+    """How long the oldest open wait has lasted."""
+    return max((NOW_MS - wait["opened_at"] for wait in waits if wait["outcome"] == "open"), default=None)
+
+
+def rolled(records: list[Record], window_ms: int) -> Record:
+    """First responses and promises of the window that ends with the last full minute."""
+    start_ms = MINUTE_MS - window_ms
+    responses = Histogram()
+    for record in records:
+        at_ms = record["first_response_at"]
+        counts = record["linked"] and record["opened_by"] == "customer" and record["contact"] != "answered_live"
+        if counts and at_ms is not None and start_ms <= at_ms < MINUTE_MS:
+            responses.add(record["first_response_ms"])
+    due = [v for v in entries(records, "verdicts") if v["due_at"] is not None and start_ms <= v["due_at"] < MINUTE_MS]
+    met = sum(v["outcome"] == "met" for v in due)
+    past = [v["breach_at"] is not None and v["breach_at"] < MINUTE_MS for v in due]
+    missed = sum(v["outcome"] == "missed" or (v["outcome"] == "open" and p) for v, p in zip(due, past, strict=True))
+    mean = round(responses.sum_ms / responses.count) if responses.count else None
+    quantiles = {"median_ms": responses.quantile(0.5), "p90_ms": responses.quantile(0.9)}
+    return {**quantiles, "mean_ms": mean, "kept": share(met, met + missed), "rolled_at": MINUTE_MS}
+
+
+def given(records: list[Record]) -> list[tuple[int, int]]:
+    """Ratings that count, as (when, score)."""
+    linked = [record for record in records if record["linked"]]
+    return [(rating["rated_at"], rating["score"]) for rating in entries(linked, "ratings") if not rating["late"]]
+
+
+def published(records: list[Record], arrivals: list[Arrival]) -> tuple[float, int]:
+    """The mean that may be shown, and the minute it is of: as it was known then."""
+    changes = sorted(at for rated, _ in given(records) for at in (rated, rated + 28 * DAY_MS) if at < MINUTE_MS)
+    last = changes[len(changes) // 10 * 10 - 1]
+    look_ms = next(at for at in LOOKS_MS if at - at % 60_000 > last)
+    at_ms = look_ms - look_ms % 60_000
+    known = folded(one.text.encode() for one in arrivals if one.received_ms <= look_ms)
+    scores = [score for rated, score in given(known) if at_ms - 28 * DAY_MS <= rated < at_ms]
+    return sum(scores) / len(scores), at_ms
+
+
+def test_tiles_and_sentence(page: dict[str, list[Record]], records: list[Record], arrivals: list[Arrival]) -> None:
+    waits = list(entries(records, "waits"))
+    dues = [verdict["due_at"] for verdict in entries(records, "verdicts") if verdict["outcome"] == "open"]
+    decided, within = judged(waits)
+    mean, published_at = published(records, arrivals)
+    assert page["now"] == [
+        {
+            "open_waits": sum(wait["outcome"] == "open" for wait in waits),
+            "oldest_ms": oldest_ms(waits),
+            "asked_today": sum(asked(wait) and wait["opened_at"] >= DAY_START_MS for wait in waits),
+            "answered_today": sum(w["outcome"] == "answered" and w["ended_at"] >= DAY_START_MS for w in waits),
+            "due_today": sum(due is not None and NOW_MS <= due < DAY_END_MS for due in dues),
+        }
+    ]
+    (lately,) = page["lately"]
+    assert lately == {
+        "within": share(within, decided),
+        "decided": decided,
+        **rolled(records, WINDOWS["28d"]),
+        "satisfaction": pytest.approx(mean, rel=1e-12),
+        "ratings": str(sum(SINCE_MS <= rated < NOW_MS for rated, _ in given(records))),
+        "published_at": published_at,
+    }
+    assert published_at < MINUTE_MS
+    said = sentence({**page["now"][0], **lately}, page["units"])
+    assert said.startswith(f"{round(100 * within / decided)} of 100 families were answered within one school day")
+
+
+def test_rolling_windows(page: dict[str, list[Record]], records: list[Record]) -> None:
+    assert page["rolling"] == [
+        {
+            "window": window,
+            "inquiries": sum(
+                r["inquiries"] and r["linked"] and MINUTE_MS - length_ms <= r["opened_at"] < MINUTE_MS for r in records
+            ),
+            **rolled(records, length_ms),
+        }
+        for window, length_ms in WINDOWS.items()
+    ]
+
+
+def test_the_day(page: dict[str, list[Record]], records: list[Record]) -> None:
+    waits = [wait for wait in entries(records, "waits") if wait["outcome"] not in ("spam", "unreachable")]
+    expected = []
+    for starts_at in range(DAY_START_MS, NOW_MS + 1, HOUR_MS):
+        end_ms = min(starts_at + HOUR_MS, NOW_MS + 1)
+        begun = [wait for wait in waits if wait["opened_at"] < end_ms]
+        still = [wait for wait in begun if wait["ended_at"] is None or wait["ended_at"] >= end_ms]
+        arrived = [
+            wait
+            for wait in begun
+            if wait["opened_at"] >= starts_at and (wait["ended_at"] is None or wait["ended_at"] >= DAY_START_MS)
+        ]
+        expected.append({"starts_at": starts_at, "arrivals": len(arrived), "open_waits": len(still)})
+    assert page["day"] == expected
+    assert len(expected) == 14
+    assert sum(hour["arrivals"] for hour in expected) > 0
+
+
+def labels() -> dict[str, str]:
+    """Names of units."""
+    return {unit.unit: unit.label or unit.unit for unit, _ in SAMPLE.walk()}
+
+
+def test_units_by_open_waits(page: dict[str, list[Record]], records: list[Record]) -> None:
+    by_unit: dict[str, list[Record]] = {}
+    for wait in entries(records, "waits"):
+        by_unit.setdefault(wait["of"]["department"], []).append(wait)
+    expected = []
+    for department, waits in by_unit.items():
+        decided, within = judged(waits)
+        expected.append(
+            {
+                "department": department,
+                "label": labels().get(department, department),
+                "open_waits": sum(wait["outcome"] == "open" for wait in waits),
+                "oldest_ms": oldest_ms(waits),
+                "decided": decided,
+                "within": share(within, decided) if decided >= 10 else None,
+            }
+        )
+    expected.sort(key=lambda unit: (-unit["open_waits"], -unit["decided"], unit["department"]))
+    assert page["units"] == expected[:15]
+
+
+def test_the_newest_broken_promises(page: dict[str, list[Record]], records: list[Record]) -> None:
+    broken = [
+        verdict
+        for verdict in entries(records, "verdicts")
+        if verdict["breach_at"] is not None
+        and verdict["breach_at"] < NOW_MS
+        and verdict["outcome"] in ("open", "missed")
+    ]
+    expected = [
+        {
+            "broken_at": verdict["breach_at"],
+            "late_ms": (verdict["ended_at"] or NOW_MS) - verdict["breach_at"],
+            "unit": labels().get(verdict["unit"], verdict["unit"]),
+            "topic": verdict["of"]["topic"],
+            "channel": verdict["of"]["channel"],
+            "clock": verdict["clock"],
+            "promise": verdict["promise"],
+            "verdict": "missed" if verdict["outcome"] == "missed" else "past_due",
+        }
+        for verdict in broken
+    ]
+    # Several break at one instant; which of those come last on the page is by their keys.
+    newest = sorted((row["broken_at"] for row in expected), reverse=True)[:10]
+    assert [row["broken_at"] for row in page["breaches"]] == newest
+    assert all(row in expected for row in page["breaches"])
+    assert len(newest) == 10
