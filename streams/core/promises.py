@@ -4,7 +4,7 @@ Nothing here knows the present: a clock that has not ended is `open`, and whoeve
 moves the clocks that run at its event time, none of them to before it. Source: docs/definitions.md, "Promises".
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from typing import NamedTuple
 
 from schemas.district import Promise
@@ -14,6 +14,7 @@ from streams.core.packed import Inquiry
 from streams.core.story import Story
 
 AT_RISK_NUMERATOR, AT_RISK_DENOMINATOR = 3, 4
+_REPLIES = ("first_reply", "next_reply")
 
 
 class Clock(NamedTuple):
@@ -177,12 +178,15 @@ def _is_closed(story: Story, at_ms: int) -> bool:
     return bool(before) and (before[-1].reopened_ms is None or before[-1].reopened_ms > at_ms)
 
 
-def _clocks(opening: Inquiry, story: Story, owned_ms: int | None) -> Iterator[Clock]:
-    yield from _reply_clocks(story)
-    withdrawn = story.withdrawn_ms is not None
-    start, event_id = opening.at_ms, opening.event_id
-    yield Clock("ownership", event_id, start, owned_ms, owned_ms is None and withdrawn)
-    yield from _update_clocks(story)
+def _clocks(promised: Set[str], opening: Inquiry, story: Story, owned_ms: int | None) -> Iterator[Clock]:
+    """Every clock of a kind that the district ever promised, but that of the resolution."""
+    if not promised.isdisjoint(_REPLIES):
+        yield from (clock for clock in _reply_clocks(story) if clock.kind in promised)
+    if "ownership" in promised:
+        cancelled = owned_ms is None and story.withdrawn_ms is not None
+        yield Clock("ownership", opening.event_id, opening.at_ms, owned_ms, cancelled)
+    if "periodic_update" in promised:
+        yield from _update_clocks(story)
 
 
 def verdicts(
@@ -193,13 +197,16 @@ def verdicts(
     `owned_ms`: when the inquiry got its first owner.
     """
     judge = _Judge(opening, ownership, configuration)
-    promised = configuration.promised
-    for clock in _clocks(opening, story, owned_ms):
-        if clock.kind in promised and (found := judge.verdict(clock)) is not None:
+    for clock in _clocks(configuration.promised, opening, story, owned_ms):
+        found = judge.verdict(clock)
+        if found is not None:
             yield found
     ended_ms = story.resolves[0].at_ms if story.resolves else None
     cancelled = ended_ms is None and story.withdrawn_ms is not None
     clock = Clock("resolution", opening.event_id, opening.at_ms, ended_ms, cancelled, story.pauses)
-    found = judge.of_source(clock) if opening.source_promises else judge.verdict(clock)
+    if opening.source_promises:
+        found = judge.of_source(clock)
+    else:
+        found = judge.verdict(clock) if "resolution" in configuration.promised else None
     if found is not None:
         yield found
