@@ -108,8 +108,18 @@ RESOLUTIONS = _nested(
     "resolutions",
     (
         ("resolved_at", INSTANT, "a resolve"),
+        ("unit", CODE, "unit that owned the conversation then"),
         ("watched_until", _nullable(INSTANT), "end of the seventh school day after it; null: never"),
         ("reopened_at", _nullable(INSTANT), "when it was opened again"),
+    ),
+)
+ITEMS = _nested(
+    "items",
+    (
+        ("rating", COUNT, "index of the rating, from 0"),
+        ("item", CODE, "item that the district added"),
+        ("score", FLAG, "1 to 10"),
+        ("unit", CODE, "unit that the rating is credited to"),
     ),
 )
 TRANSFERS = _nested(
@@ -118,6 +128,7 @@ TRANSFERS = _nested(
         ("at", INSTANT, "hand-off from one school or department to another"),
         ("from_department", CODE, "school or department that had it"),
         ("to_department", CODE, "school or department that got it"),
+        ("unit", CODE, "unit that got it"),
         ("bounce", FLAG, "1: back to where it was before"),
     ),
 )
@@ -199,6 +210,7 @@ CONVERSATION = (
     *SEGMENTS,
     *RATINGS,
     *VERDICTS,
+    *ITEMS,
     *RESOLUTIONS,
     *TRANSFERS,
 )
@@ -208,6 +220,7 @@ GROUPS: dict[str, tuple[Column, ...]] = {
     "segments": SEGMENTS,
     "ratings": RATINGS,
     "verdicts": VERDICTS,
+    "items": ITEMS,
     "resolutions": RESOLUTIONS,
     "transfers": TRANSFERS,
 }

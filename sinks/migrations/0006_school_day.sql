@@ -2,6 +2,7 @@
 -- with the present. Rows of an older definition are landed again by the worker.
 
 -- up
+DROP VIEW IF EXISTS current_conversations;
 DROP VIEW IF EXISTS waits;
 DROP VIEW IF EXISTS conversations_from_versions;
 
@@ -110,6 +111,9 @@ SELECT
     `landed_at`
 FROM conversation_versions;
 
+CREATE VIEW IF NOT EXISTS current_conversations AS
+SELECT * FROM conversations FINAL WHERE retracted = 0;
+
 CREATE VIEW IF NOT EXISTS waits AS
 SELECT
     c.district AS district,
@@ -145,6 +149,7 @@ ARRAY JOIN waits AS wait
 WHERE c.retracted = 0;
 
 -- down
+DROP VIEW IF EXISTS current_conversations;
 DROP VIEW IF EXISTS waits;
 DROP VIEW IF EXISTS conversations_from_versions;
 
@@ -251,6 +256,9 @@ SELECT
     `verdicts.outcome`,
     `landed_at`
 FROM conversation_versions;
+
+CREATE VIEW IF NOT EXISTS current_conversations AS
+SELECT * FROM conversations FINAL WHERE retracted = 0;
 
 CREATE VIEW IF NOT EXISTS waits AS
 SELECT

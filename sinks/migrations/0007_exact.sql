@@ -2,6 +2,7 @@
 -- restated, what was known at an instant, who asked again, which ratings belong to nothing.
 
 -- up
+DROP VIEW IF EXISTS current_conversations;
 DROP VIEW IF EXISTS verdicts;
 DROP VIEW IF EXISTS conversations_from_versions;
 
@@ -22,13 +23,19 @@ ALTER TABLE conversations
     ADD COLUMN IF NOT EXISTS `verdicts.revision` Array(UInt32) AFTER `verdicts.promise`,
     ADD COLUMN IF NOT EXISTS `verdicts.paused_ms` Array(Int64) AFTER `verdicts.ended_at`,
     ADD COLUMN IF NOT EXISTS `verdicts.opened_by_event` Array(String) AFTER `verdicts.outcome`,
-    ADD COLUMN IF NOT EXISTS `resolutions.resolved_at` Array(DateTime64(3, 'UTC')) AFTER `verdicts.opened_by_event`,
-    ADD COLUMN IF NOT EXISTS `resolutions.watched_until` Array(Nullable(DateTime64(3, 'UTC'))) AFTER `resolutions.resolved_at`,
+    ADD COLUMN IF NOT EXISTS `items.rating` Array(UInt32) AFTER `verdicts.opened_by_event`,
+    ADD COLUMN IF NOT EXISTS `items.item` Array(LowCardinality(String)) AFTER `items.rating`,
+    ADD COLUMN IF NOT EXISTS `items.score` Array(UInt8) AFTER `items.item`,
+    ADD COLUMN IF NOT EXISTS `items.unit` Array(LowCardinality(String)) AFTER `items.score`,
+    ADD COLUMN IF NOT EXISTS `resolutions.resolved_at` Array(DateTime64(3, 'UTC')) AFTER `items.unit`,
+    ADD COLUMN IF NOT EXISTS `resolutions.unit` Array(LowCardinality(String)) AFTER `resolutions.resolved_at`,
+    ADD COLUMN IF NOT EXISTS `resolutions.watched_until` Array(Nullable(DateTime64(3, 'UTC'))) AFTER `resolutions.unit`,
     ADD COLUMN IF NOT EXISTS `resolutions.reopened_at` Array(Nullable(DateTime64(3, 'UTC'))) AFTER `resolutions.watched_until`,
     ADD COLUMN IF NOT EXISTS `transfers.at` Array(DateTime64(3, 'UTC')) AFTER `resolutions.reopened_at`,
     ADD COLUMN IF NOT EXISTS `transfers.from_department` Array(LowCardinality(String)) AFTER `transfers.at`,
     ADD COLUMN IF NOT EXISTS `transfers.to_department` Array(LowCardinality(String)) AFTER `transfers.from_department`,
-    ADD COLUMN IF NOT EXISTS `transfers.bounce` Array(UInt8) AFTER `transfers.to_department`;
+    ADD COLUMN IF NOT EXISTS `transfers.unit` Array(LowCardinality(String)) AFTER `transfers.to_department`,
+    ADD COLUMN IF NOT EXISTS `transfers.bounce` Array(UInt8) AFTER `transfers.unit`;
 
 ALTER TABLE conversation_versions
     ADD COLUMN IF NOT EXISTS `merged` UInt32 AFTER `conflicts`,
@@ -47,13 +54,19 @@ ALTER TABLE conversation_versions
     ADD COLUMN IF NOT EXISTS `verdicts.revision` Array(UInt32) AFTER `verdicts.promise`,
     ADD COLUMN IF NOT EXISTS `verdicts.paused_ms` Array(Int64) AFTER `verdicts.ended_at`,
     ADD COLUMN IF NOT EXISTS `verdicts.opened_by_event` Array(String) AFTER `verdicts.outcome`,
-    ADD COLUMN IF NOT EXISTS `resolutions.resolved_at` Array(DateTime64(3, 'UTC')) AFTER `verdicts.opened_by_event`,
-    ADD COLUMN IF NOT EXISTS `resolutions.watched_until` Array(Nullable(DateTime64(3, 'UTC'))) AFTER `resolutions.resolved_at`,
+    ADD COLUMN IF NOT EXISTS `items.rating` Array(UInt32) AFTER `verdicts.opened_by_event`,
+    ADD COLUMN IF NOT EXISTS `items.item` Array(LowCardinality(String)) AFTER `items.rating`,
+    ADD COLUMN IF NOT EXISTS `items.score` Array(UInt8) AFTER `items.item`,
+    ADD COLUMN IF NOT EXISTS `items.unit` Array(LowCardinality(String)) AFTER `items.score`,
+    ADD COLUMN IF NOT EXISTS `resolutions.resolved_at` Array(DateTime64(3, 'UTC')) AFTER `items.unit`,
+    ADD COLUMN IF NOT EXISTS `resolutions.unit` Array(LowCardinality(String)) AFTER `resolutions.resolved_at`,
+    ADD COLUMN IF NOT EXISTS `resolutions.watched_until` Array(Nullable(DateTime64(3, 'UTC'))) AFTER `resolutions.unit`,
     ADD COLUMN IF NOT EXISTS `resolutions.reopened_at` Array(Nullable(DateTime64(3, 'UTC'))) AFTER `resolutions.watched_until`,
     ADD COLUMN IF NOT EXISTS `transfers.at` Array(DateTime64(3, 'UTC')) AFTER `resolutions.reopened_at`,
     ADD COLUMN IF NOT EXISTS `transfers.from_department` Array(LowCardinality(String)) AFTER `transfers.at`,
     ADD COLUMN IF NOT EXISTS `transfers.to_department` Array(LowCardinality(String)) AFTER `transfers.from_department`,
-    ADD COLUMN IF NOT EXISTS `transfers.bounce` Array(UInt8) AFTER `transfers.to_department`;
+    ADD COLUMN IF NOT EXISTS `transfers.unit` Array(LowCardinality(String)) AFTER `transfers.to_department`,
+    ADD COLUMN IF NOT EXISTS `transfers.bounce` Array(UInt8) AFTER `transfers.unit`;
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS conversations_from_versions TO conversations AS
 SELECT
@@ -167,15 +180,24 @@ SELECT
     `verdicts.paused_ms`,
     `verdicts.outcome`,
     `verdicts.opened_by_event`,
+    `items.rating`,
+    `items.item`,
+    `items.score`,
+    `items.unit`,
     `resolutions.resolved_at`,
+    `resolutions.unit`,
     `resolutions.watched_until`,
     `resolutions.reopened_at`,
     `transfers.at`,
     `transfers.from_department`,
     `transfers.to_department`,
+    `transfers.unit`,
     `transfers.bounce`,
     `landed_at`
 FROM conversation_versions;
+
+CREATE VIEW IF NOT EXISTS current_conversations AS
+SELECT * FROM conversations FINAL WHERE retracted = 0;
 
 CREATE VIEW IF NOT EXISTS verdicts AS
 SELECT
@@ -210,6 +232,23 @@ FROM conversations AS c FINAL
 ARRAY JOIN verdicts AS verdict
 WHERE c.retracted = 0;
 
+CREATE VIEW IF NOT EXISTS items AS
+SELECT
+    c.district AS district,
+    c.conversation AS conversation,
+    c.department AS department,
+    c.channel AS channel,
+    c.topic AS topic,
+    c.stakeholder AS stakeholder,
+    c.unit AS owner,
+    entry.rating AS rating,
+    entry.item AS item,
+    entry.score AS score,
+    entry.unit AS unit
+FROM conversations AS c FINAL
+ARRAY JOIN items AS entry
+WHERE c.retracted = 0;
+
 CREATE VIEW IF NOT EXISTS resolutions AS
 SELECT
     c.district AS district,
@@ -221,6 +260,7 @@ SELECT
     c.unit AS owner,
     c.person AS person,
     resolution.resolved_at AS resolved_at,
+    resolution.unit AS unit,
     resolution.watched_until AS watched_until,
     resolution.reopened_at AS reopened_at
 FROM conversations AS c FINAL
@@ -239,6 +279,7 @@ SELECT
     transfer.at AS at,
     transfer.from_department AS from_department,
     transfer.to_department AS to_department,
+    transfer.unit AS unit,
     transfer.bounce AS bounce
 FROM conversations AS c FINAL
 ARRAY JOIN transfers AS transfer
@@ -364,6 +405,8 @@ DROP VIEW IF EXISTS unlinked_ratings;
 DROP VIEW IF EXISTS repeat_contacts;
 DROP VIEW IF EXISTS transfers;
 DROP VIEW IF EXISTS resolutions;
+DROP VIEW IF EXISTS items;
+DROP VIEW IF EXISTS current_conversations;
 DROP VIEW IF EXISTS verdicts;
 DROP VIEW IF EXISTS conversations_from_versions;
 
@@ -384,12 +427,18 @@ ALTER TABLE conversations
     DROP COLUMN IF EXISTS `verdicts.revision`,
     DROP COLUMN IF EXISTS `verdicts.paused_ms`,
     DROP COLUMN IF EXISTS `verdicts.opened_by_event`,
+    DROP COLUMN IF EXISTS `items.rating`,
+    DROP COLUMN IF EXISTS `items.item`,
+    DROP COLUMN IF EXISTS `items.score`,
+    DROP COLUMN IF EXISTS `items.unit`,
     DROP COLUMN IF EXISTS `resolutions.resolved_at`,
+    DROP COLUMN IF EXISTS `resolutions.unit`,
     DROP COLUMN IF EXISTS `resolutions.watched_until`,
     DROP COLUMN IF EXISTS `resolutions.reopened_at`,
     DROP COLUMN IF EXISTS `transfers.at`,
     DROP COLUMN IF EXISTS `transfers.from_department`,
     DROP COLUMN IF EXISTS `transfers.to_department`,
+    DROP COLUMN IF EXISTS `transfers.unit`,
     DROP COLUMN IF EXISTS `transfers.bounce`;
 
 ALTER TABLE conversation_versions
@@ -409,12 +458,18 @@ ALTER TABLE conversation_versions
     DROP COLUMN IF EXISTS `verdicts.revision`,
     DROP COLUMN IF EXISTS `verdicts.paused_ms`,
     DROP COLUMN IF EXISTS `verdicts.opened_by_event`,
+    DROP COLUMN IF EXISTS `items.rating`,
+    DROP COLUMN IF EXISTS `items.item`,
+    DROP COLUMN IF EXISTS `items.score`,
+    DROP COLUMN IF EXISTS `items.unit`,
     DROP COLUMN IF EXISTS `resolutions.resolved_at`,
+    DROP COLUMN IF EXISTS `resolutions.unit`,
     DROP COLUMN IF EXISTS `resolutions.watched_until`,
     DROP COLUMN IF EXISTS `resolutions.reopened_at`,
     DROP COLUMN IF EXISTS `transfers.at`,
     DROP COLUMN IF EXISTS `transfers.from_department`,
     DROP COLUMN IF EXISTS `transfers.to_department`,
+    DROP COLUMN IF EXISTS `transfers.unit`,
     DROP COLUMN IF EXISTS `transfers.bounce`;
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS conversations_from_versions TO conversations AS
@@ -515,6 +570,9 @@ SELECT
     `verdicts.outcome`,
     `landed_at`
 FROM conversation_versions;
+
+CREATE VIEW IF NOT EXISTS current_conversations AS
+SELECT * FROM conversations FINAL WHERE retracted = 0;
 
 CREATE VIEW IF NOT EXISTS verdicts AS
 SELECT

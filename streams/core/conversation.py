@@ -111,6 +111,7 @@ def _fold_part(key: tuple[str, str], events: Sequence[Packed], frame: _Frame, be
         *_waits(story, ownership, configuration),
         *_ratings(given),
         *_columns(judged, 12),
+        *_items(given),
         *_resolutions(story, ownership),
         *_transfers(ownership),
     )
@@ -221,7 +222,7 @@ def _was_reopened_soon(story: Story, ownership: Ownership) -> bool:
 
 
 def _route(ownership: Ownership) -> tuple[int, int, int]:
-    departments = [department for _, department in ownership.departments()]
+    departments = [department for _, _, department in ownership.departments()]
     handoffs = len(departments) - 1
     bounces = sum(departments[i] == departments[i + 2] for i in range(len(departments) - 2))
     return (handoffs, bounces, int(handoffs == 0))
@@ -229,13 +230,20 @@ def _route(ownership: Ownership) -> tuple[int, int, int]:
 
 def _transfers(ownership: Ownership) -> tuple[Any, ...]:
     if len(ownership.units) == 1:
-        return _EMPTY[4]
+        return _EMPTY[5]
     held = ownership.departments()
     return _columns(
         [
-            (at_ms, held[index][1], department, int(index > 0 and held[index - 1][1] == department))
-            for index, (at_ms, department) in enumerate(held[1:])
+            (at_ms, held[index][2], department, unit, int(index > 0 and held[index - 1][2] == department))
+            for index, (at_ms, unit, department) in enumerate(held[1:])
         ],
+        5,
+    )
+
+
+def _items(ratings: list[CountedRating]) -> tuple[Any, ...]:
+    return _columns(
+        [(index, item, score, given.unit) for index, given in enumerate(ratings) for item, score in given.rating.items],
         4,
     )
 
@@ -243,10 +251,15 @@ def _transfers(ownership: Ownership) -> tuple[Any, ...]:
 def _resolutions(story: Story, ownership: Ownership) -> tuple[Any, ...]:
     return _columns(
         [
-            (resolve.at_ms, ownership.after_school_days(resolve.at_ms, WATCHED_DAYS), resolve.reopened_ms)
+            (
+                resolve.at_ms,
+                ownership.owner(resolve.at_ms),
+                ownership.after_school_days(resolve.at_ms, WATCHED_DAYS),
+                resolve.reopened_ms,
+            )
             for resolve in story.resolves
         ],
-        3,
+        4,
     )
 
 

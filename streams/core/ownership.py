@@ -68,13 +68,13 @@ class Ownership:
         """The end of the so-manyth school day after an instant, in the calendar of who owned it then."""
         return self._configuration.clock(self.owner(at_ms)).after_school_days(at_ms, days)
 
-    def departments(self) -> list[tuple[int, str]]:
-        """The owners' departments in order, each with its start; repetitions in a row left out."""
-        found: list[tuple[int, str]] = []
+    def departments(self) -> list[tuple[int, str, str]]:
+        """The owners' departments in order: start, unit that had it first, department; repetitions left out."""
+        found: list[tuple[int, str, str]] = []
         for start, unit in zip(self._starts, self.units, strict=True):
             department = self._configuration.department(unit)
-            if not found or found[-1][1] != department:
-                found.append((start, department))
+            if not found or found[-1][2] != department:
+                found.append((start, unit, department))
         return found
 
     def _pieces(self, start_ms: int) -> Iterator[tuple[str, int, int | None]]:

@@ -80,6 +80,7 @@ class Rating(NamedTuple):
     environment: int | None
     trust: int | None
     answered: bool | None
+    items: tuple[tuple[str, int], ...]
 
 
 class Transfer(NamedTuple):
@@ -215,6 +216,7 @@ def _rating(e: schema.Rating, digest: int) -> Rating:
         p.environment,
         e.trust,
         e.answered,
+        tuple(sorted(e.items.items())),
     )
 
 

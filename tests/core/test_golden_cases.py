@@ -265,3 +265,13 @@ def test_a_live_answer_is_credited_to_who_gave_it() -> None:
     history.add("inquiry", "2026-10-06 10:00", channel="in_person", contact="answered_live", queue_seconds=5, staff=who)
     fact = history.fact()
     assert (fact["first_response_staff"], fact["first_response_unit"]) == (who, "a")
+
+
+def test_the_districts_own_items_are_credited_like_their_rating() -> None:
+    history = story()
+    history.add("inquiry", "2026-10-06 10:00")
+    history.add("reply", "2026-10-06 10:30", unit="b")
+    history.add("rating", "2026-10-06 12:00", score=9, items={"clarity": 7, "bus": 4})
+    history.add("rating", "2026-10-06 12:00", score=3, rater="5f5f5f5f5f5f5f5f", items={"bus": 2})
+    found = [(each["rating"], each["item"], each["score"], each["unit"]) for each in history.fact()["items"]]
+    assert found == [(0, "bus", 4, "b"), (0, "clarity", 7, "b"), (1, "bus", 2, "b")]
