@@ -1,5 +1,6 @@
 """A sink and reader in memory with the contract of the real ones: for tests, and for trying things without a server."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -56,6 +57,28 @@ class MemorySink:
         """Every event of these districts, once: ordered by district, conversation, event_id, digest."""
         return (_landed(row) for row in self.rows("events") if row["district"] in districts)
 
+    def standing_events(self, districts: Sequence[str], since_ms: int) -> Iterator[LandedEvent]:
+        """Every event of the districts themselves and of the conversations that stand, in the same order."""
+        told: dict[tuple[str, str], tuple[int, bool]] = {}
+        for row in self.rows("conversations"):
+            key = row["district"], row["conversation"].partition("~")[0]
+            is_open = not row["retracted"] and "open" in (*row["waits.outcome"], *row["verdicts.outcome"])
+            known, was_open = told.get(key, (row["events"], False))
+            told[key] = min(known, row["events"]), was_open or is_open
+        log = defaultdict(list)
+        for row in self.rows("events"):
+            log[row["district"], row["conversation"]].append(row["occurred_at"])
+        standing = {
+            key
+            for key, touched in log.items()
+            if not key[1] or max(touched) >= since_ms or told.get(key, (0, False)) != (len(touched), False)
+        }
+        return (
+            _landed(row)
+            for row in self.rows("events")
+            if row["district"] in districts and (row["district"], row["conversation"]) in standing
+        )
+
     def events_of(self, district: str, conversations: Sequence[str]) -> Iterator[LandedEvent]:
         """Every event of these conversations of a district, once; '' stands for the district's own events."""
         return (
@@ -63,6 +86,11 @@ class MemorySink:
             for row in self.rows("events")
             if row["district"] == district and row["conversation"] in conversations
         )
+
+    def outdated(self, district: str, below: int, after: str, most: int) -> list[str]:
+        """Names of rows of a lower version than `below`, in order, those after a name, at most so many."""
+        rows = (row for row in self.rows("conversations") if row["district"] == district and row["version"] < below)
+        return [row["conversation"] for row in rows if row["conversation"] > after][:most]
 
     def versions(self, districts: Sequence[str]) -> dict[Key, LandedVersion]:
         """The landed version of every conversation of these districts, by (district, conversation)."""

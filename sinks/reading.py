@@ -43,8 +43,17 @@ class Reader(Protocol):
     def district_events(self, districts: Sequence[str]) -> Iterator[LandedEvent]:
         """Every event of these districts, once: ordered by district, conversation, event_id, digest."""
 
+    def standing_events(self, districts: Sequence[str], since_ms: int) -> Iterator[LandedEvent]:
+        """Every event of the districts themselves and of the conversations that stand, in the same order.
+
+        These are touched since an instant, wait, have a promise running, or have a row that does not count all events.
+        """
+
     def events_of(self, district: str, conversations: Sequence[str]) -> Iterator[LandedEvent]:
         """Every event of these conversations of a district, once; '' stands for the district's own events."""
+
+    def outdated(self, district: str, below: int, after: str, most: int) -> list[str]:
+        """Names of rows of a lower version than `below`, in order, those after a name, at most so many."""
 
     def versions(self, districts: Sequence[str]) -> dict[Key, LandedVersion]:
         """The landed version of every conversation of these districts, by (district, conversation)."""
@@ -67,6 +76,34 @@ ORDER BY district, conversation, event_id, digest
 """
 _OF_DISTRICTS = _EVENTS.format(condition="district IN %(districts)s")
 _OF_CONVERSATIONS = _EVENTS.format(condition="district = %(district)s AND conversation IN %(conversations)s")
+# A part's name has the mark and a number behind the conversation's own: what is open in a part is open.
+_STANDING = _EVENTS.format(
+    condition="""district IN %(districts)s AND (conversation = '' OR (district, conversation) IN (
+    SELECT log.district, log.conversation
+    FROM (
+        SELECT district, conversation, count() AS known, max(toUnixTimestamp64Milli(occurred_at)) AS touched_ms
+        FROM events FINAL
+        WHERE district IN %(districts)s AND conversation != ''
+        GROUP BY district, conversation
+    ) AS log
+    LEFT JOIN (
+        SELECT
+            district,
+            splitByChar('~', conversation)[1] AS whole,
+            min(events) AS known,
+            max(retracted = 0 AND (has(`waits.outcome`, 'open') OR has(`verdicts.outcome`, 'open'))) AS is_open
+        FROM conversations FINAL
+        WHERE district IN %(districts)s
+        GROUP BY district, whole
+    ) AS told ON told.district = log.district AND told.whole = log.conversation
+    WHERE log.touched_ms >= %(since_ms)s OR log.known != told.known OR told.is_open
+))"""
+)
+_OUTDATED = """
+SELECT conversation FROM conversations FINAL
+WHERE district = %(district)s AND version < %(below)s AND conversation > %(after)s
+ORDER BY conversation LIMIT %(most)s
+"""
 _VERSIONS = """
 SELECT district, conversation, version, retracted
 FROM conversations FINAL
@@ -96,10 +133,21 @@ class ClickHouseReader:
         for some in _slices(sorted(set(districts))):
             yield from self._events(_OF_DISTRICTS, {"districts": some})
 
+    def standing_events(self, districts: Sequence[str], since_ms: int) -> Iterator[LandedEvent]:
+        """Every event of the districts themselves and of the conversations that stand, in the same order."""
+        for some in _slices(sorted(set(districts))):
+            yield from self._events(_STANDING, {"districts": some, "since_ms": since_ms})
+
     def events_of(self, district: str, conversations: Sequence[str]) -> Iterator[LandedEvent]:
         """Every event of these conversations of a district, once; '' stands for the district's own events."""
         for some in _slices(sorted(set(conversations))):
             yield from self._events(_OF_CONVERSATIONS, {"district": district, "conversations": some})
+
+    def outdated(self, district: str, below: int, after: str, most: int) -> list[str]:
+        """Names of rows of a lower version than `below`, in order, those after a name, at most so many."""
+        parameters = {"district": district, "below": below, "after": after, "most": most}
+        with errors_mapped(self._settings):
+            return [name for (name,) in self._client.execute(_OUTDATED, parameters)]
 
     def versions(self, districts: Sequence[str]) -> dict[Key, LandedVersion]:
         """The landed version of every conversation of these districts, by (district, conversation)."""

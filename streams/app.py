@@ -21,12 +21,13 @@ from schemas.settings import Settings
 from schemas.topics import EVENTS
 from sinks.clickhouse import ClickHouseSink
 from sinks.reading import ClickHouseReader
+from streams.core.rolling import HORIZON_MS
 from streams.metrics import WorkerMetrics
 from streams.notifier import Webhook
 from streams.outlet import KafkaOutlet
 from streams.partition import Delivery, Partition
 from streams.present import now_ms
-from streams.recovery import Recovered, recover
+from streams.recovery import Log, Recovered, recover
 from streams.worker import FlushPolicy, Surroundings, Worker
 
 log = logging.getLogger("cx.app")
@@ -97,6 +98,7 @@ class Process:
             caught_up=self._caught_up,
             notify=self._webhook.notify,
             now_ms=partial(now_ms, settings),
+            log=Log(partial(ClickHouseReader, settings)),
             die=die,
         )
         policy = FlushPolicy(settings.flush_seconds, settings.flush_events, settings.buffer_events)
@@ -108,7 +110,7 @@ class Process:
     def _recover(self, numbers: Sequence[int]) -> Recovered:
         reader = ClickHouseReader(self._settings)
         try:
-            return recover(numbers, self._settings.partitions, reader)
+            return recover(numbers, self._settings.partitions, reader, now_ms(self._settings) - HORIZON_MS)
         finally:
             reader.close()
 

@@ -65,6 +65,12 @@ class WorkerMetrics:
         self.partitions = Gauge("cx_partitions_owned", "Partitions this worker owns", registry=registry)
         self.ready = Gauge("cx_partitions_ready", "Owned partitions that are recovered", registry=registry)
         self.conversations = Gauge("cx_conversations_held", "Conversations in memory", registry=registry)
+        self.departed = Gauge(
+            "cx_conversations_departed", "Conversations that left memory, each time counted", registry=registry
+        )
+        self.read_back = Counter(
+            "cx_conversations_read_back_total", "Conversations whose history was asked of ClickHouse", registry=registry
+        )
         self.recovered = Counter("cx_recovered_events_total", "Events read back at recovery", registry=registry)
         self.unreadable = Counter(
             "cx_unreadable_events_total", "Landed events that recovery could not read back", registry=registry

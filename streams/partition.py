@@ -22,9 +22,12 @@ from sinks.landing import (
     unit_rows,
 )
 from streams.core.admission import Admission, Refusal, admit, digest
-from streams.core.district import Applied, Arrival, Culprit, DistrictState
+from streams.core.arrival import Applied, Arrival
+from streams.core.district import Culprit, DistrictState
+from streams.core.rolling import HORIZON_MS
 
 MINUTE_MS = 60_000
+DAY_MS = 1_440 * MINUTE_MS
 # Some 50 ms of folding: how much of a district's history one cut folds again after a changed configuration.
 STALE_SLICE = 1_000
 
@@ -75,6 +78,7 @@ class Partition:
         self._cut = Cut()
         self.latest_receipt_ms = 0
         self._rolled_ms = 0
+        self._evicted_ms = 0
 
     @property
     def waiting(self) -> int:
@@ -85,6 +89,17 @@ class Partition:
     def stale(self) -> int:
         """Conversations that a changed configuration left to be folded in slices."""
         return sum(state.stale for state in self.states.values())
+
+    def returning(self) -> list[tuple[str, list[str]]]:
+        """By district, conversations that left memory and whose history is needed for the next cut."""
+        return [(name, state.returning) for name, state in self.states.items() if state.returning]
+
+    def _evict(self, clock_ms: int) -> None:
+        """Once a day of the partition's own time, let go of what ended before every window."""
+        if abs(clock_ms - self._evicted_ms) >= DAY_MS:
+            self._evicted_ms = clock_ms
+            for state in self.states.values():
+                state.evict(clock_ms - HORIZON_MS)
 
     def state(self, district: str) -> DistrictState:
         """The state of a district, made at its first event."""
@@ -179,6 +194,7 @@ class Partition:
             self._rolled_ms = minute_ms
             for state in self.states.values():
                 cut.rolling.extend(state.rolling.rows(minute_ms, state.configuration))
+        self._evict(clock_ms)
         return cut
 
 

@@ -6,8 +6,8 @@ Blocks; run it in a thread. What it finds behind its events is marked to be land
 import gc
 import logging
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
 
@@ -21,6 +21,7 @@ from schemas.topics import partition_of
 from schemas.vocabulary import from_ms
 from sinks.reading import LandedEvent, LandedVersion, Reader
 from streams.core.district import DistrictState
+from streams.core.parts import whole_name
 
 log = logging.getLogger("cx.recovery")
 
@@ -52,14 +53,17 @@ def _uncollected() -> Iterator[None]:
 
 
 @_uncollected()
-def recover(numbers: Sequence[int], partitions: int, reader: Reader) -> Recovered:
-    """Rebuild the states of these partitions. Raises `Unavailable` if ClickHouse is away or a set came incomplete."""
+def recover(numbers: Sequence[int], partitions: int, reader: Reader, since_ms: int) -> Recovered:
+    """Rebuild the states of these partitions, with the conversations that stand since an instant; others are departed.
+
+    Raises `Unavailable` if ClickHouse is away or a set came incomplete.
+    """
     found = Recovered({number: {} for number in numbers})
     owner = {district: partition_of(district, partitions) for district in reader.districts()}
     districts = sorted(district for district, number in owner.items() if number in found.states)
     if not districts:
         return found
-    for event, digest in _events(reader.district_events(districts), found.unreadable):
+    for event, digest in _events(reader.standing_events(districts, since_ms), found.unreadable):
         states = found.states[owner[event.district]]
         state = states.get(event.district)
         if state is None:
@@ -75,12 +79,44 @@ def recover(numbers: Sequence[int], partitions: int, reader: Reader) -> Recovere
     for states in found.states.values():
         for state in states.values():
             state.clean()
+            _let_depart(state, landed[state.district])
             behind = _behind(state, landed[state.district], state.district in found.unreadable)
             state.alerts.known(said.get(state.district, ()))
             state.refill()
             state.touch(behind)
             found.repaired += len(behind)
     return found
+
+
+class Log:
+    """Histories read back while the stream runs. Blocks; raises `Unavailable` or `Refused`."""
+
+    def __init__(self, open_reader: Callable[[], Reader]) -> None:
+        self._open_reader = open_reader
+
+    def histories(self, district: str, conversations: Sequence[str]) -> dict[str, list[tuple[Event, int | None]]]:
+        """Every event of these conversations with the digest it landed with; nothing of one that never landed."""
+        with closing(self._open_reader()) as reader:
+            found: dict[str, list[tuple[Event, int | None]]] = {}
+            unreadable: Counter[str] = Counter()
+            for event, digest in _events(reader.events_of(district, conversations), unreadable):
+                found.setdefault(getattr(event, "conversation", ""), []).append((event, digest))
+            return found
+
+    def outdated(self, district: str, below: int, after: str, most: int) -> list[str]:
+        """As `Reader.outdated`."""
+        with closing(self._open_reader()) as reader:
+            return reader.outdated(district, below, after, most)
+
+
+def _let_depart(state: DistrictState, landed: Mapping[str, LandedVersion]) -> None:
+    """Whatever has a row and was not read back has left memory; some of it may be of an earlier configuration."""
+    for name, row in landed.items():
+        conversation, number = whole_name(name)
+        if conversation not in state.conversations:
+            state.departed.add(conversation, 1 if row.retracted else number)
+            if row.version < state.oldest_version:
+                state.departed.swept_to = ""
 
 
 def _events(rows: Iterable[LandedEvent], unreadable: Counter[str]) -> Iterator[tuple[Event, int | None]]:

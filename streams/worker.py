@@ -17,7 +17,8 @@ import logging
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import NoReturn, Protocol
+from functools import partial
+from typing import NoReturn, Protocol, TypeVar
 
 from schemas.alerts import AlertTransition
 from schemas.errors import Unavailable
@@ -25,7 +26,7 @@ from sinks.landing import DeadLetterRow, Landing, Sink
 from streams.metrics import WorkerMetrics
 from streams.partition import Cut, Delivery, Forward, Partition
 from streams.present import wall_ms
-from streams.recovery import Recovered
+from streams.recovery import Log, Recovered
 
 log = logging.getLogger("cx.worker")
 
@@ -33,6 +34,9 @@ LONGEST_PAUSE = 30.0
 REVOKE_SECONDS = 10.0
 ASSIGNMENT_SECONDS = 0.05
 PAST_MS = 60_000
+READ_BACK = 500
+
+T = TypeVar("T")
 
 
 class Outlet(Protocol):
@@ -77,6 +81,8 @@ class Surroundings:
     """Tell receivers of transitions that landed; never blocks."""
     now_ms: Callable[[], int]
     """The present, by the clock in force."""
+    log: Log
+    """Histories of conversations that left memory; blocks."""
     die: Callable[[str], NoReturn]
     wall_ms: Callable[[], int] = wall_ms
     """The machine's own clock, which Kafka's timestamps follow."""
@@ -223,12 +229,15 @@ class Worker:
     async def flush(self) -> None:
         """Land everything taken so far and acknowledge it; waits as long as ClickHouse or Kafka is away."""
         async with self._flushing:
+            await self._bring_back()
+            # Nothing may be awaited between this and the cut: what comes meanwhile could need its history too.
             now_ms = self._around.now_ms()
             cuts = [partition.cut(now_ms, self._is_live(number)) for number, partition in self._owned.items()]
             deliveries = [delivery for cut in cuts for delivery in cut.deliveries]
             landing = _together(cuts, now_ms)
             forwards = [message for cut in cuts for message in cut.forwards]
             if not (deliveries or landing.conversations or landing.alerts or landing.rolling):
+                await self._sweep()
                 return
             self._landing_events = max(len(landing.events), len(deliveries))
             with self._metrics.flush_seconds.time():
@@ -242,19 +251,45 @@ class Worker:
             if any(partition.stale for partition in self._owned.values()):
                 self._due.set()
 
-    async def _persist(self, write: Callable[[], None]) -> None:
-        """Write until it succeeds. Kafka's part is not repeated while ClickHouse is away."""
+    async def _bring_back(self) -> None:
+        """Read back, slice by slice, whole histories that new events or a changed configuration ask for."""
+        while wanted := [
+            (partition.states[district], names[:READ_BACK])
+            for partition in self._owned.values()
+            for district, names in partition.returning()
+        ]:
+            for state, names in wanted:
+                found = await self._persist(partial(self._around.log.histories, state.district, names))
+                for name in names:
+                    state.restore(name, found.get(name, ()))
+                self._metrics.read_back.inc(len(names))
+
+    async def _sweep(self) -> None:
+        """While nothing is new: the next slice of rows that left memory and are of an earlier configuration."""
+        for owned in self._owned.values():
+            for state in owned.states.values():
+                after = state.departed.swept_to
+                if after is None:
+                    continue
+                ask = partial(self._around.log.outdated, state.district, state.oldest_version, after, READ_BACK)
+                names = await self._persist(ask)
+                state.recall(names)
+                if state.departed.swept_to == after:
+                    state.departed.swept_to = names[-1] if names else None
+                self._due.set()
+                return
+
+    async def _persist(self, work: Callable[[], T]) -> T:
+        """Try until it succeeds. Kafka's part is not repeated while ClickHouse is away."""
         pause = 0.2
         while True:
             try:
-                await asyncio.to_thread(write)
+                return await asyncio.to_thread(work)
             except Unavailable as error:
                 self._metrics.flush_retries.inc()
                 log.warning("flush waits %.1f s: %s", pause, error)
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, LONGEST_PAUSE, max(error.retry_after * 5, 1.0))
-            else:
-                return
 
     def _publish(self, landing: Landing, forwards: list[Forward]) -> None:
         if landing.dead_letters:
@@ -279,8 +314,9 @@ class Worker:
         m.forwarded.inc(len(forwards))
         m.flushes.inc()
         m.buffered.set(self.buffered)
-        held = sum(len(state.conversations) for p in self._owned.values() for state in p.states.values())
-        m.conversations.set(held)
+        states = [state for partition in self._owned.values() for state in partition.states.values()]
+        m.conversations.set(sum(len(state.conversations) for state in states))
+        m.departed.set(sum(len(state.departed) for state in states))
 
 
 def _together(cuts: Sequence[Cut], now_ms: int) -> Landing:

@@ -3,11 +3,12 @@
 `apply` only adds to sets; `settle` folds each changed conversation once. So a burst on one conversation costs one fold,
 and any order of arrival gives the same rows. What only a changed configuration touches is folded in slices, those with
 a running promise clock first, so that a district's whole history does not hold up what is new.
+
+Conversations that ended long ago leave memory (`evict`). One that gets an event is named in `returning` and waits for
+`restore` with its whole history; it is not folded before.
 """
 
-from bisect import insort
 from collections.abc import Iterable, Sequence
-from enum import Enum
 from itertools import islice
 from operator import itemgetter
 from typing import NamedTuple
@@ -16,32 +17,16 @@ from schemas.events import DistrictConfigured, Erased, Event, canonical
 from schemas.facts import Row, row_version
 from schemas.vocabulary import to_ms
 from streams.core.alerting import AlertBook
+from streams.core.arrival import Applied, Arrival, Conversation
 from streams.core.configuration import Configuration, ConfigurationEvent
 from streams.core.conversation import Whole, fold, withdrawn
 from streams.core.corrections import corrected
+from streams.core.departed import Departed
 from streams.core.erasure import digest_of_key, names_in, sealed
 from streams.core.merging import Links, groups
 from streams.core.packed import Mark, Packed, digest_of, pack
 from streams.core.parts import part_name, whole_name
 from streams.core.rolling import Rolling
-
-
-class Arrival(Enum):
-    """What an event was to the set: new, known already, the same id with other content, or of an erased person."""
-
-    NEW = "new"
-    DUPLICATE = "duplicate"
-    CONFLICT = "conflict"
-    ERASED = "erased"
-
-
-class Applied(NamedTuple):
-    """An event that belongs into the log of its district, with its canonical content."""
-
-    arrival: Arrival
-    conversation: str
-    digest: int
-    content: bytes
 
 
 class Culprit(NamedTuple):
@@ -60,49 +45,6 @@ class Settled(NamedTuple):
     culprits: list[Culprit]
 
 
-class Conversation:
-    """The set of one conversation's events, in order; `losers` are contents that lost against a smaller digest.
-
-    `parts`: how many rows of it ever landed.
-    """
-
-    __slots__ = ("events", "losers", "parts")
-
-    def __init__(self) -> None:
-        self.events: tuple[Packed, ...] = ()
-        self.losers: tuple[tuple[str, int], ...] = ()
-        self.parts = 1
-
-    def add(self, event: Packed) -> Arrival:
-        """Put an event into the set; of two contents of one id the smaller digest stays."""
-        for known in self.events:
-            if known.event_id == event.event_id:
-                return self._again(known, event)
-        if not self.events or self.events[-1][:3] < event[:3]:
-            self.events = (*self.events, event)
-        else:
-            ordered = list(self.events)
-            insort(ordered, event, key=lambda e: e[:3])
-            self.events = tuple(ordered)
-        return Arrival.NEW
-
-    def _again(self, known: Packed, event: Packed) -> Arrival:
-        loser = (event.event_id, max(event.digest, known.digest))
-        if event.digest == known.digest or (event.digest > known.digest and loser in self.losers):
-            return Arrival.DUPLICATE
-        self.losers = (*self.losers, loser)
-        if event.digest < known.digest:
-            kept = [e for e in self.events if e is not known]
-            insort(kept, event, key=lambda e: e[:3])
-            self.events = tuple(kept)
-        return Arrival.CONFLICT
-
-    @property
-    def count(self) -> int:
-        """Events known, lost contents included: the part of the row version that only grows."""
-        return len(self.events) + len(self.losers)
-
-
 class DistrictState:
     """Everything known of one district. Not safe for threads: its partition's worker is the only writer."""
 
@@ -114,7 +56,9 @@ class DistrictState:
         self.alerts = AlertBook(district)
         self.rolling = Rolling(district)
         self._others: dict[str, set[int]] = {}
+        self.departed = Departed()
         self._links = Links()
+        self._passing: set[str] = set()
         self._erased: dict[str, int] = {}
         self._dirty: dict[str, list[Packed]] = {}
         self._stale_clocks: dict[str, None] = {}
@@ -148,18 +92,97 @@ class DistrictState:
         held = self.conversations.get(conversation)
         if held is None:
             held = self.conversations[conversation] = Conversation()
+            self._call_back(conversation)
         arrival = held.add(packed)
         if arrival is not Arrival.DUPLICATE:
             self._dirty.setdefault(conversation, []).append(packed)
+            self._passing.discard(conversation)
             if type(packed) is Mark and packed.kind in ("merge", "unmerge"):
                 self._links.add(conversation, packed.refers_to)
+                if packed.refers_to not in self.conversations:
+                    self._call_back(packed.refers_to)
         return arrival
+
+    def _call_back(self, conversation: str) -> None:
+        if conversation in self.departed:
+            self.departed.returning[conversation] = None
+
+    @property
+    def returning(self) -> list[str]:
+        """Conversations whose history has to be read back before they can be folded."""
+        return list(self.departed.returning)
+
+    def recall(self, names: Iterable[str]) -> None:
+        """Have those of these that left memory folded again, and leave again; names as in the rows that landed."""
+        for name in names:
+            conversation, number = whole_name(name)
+            if conversation not in self.conversations:
+                self.departed.returning[conversation] = None
+                self._passing.add(conversation)
+                if number > 1:
+                    self.departed.parts[conversation] = max(number, self.departed.parts.get(conversation, 1))
+
+    def restore(self, conversation: str, history: Iterable[tuple[Event, int | None]]) -> None:
+        """Give a returning conversation its whole history; empty if it never left."""
+        held = self.conversations.setdefault(conversation, Conversation())
+        is_passing = conversation in self._passing
+        for event, digest in history:
+            self.apply(event, digest)
+        if is_passing:
+            self._passing.add(conversation)
+        held.parts = max(held.parts, self.departed.parts.get(conversation, 1))
+        self.departed.returning.pop(conversation, None)
+        if held.events:
+            self._dirty.setdefault(conversation, [])
+        else:
+            del self.conversations[conversation]
+
+    def evict(self, before_ms: int) -> int:
+        """Let conversations leave that nothing happened to since an instant and that nothing can happen to by itself.
+
+        What has changed and is not folded yet stays, and so does what a merge ever named. Returns how many left.
+        """
+        self.rolling.prune(before_ms)
+        leaving = [
+            conversation
+            for conversation, held in self.conversations.items()
+            if held.events[-1].at_ms < before_ms and self._may_leave(conversation)
+        ]
+        for conversation in leaving:
+            self._leave(conversation)
+        return len(leaving)
+
+    def _may_leave(self, conversation: str) -> bool:
+        return not (
+            conversation in self._links
+            or conversation in self._dirty
+            or conversation in self._stale
+            or conversation in self._stale_clocks
+            or conversation in self.departed.returning
+            or any(self.alerts.is_running(name) or name in self.rolling for name in self._part_names(conversation))
+        )
+
+    def _let_pass(self) -> None:
+        """Those that were only recalled to be folded again leave at once, as nothing of theirs is within any window."""
+        for conversation in self._passing - self.departed.returning.keys():
+            self._passing.discard(conversation)
+            if conversation in self.conversations:
+                for name in self._part_names(conversation):
+                    self.rolling.remove(name)
+                if self._may_leave(conversation):
+                    self._leave(conversation)
+
+    def _leave(self, conversation: str) -> None:
+        held = self.conversations.pop(conversation)
+        self.departed.add(conversation, held.parts)
 
     def _configure(self, event: DistrictConfigured) -> None:
         added = ConfigurationEvent(event.revision, to_ms(event.occurred_at), event.event_id, event.configuration)
         self._configurations.append(added)
         self.configuration = Configuration(self.district, self._configurations)
         self.touch(self.conversations)
+        if len(self.departed):
+            self.departed.swept_to = ""
 
     def _is_refused(self, event: Event) -> bool:
         """Whether it was received when a key in it was erased already; what came before stays, without the key."""
@@ -221,6 +244,11 @@ class DistrictState:
             return [conversation] if conversation in self.conversations else []
         return [name for name in self._links.together(conversation) if name in self.conversations]
 
+    @property
+    def oldest_version(self) -> int:
+        """A row below this version is of an earlier configuration or definition."""
+        return row_version(self.configuration.count, 0)
+
     def version(self, conversation: str) -> int:
         """The row version the conversation's set has now, without folding it."""
         known = sum(self.conversations[name].count for name in self._together(conversation))
@@ -235,12 +263,17 @@ class DistrictState:
         culprits: list[Culprit] = []
         self._take_stale(most_stale)
         folded: set[str] = set()
+        waiting: dict[str, list[Packed]] = {}
         for conversation in self._dirty:
             if conversation not in folded:
                 together = self._together(conversation)
                 folded.update(together)
-                rows.extend(self._settle(together, culprits))
-        self._dirty.clear()
+                if self.departed.returning.keys().isdisjoint(together):
+                    rows.extend(self._settle(together, culprits))
+                else:
+                    waiting |= {name: self._dirty.get(name, []) for name in together}
+        self._dirty = waiting
+        self._let_pass()
         return Settled(sorted(rows, key=itemgetter(1)), culprits)
 
     def _settle(self, together: Sequence[str], culprits: list[Culprit]) -> list[Row]:

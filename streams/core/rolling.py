@@ -101,6 +101,10 @@ class Rolling:
         """Conversations that contribute."""
         return len(self._held)
 
+    def __contains__(self, conversation: str) -> bool:
+        """Whether a conversation contributes."""
+        return conversation in self._held
+
     def replace(self, conversation: str, row: Row) -> None:
         """Let a conversation contribute what this row says, and nothing that it contributed before."""
         channel = _CHANNEL.get(row[_CHANNEL_COLUMN], 0)
@@ -118,8 +122,8 @@ class Rolling:
         """Let a conversation contribute nothing."""
         self._held.pop(conversation, None)
 
-    def prune(self, now_ms: int) -> None:
-        """Forget conversations that have ended to contribute: nothing open, and nothing within 35 days."""
+    def prune(self, before_ms: int) -> None:
+        """Forget conversations that have ended to contribute: nothing open, and nothing since an instant."""
         if not self._held:
             return
         records = self._records()
@@ -128,7 +132,7 @@ class Rolling:
         lengths = np.fromiter(map(len, self._held.values()), dtype=np.int64) // (_WIDTH * 8)
         newest = np.maximum.reduceat(last, np.cumsum(lengths) - lengths)
         names = list(self._held)
-        for place in np.flatnonzero(newest < now_ms - HORIZON_MS).tolist():
+        for place in np.flatnonzero(newest < before_ms).tolist():
             del self._held[names[place]]
 
     def rows(self, now_ms: int, configuration: Configuration) -> list[RollingRow]:
@@ -137,7 +141,7 @@ class Rolling:
         Conversations whose last contribution lies more than 35 days back are forgotten.
         """
         if abs(now_ms - self._pruned_ms) >= PRUNE_EVERY_MS:
-            self.prune(now_ms)
+            self.prune(now_ms - HORIZON_MS)
             self._pruned_ms = now_ms
         if self._tree is None or self._tree.configuration is not configuration:
             self._tree = Tree(configuration)

@@ -7,7 +7,8 @@ import pytest
 
 from schemas.events import EVENT, Event
 from schemas.facts import as_json
-from streams.core.district import Arrival, DistrictState
+from streams.core.arrival import Arrival
+from streams.core.district import DistrictState
 from streams.core.erasure import digest_of_key
 from tests.golden import History, at, district, fold_all, minutes
 

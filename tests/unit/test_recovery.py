@@ -34,7 +34,7 @@ def landed() -> MemorySink:
 
 
 def test_what_landed_whole_comes_back_and_needs_no_repair() -> None:
-    found = recover([NUMBER], 16, landed())
+    found = recover([NUMBER], 16, landed(), 0)
     assert (found.events, found.repaired, found.unreadable.total()) == (3, 0, 0)
 
 
@@ -43,7 +43,7 @@ def test_a_row_behind_its_events_is_made_again() -> None:
     event = History().add("rating", "2026-10-06 12:00", event_id="late", score=9)
     content = canonical(event)
     sink.land(Landing(0, events=[event_row(event, content, digest_of(content), Place("cx.events", NUMBER, 9))]))
-    found = recover([NUMBER], 16, sink)
+    found = recover([NUMBER], 16, sink, 0)
     assert found.repaired == 1
     (row,) = found.states[NUMBER]["demo"].settle().rows
     assert 9 in {value[0] for value in row if isinstance(value, tuple) and value}
@@ -55,7 +55,7 @@ def test_a_set_that_came_back_smaller_than_its_row_is_read_again() -> None:
     grown = tuple(row["version"] + 1 if name == "version" else row[name] for name in row if name != "landed_at")
     sink.land(Landing(0, conversations=[grown]))
     with pytest.raises(Unavailable, match="incomplete"):
-        recover([NUMBER], 16, sink)
+        recover([NUMBER], 16, sink, 0)
 
 
 def test_a_stored_event_that_cannot_be_read_is_counted_and_stops_nothing() -> None:
@@ -63,7 +63,7 @@ def test_a_stored_event_that_cannot_be_read_is_counted_and_stops_nothing() -> No
     event = History().add("reply", "2026-10-06 11:00", event_id="damaged")
     row = event_row(event, b'{"kind":"reply","goal":Infinity}', 1, Place("cx.events", NUMBER, 9))
     sink.land(Landing(0, events=[row]))
-    found = recover([NUMBER], 16, sink)
+    found = recover([NUMBER], 16, sink, 0)
     assert (found.events, dict(found.unreadable)) == (3, {"demo": 1})
 
 
@@ -84,5 +84,5 @@ def test_the_deepest_configuration_survives_being_stored_in_an_array() -> None:
     content = canonical(event)
     sink = MemorySink()
     sink.land(Landing(0, events=[event_row(event, content, digest_of(content), Place("cx.events", NUMBER, 0))]))
-    assert recover([NUMBER], 16, sink).events == 1
+    assert recover([NUMBER], 16, sink, 0).events == 1
     assert EVENT.validate_json(json.dumps(json.loads(event.model_dump_json()))) == event

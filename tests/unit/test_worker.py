@@ -14,7 +14,7 @@ from sinks.landing import DeadLetterRow
 from sinks.memory import MemorySink
 from streams.metrics import WorkerMetrics
 from streams.partition import Delivery, Forward, Partition
-from streams.recovery import Recovered, recover
+from streams.recovery import Log, Recovered, recover
 from streams.worker import FlushPolicy, Surroundings, Worker
 from tests.golden import History, district, ms
 
@@ -35,7 +35,7 @@ class World:
         self.generation = 1
         self.away = 0
         self.now_ms = 0
-        self.now_ms = 0
+        self.since_ms = 0
         self.live = True
         self.told: list[str] = []
         self.registry = CollectorRegistry()
@@ -48,6 +48,7 @@ class World:
             caught_up=lambda _number: self.live,
             notify=lambda rows: self.told.extend(row.transition for row in rows),
             now_ms=lambda: self.now_ms,
+            log=Log(lambda: sink),
             die=self._die,
         )
         policy = FlushPolicy(seconds=60, events=buffer, buffer=buffer, quiet=quiet)
@@ -75,7 +76,7 @@ class World:
         if self.away:
             self.away -= 1
             raise Unavailable("away", 0.01)
-        return recover(numbers, 16, self.sink)
+        return recover(numbers, 16, self.sink, self.since_ms)
 
     async def _acknowledge(self, deliveries: Sequence[Delivery]) -> None:
         self.steps.append(f"acknowledge {len(deliveries)}, landed {len(self.sink.rows('events'))}")

@@ -1,0 +1,68 @@
+"""The set of one conversation's events, and what an event is to it. Pure: order and repetition change nothing."""
+
+from bisect import insort
+from enum import Enum
+from typing import NamedTuple
+
+from streams.core.packed import Packed
+
+
+class Arrival(Enum):
+    """What an event was to the set: new, known already, the same id with other content, or of an erased person."""
+
+    NEW = "new"
+    DUPLICATE = "duplicate"
+    CONFLICT = "conflict"
+    ERASED = "erased"
+
+
+class Applied(NamedTuple):
+    """An event that belongs into the log of its district, with its canonical content."""
+
+    arrival: Arrival
+    conversation: str
+    digest: int
+    content: bytes
+
+
+class Conversation:
+    """The set of one conversation's events, in order; `losers` are contents that lost against a smaller digest.
+
+    `parts`: how many rows of it ever landed.
+    """
+
+    __slots__ = ("events", "losers", "parts")
+
+    def __init__(self) -> None:
+        self.events: tuple[Packed, ...] = ()
+        self.losers: tuple[tuple[str, int], ...] = ()
+        self.parts = 1
+
+    def add(self, event: Packed) -> Arrival:
+        """Put an event into the set; of two contents of one id the smaller digest stays."""
+        for known in self.events:
+            if known.event_id == event.event_id:
+                return self._again(known, event)
+        if not self.events or self.events[-1][:3] < event[:3]:
+            self.events = (*self.events, event)
+        else:
+            ordered = list(self.events)
+            insort(ordered, event, key=lambda e: e[:3])
+            self.events = tuple(ordered)
+        return Arrival.NEW
+
+    def _again(self, known: Packed, event: Packed) -> Arrival:
+        loser = (event.event_id, max(event.digest, known.digest))
+        if event.digest == known.digest or (event.digest > known.digest and loser in self.losers):
+            return Arrival.DUPLICATE
+        self.losers = (*self.losers, loser)
+        if event.digest < known.digest:
+            kept = [e for e in self.events if e is not known]
+            insort(kept, event, key=lambda e: e[:3])
+            self.events = tuple(kept)
+        return Arrival.CONFLICT
+
+    @property
+    def count(self) -> int:
+        """Events known, lost contents included: the part of the row version that only grows."""
+        return len(self.events) + len(self.losers)
