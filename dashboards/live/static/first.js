@@ -6,6 +6,7 @@ const NARROW = matchMedia("(max-width: 44rem)");
 const WIDTH = 960, LEFT = 44, RIGHT = 44, TOP = 12;
 const MOVED_MS = 20000;
 const LIT_MS = 4000;
+const TILES = ["within", "median_ms", "p90_ms", "mean_ms", "kept", "satisfaction", "ratings"];
 const HIDDEN = ["decided", "rolled_at", "published_at"];
 /* Which instant a number of the last four weeks is of. */
 const AS_OF = { median_ms: "rolled_at", p90_ms: "rolled_at", mean_ms: "rolled_at", kept: "rolled_at", satisfaction: "published_at" };
@@ -18,13 +19,20 @@ function drawFirst({ panels, district, clock, sentence }) {
   if (box.textContent !== sentence) box.textContent = sentence;
   shownDistrict = district.district;
   byId("actions").hidden = !clock;
+  const lately = joined(panels.lately, panels.rolled);
   drawTiles("now", panels.now);
-  drawTiles("lately", panels.lately);
+  drawTiles("lately", lately);
   drawDay(panels.day);
   drawTable("units", panels.units);
   drawTable("breaches", panels.breaches);
-  tiles = { columns: [...panels.now.columns, ...panels.lately.columns], row: { ...panels.now.rows[0], ...panels.lately.rows[0] } };
+  tiles = joined(panels.now, lately);
   sayMoved();
+}
+
+/* Two panels of one row each as one, in the order of TILES where it says one. */
+function joined(one, other) {
+  const columns = [...one.columns, ...other.columns].sort((a, b) => TILES.indexOf(a.name) - TILES.indexOf(b.name));
+  return { title: one.title, columns, rows: [{ ...one.rows[0], ...other.rows[0] }] };
 }
 
 function drawTiles(name, { title, columns, rows }) {
@@ -102,7 +110,7 @@ function sayMoved() {
   if (!waitingFor || !waitingFor.metric) return;
   const { said, metric, by, before, since } = waitingFor;
   const column = columnOf(metric);
-  const after = tiles.row[metric];
+  const after = tiles.rows[0][metric];
   const text = (value) => shown(column, value).text;
   if (hasStepped(before, after, by)) {
     conclude(`${said} ${column.label}: ${text(before)} → ${text(after)}`, Math.round(performance.now() - since));
@@ -132,7 +140,7 @@ function light(metric) {
 }
 
 async function act(button) {
-  const before = { ...tiles.row };
+  const before = { ...tiles.rows[0] };
   const since = performance.now();
   button.disabled = true;
   conclude("…");

@@ -219,7 +219,7 @@ async function refresh() {
     if (mine !== asking) return;
     draw(answer);
     failures = 0;
-    if (performance.now() - belowAt > BELOW_MS) refreshBelow(mine.signal);
+    if (performance.now() - belowAt > BELOW_MS) refreshBelow();
   } catch (error) {
     if (mine !== asking) return;
     lost(reasonOf(error));
@@ -229,18 +229,18 @@ async function refresh() {
   if (mine === asking && !document.hidden) timer = setTimeout(refresh, failures ? Math.min(AGAIN_MS * failures, LONGEST_MS) : PAUSE_MS);
 }
 
-async function refreshBelow(signal) {
+async function refreshBelow() {
   belowAt = performance.now();
   try {
-    drawBelow(await fetched("/api/below", signal));
+    drawBelow(await fetched("/api/below", AbortSignal.timeout(LONGEST_MS)));
   } catch (error) {
     belowAt = -Infinity;
-    if (!signal.aborted) lost(reasonOf(error));
+    lost(reasonOf(error));
   }
 }
 
 function reasonOf(error) {
-  return error instanceof TypeError || error.name === "AbortError" ? "Connection lost." : error.message;
+  return error instanceof TypeError || ["AbortError", "TimeoutError"].includes(error.name) ? "Connection lost." : error.message;
 }
 
 function seenOrNot() {
