@@ -60,8 +60,8 @@ function svg(name, attributes, text) {
   return made;
 }
 
-function scale(x, value, text) {
-  return svg("text", { x, y: TOP + 10, "text-anchor": "end", tabindex: 0, "data-explained": text, "aria-label": `${grouped.format(value)}. ${text}` }, grouped.format(value));
+function scale(kind, x, value, text) {
+  return svg("text", { class: kind, x, y: TOP + 10, "text-anchor": "end", tabindex: 0, "data-explained": text, "aria-label": `${grouped.format(value)}. ${text}` }, grouped.format(value));
 }
 
 function drawDay({ title, meaning, rows }) {
@@ -72,18 +72,18 @@ function drawDay({ title, meaning, rows }) {
   const said = JSON.stringify([rows, height]);
   if (chart.dataset.drawn === said) return;
   chart.dataset.drawn = said;
-  chart.setAttribute("viewBox", `0 0 ${WIDTH} ${height + 36}`);
+  chart.setAttribute("viewBox", `0 0 ${WIDTH} ${height + (NARROW.matches ? 48 : 36)}`);
   const focused = document.activeElement && document.activeElement.dataset.hour;
   const step = (WIDTH - LEFT - RIGHT) / 24;
   const most = Math.max(1, ...rows.map((row) => row.arrivals));
   const highest = Math.max(1, ...rows.map((row) => row.open_waits));
   const y = (value, top) => TOP + (height - TOP) * (1 - value / top);
   const made = [svg("line", { class: "axis", x1: LEFT, x2: WIDTH - RIGHT, y1: height, y2: height })];
-  made.push(scale(LEFT - 8, most, "The most waits that began in one hour of today: the height of the tallest bar."));
-  made.push(scale(WIDTH, highest, "The most waits that were open at the end of an hour of today: the highest point of the line."));
+  made.push(scale("bars", LEFT - 8, most, "The most waits that began in one hour of today: the height of the tallest bar."));
+  made.push(scale("line", WIDTH, highest, "The most waits that were open at the end of an hour of today: the highest point of the line."));
   for (let hour = 0; hour <= 24; hour += 3) {
     const name = hour === 24 ? "" : ["12 AM", "3 AM", "6 AM", "9 AM", "noon", "3 PM", "6 PM", "9 PM"][hour / 3];
-    made.push(svg("text", { class: hour % 6 ? "between" : "", x: LEFT + hour * step, y: height + 26, "text-anchor": "middle" }, name));
+    made.push(svg("text", { class: hour % 6 ? "between" : "", x: LEFT + hour * step, y: height + (NARROW.matches ? 40 : 26), "text-anchor": "middle" }, name));
   }
   rows.forEach((row, i) => {
     const x = LEFT + i * step;

@@ -20,6 +20,7 @@ let failures = 0;
 let timer = 0;
 let asking = null;
 let updated = "";
+let present = 0;
 let mark = "";
 let belowAt = -Infinity;
 
@@ -49,16 +50,25 @@ function instant(ms, style) {
   return new Intl.DateTimeFormat("en-US", { ...style, timeZone: zone }).format(new Date(ms));
 }
 
-const SHORT = { year: "numeric", month: "short", day: "numeric", hour: "numeric", minute: "2-digit" };
+const TIME = { hour: "numeric", minute: "2-digit" };
+const DATE = { month: "short", day: "numeric" };
+const YEAR = { year: "numeric" };
 const LONG = { dateStyle: "full", timeStyle: "long" };
 const CLOCK = { hour: "numeric", minute: "2-digit", second: "2-digit" };
+
+/* As short as the present allows: today the time, this year no year. */
+function short(ms) {
+  const same = (style) => instant(ms, style) === instant(present, style);
+  if (!same(YEAR)) return instant(ms, { ...YEAR, ...DATE, ...TIME });
+  return instant(ms, same(DATE) ? TIME : { ...DATE, ...TIME });
+}
 
 function shown(column, value) {
   if (value === null || value === "") return { text: "–", tone: "none", more: column.kind === "verdict" ? "Nothing was promised." : "Nothing to measure yet." };
   if (column.kind === "duration") return { text: duration(value), more: exact(value) };
   if (column.kind === "share") return { text: percent.format(value) };
   if (column.kind === "score") return { text: value.toFixed(1) };
-  if (column.kind === "instant") return { text: instant(value, SHORT), more: `${instant(value, LONG)}.` };
+  if (column.kind === "instant") return { text: short(value), more: `${instant(value, LONG)}.` };
   if (column.kind === "count") return { text: grouped.format(value), tone: value > 0 ? COUNT_TONES[column.name] : "" };
   if (column.kind === "status" || column.kind === "verdict") return { text: WORDS[value] || value, tone: TONES[value] };
   if (column.name === "ratings") return { text: value.startsWith("<") ? value : grouped.format(value) };
@@ -162,6 +172,7 @@ function draw(answer) {
   const { districts, district, now_ms, clock } = answer;
   const empty = !district || district.conversations === 0;
   zone = district ? district.time_zone : "UTC";
+  present = now_ms;
   byId("label").textContent = district ? district.label : "CX live";
   document.title = district ? `${district.label} · CX live` : "CX live";
   byId("zone").textContent = zone === "UTC" ? "All times are UTC." : `All times are the district's: ${zone.replaceAll("_", " ")}.`;
