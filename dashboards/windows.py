@@ -61,7 +61,7 @@ published AS (
 
 ROLLED = Panel(
     name="rolled",
-    title="Rolling, 28 days",
+    title="The last four weeks, up to the last full minute",
     meaning="Response times, promises and satisfaction of the last 28 days up to the last full minute.",
     sql=f"""
 WITH {_PUBLISHED}
