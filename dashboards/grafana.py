@@ -32,7 +32,7 @@ AS_TABLE = 1
 HIDDEN = 2
 PLUGIN_VERSION = "4.0.0"
 
-TILES = frozenset({"now", "lately"})
+TILES = frozenset({"now", "lately", "rolled"})
 CHARTS = frozenset({"day"})
 CODE = "Code"
 """Label of columns that are for programs only; the page does not show them either."""

@@ -1,41 +1,17 @@
-"""Rolling windows in SQL: the newest row, quantiles of its histogram, the ratings' mean as it may be published.
+"""The panels that read rolling rows: quantiles of their histograms, and the ratings' mean as it may be published.
 
-The fragments are common table expressions of the district's own unit over all channels; parameters as in the panels.
+They change only when a row lands, once a minute. Of rows for one instant the first that landed counts, which is the one
+with the greatest `earliest`.
 """
 
 from dashboards.shown import Panel, Shown
 from schemas.rolling import WINDOWS
 
-STEP = 10
+SMALL = 10
+LABELS = "(SELECT unit, argMax(label, version) AS label FROM units WHERE district = %(district)s GROUP BY unit)"
 _OWN = "district = %(district)s AND unit = %(district)s AND channel = 'all'"
 _PAST = "at <= fromUnixTimestamp64Milli(toInt64(%(now_ms)s))"
 _MONTH = f"{_OWN} AND window = '28d' AND {_PAST}"
-# Of rows for one instant the first that landed counts, which is the one with the greatest `earliest`.
-ROLLED = f"rolled AS (SELECT * FROM rolling WHERE {_MONTH} ORDER BY at DESC, earliest DESC LIMIT 1)"  # noqa: S608 -- fragments
-
-# A rating enters its window when it is given and leaves it 28 days later. The mean shown is that of the first row
-# after the last tenth of these changes, so two means never differ by a single person.
-PUBLISHED = f"""(
-    SELECT groupArray(toUnixTimestamp64Milli(rated_at)) FROM conversations FINAL
-    ARRAY JOIN `ratings.rated_at` AS rated_at, `ratings.late` AS late
-    WHERE district = %(district)s AND retracted = 0 AND linked = 1 AND late = 0
-) AS rated,
-(SELECT max(toUnixTimestamp64Milli(at)) FROM rolling WHERE {_MONTH}) AS newest_ms,
-arraySort(arrayFilter(
-    at_ms -> at_ms < newest_ms, arrayConcat(rated, arrayMap(at_ms -> at_ms + {WINDOWS["28d"]}, rated))
-)) AS changes,
-published AS (
-    SELECT
-        toNullable(toUnixTimestamp64Milli(at)) AS published_at,
-        ratings_count AS n,
-        arraySum((times, score) -> times * score, ratings, range(1, 11)) / ratings_count AS mean
-    FROM rolling
-    WHERE {_MONTH} AND toUnixTimestamp64Milli(at) > changes[intDiv(length(changes), {STEP}) * {STEP}]
-    ORDER BY at, earliest DESC
-    LIMIT 1
-)"""  # noqa: S608 -- only the fragments above are put in
-RATED = "arrayCount(at_ms -> at_ms >= %(since_ms)s AND at_ms < %(now_ms)s, rated)"
-LABELS = "(SELECT unit, argMax(label, version) AS label FROM units WHERE district = %(district)s GROUP BY unit)"
 
 
 def quantile(level: float) -> str:
@@ -60,6 +36,87 @@ def ratio(part: str, whole_part: str, whole: bool = False) -> str:
     value = f"toInt64(round({quotient}))" if whole else quotient
     return f"if({whole_part} = 0, NULL, {value})"
 
+
+# A rating enters its window when it is given and leaves it 28 days later. The mean shown is that of the first row
+# after the last tenth of these changes, so two means never differ by a single person.
+_PUBLISHED = f"""(
+    SELECT groupArray(toUnixTimestamp64Milli(rated_at)) FROM conversations FINAL
+    ARRAY JOIN `ratings.rated_at` AS rated_at, `ratings.late` AS late
+    WHERE district = %(district)s AND retracted = 0 AND linked = 1 AND late = 0
+) AS rated,
+(SELECT max(toUnixTimestamp64Milli(at)) FROM rolling WHERE {_MONTH}) AS newest_ms,
+arraySort(arrayFilter(
+    at_ms -> at_ms < newest_ms, arrayConcat(rated, arrayMap(at_ms -> at_ms + {WINDOWS["28d"]}, rated))
+)) AS changes,
+published AS (
+    SELECT
+        toNullable(toUnixTimestamp64Milli(at)) AS published_at,
+        ratings_count AS n,
+        arraySum((times, score) -> times * score, ratings, range(1, 11)) / ratings_count AS mean
+    FROM rolling
+    WHERE {_MONTH} AND toUnixTimestamp64Milli(at) > changes[intDiv(length(changes), {SMALL}) * {SMALL}]
+    ORDER BY at, earliest DESC
+    LIMIT 1
+)"""  # noqa: S608 -- only the fragments above are put in
+
+ROLLED = Panel(
+    name="rolled",
+    title="The last four weeks, up to the last full minute",
+    meaning="Response times, promises and satisfaction of the last 28 days up to the last full minute.",
+    sql=f"""
+WITH {_PUBLISHED}
+SELECT
+    f.median_ms, f.p90_ms, f.mean_ms, f.kept, if(f.n < {SMALL} OR p.n < {SMALL}, NULL, p.mean) AS satisfaction,
+    f.rolled_at, p.published_at
+FROM (SELECT 1) AS one
+LEFT JOIN (
+    SELECT
+        toNullable(toUnixTimestamp64Milli(at)) AS rolled_at,
+        {quantile(0.5)} AS median_ms,
+        {quantile(0.9)} AS p90_ms,
+        {ratio("first_response_sum_ms", "first_response_count", whole=True)} AS mean_ms,
+        {ratio("promises_met", "promises_met + promises_missed")} AS kept,
+        ratings_count AS n
+    FROM (SELECT * FROM rolling WHERE {_MONTH} ORDER BY at DESC, earliest DESC LIMIT 1)
+) AS f ON 1 = 1
+LEFT JOIN published AS p ON 1 = 1
+""",  # noqa: S608 -- only the fragments above are put in
+    columns=(
+        Shown(
+            "median_ms",
+            "duration",
+            "First response, median",
+            "Half of the first answers of 28 days came faster. From the rolling histogram: within 1 %.",
+        ),
+        Shown(
+            "p90_ms",
+            "duration",
+            "First response, p90",
+            "Nine of ten first answers of 28 days came within this time. From the rolling histogram: within 1 %.",
+        ),
+        Shown(
+            "mean_ms",
+            "duration",
+            "First response, mean",
+            "The public yardstick is a mean below one day. Elapsed time, without calls answered at once.",
+        ),
+        Shown(
+            "kept",
+            "share",
+            "Promises kept",
+            "Of the promises due in 28 days, those kept by their due time. Broken and still waiting counts as broken.",
+        ),
+        Shown(
+            "satisfaction",
+            "score",
+            "Satisfaction",
+            "Mean of the ratings of 28 days, 1 (worst) to 10 (best). It is published anew only when ten ratings have "
+            "come or left since, and not at all with fewer than ten, so that nobody can be recognised.",
+        ),
+        Shown("rolled_at", "instant", "As of", "End of the rolling window that response times and promises are of."),
+        Shown("published_at", "instant", "Published", "End of the rolling window that the satisfaction is of."),
+    ),
+)
 
 ROLLING = Panel(
     name="rolling",

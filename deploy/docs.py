@@ -102,7 +102,7 @@ def _panel_section(panel: Panel) -> list[str]:
 def live_page() -> str:
     """Every number of the live page: label, name in the JSON, meaning."""
     intro = [
-        "What the live page shows of a district. `GET /api/now?district=` gives the first five panels as JSON, read",
+        "What the live page shows of a district. `GET /api/now?district=` gives the first six panels as JSON, read",
         "again when something has landed and at least each second; `GET /api/below?district=` the others, read every",
         "five seconds. Response times, promises kept and satisfaction of the last four weeks are read from `rolling`,",
         "broken promises from `alerts`, everything else from the facts at the moment of reading. What depends on the",

@@ -21,6 +21,7 @@ from dashboards.now import FIRST_VIEW
 from dashboards.panels import BELOW, DISTRICTS
 from dashboards.present import instants, sentence
 from dashboards.shown import Panel
+from dashboards.windows import ROLLED
 from schemas.errors import CxError
 from schemas.settings import Settings
 from sinks.connection import connect, errors_mapped
@@ -29,6 +30,7 @@ from streams.present import now_ms
 THREADS = 4
 FRESH_SECONDS = 0.5
 FRESH_BELOW_SECONDS = 5.0
+FRESH_ROLLED_SECONDS = 30.0
 FRESH_DISTRICTS_SECONDS = 2.0
 LOOK_SECONDS = 0.1
 LONGEST_SECONDS = 1.0
@@ -49,6 +51,10 @@ _MARK = " UNION ALL ".join(
         ("rolling", "AND unit = %(district)s AND channel = 'all'"),
     )
 )
+
+AT_ONCE = tuple(panel for panel in FIRST_VIEW if panel is not ROLLED)
+# Panels are read beside one another: threads within a query would only be in each other's way.
+_ONE_THREAD = {"max_threads": 1}
 
 Record = dict[str, Any]
 
@@ -106,10 +112,12 @@ class Shared:
 
 
 class _Seen(NamedTuple):
-    """What had landed of a district, and how many such marks there were before."""
+    """What had landed of a district, of it the rolling rows, and how many such marks there were before of each."""
 
     mark: str
+    rolling: str
     number: int
+    rolled: int
 
 
 class Readings:
@@ -142,14 +150,20 @@ class Readings:
         while seen.mark == after and time.monotonic() < deadline:
             await asyncio.sleep(LOOK_SECONDS)
             seen = await self._mark(district)
+        # Rolling rows land once a minute, and what is made of them is dear.
+        rolled: Record = await self._shared.ask(
+            ("rolled", district),
+            lambda: self._gathered(district, (ROLLED,), {}),
+            FRESH_ROLLED_SECONDS,
+            seen.rolled,
+        )
         found: Record = await self._shared.ask(
             ("first", district),
-            lambda: self._gathered(district, FIRST_VIEW, {"mark": seen.mark}),
+            lambda: self._gathered(district, AT_ONCE, {"mark": seen.mark}),
             version=seen.number,
         )
-        panels = found["panels"]
-        (now,), (lately,) = panels["now"], panels["lately"]
-        return {**found, "sentence": sentence({**now, **lately}, panels["units"])}
+        panels = {**found["panels"], **rolled["panels"]}
+        return {**found, "panels": panels, "sentence": sentence(panels["lately"][0], panels["units"])}
 
     async def below(self, district: str) -> Record:
         """The panels below the first view, some seconds old at most. Raises `Unavailable` or `Refused`."""
@@ -159,18 +173,20 @@ class Readings:
         return found
 
     async def _mark(self, district: str) -> _Seen:
-        mark: str = await self._shared.ask(
+        marks: dict[str, str] = await self._shared.ask(
             ("mark", district), lambda: self._submit(self._landed, district), LOOK_SECONDS / 2
         )
-        before = self._seen.get(district, _Seen("", 0))
+        before = self._seen.get(district, _Seen("", "", 0, 0))
+        mark = ".".join(marks[table] for table in sorted(marks))
         if mark != before.mark:
-            self._seen[district] = _Seen(mark, before.number + 1)
+            rolled = before.rolled + (marks["rolling"] != before.rolling)
+            self._seen[district] = _Seen(mark, marks["rolling"], before.number + 1, rolled)
         return self._seen[district]
 
-    def _landed(self, district: str) -> str:
+    def _landed(self, district: str) -> dict[str, str]:
         with errors_mapped(self._settings):
             rows = self._client().execute(_MARK, {"district": district})
-        return ".".join(f"{landed_ms}-{count}" for _, landed_ms, count in sorted(rows))
+        return {table: f"{landed_ms}-{count}" for table, landed_ms, count in rows}
 
     def _gathered(self, district: str, panels: Sequence[Panel], around: Record) -> asyncio.Future[Record]:
         return asyncio.ensure_future(self._together(district, panels, around))
@@ -208,7 +224,7 @@ class Readings:
         names = [column.name for column in panel.columns]
         try:
             with errors_mapped(self._settings):
-                rows = self._client().execute(panel.sql, parameters)
+                rows = self._client().execute(panel.sql, parameters, settings=_ONE_THREAD)
         except CxError:
             self._metrics.readings.labels("failed").inc()
             raise

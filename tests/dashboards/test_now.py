@@ -97,7 +97,7 @@ def test_the_sentence_names_whom_most_families_wait_for(units: list[tuple[str, i
 def shown(settings: Settings) -> dict[str, Any]:
     """The tiles on Tuesday at ten."""
     found = ask(settings)
-    return {**found["now"][0], **found["lately"][0]}
+    return {**found["now"][0], **found["lately"][0], **found["rolled"][0]}
 
 
 def test_nothing_to_judge_is_said(clickhouse: Settings) -> None:

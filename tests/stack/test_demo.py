@@ -31,12 +31,11 @@ LOST_MS = 10_000
 READY = "Ctrl-C stops everything"
 
 
-@pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    """A stack of the test's own."""
+def own_settings(data: Path) -> Settings:
+    """Settings of a stack of the test's own."""
     kafka, controller, clickhouse, web, metrics = free_ports(5)
     return Settings(
-        data=tmp_path / "data",
+        data=data,
         kafka_port=kafka,
         kafka_controller_port=controller,
         clickhouse_port=clickhouse,
@@ -44,6 +43,12 @@ def settings(tmp_path: Path) -> Settings:
         metrics_port=metrics,
         partitions=8,
     )
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    """A stack of the test's own."""
+    return own_settings(tmp_path / "data")
 
 
 class Demo:
@@ -98,9 +103,9 @@ def answered(settings: Settings, method: str, path: str, *sent: Any) -> tuple[in
         connection.close()
 
 
-def page(settings: Settings) -> dict[str, Any]:
-    """What the live page gets."""
-    status, found = answered(settings, "GET", "/api/now")
+def page(settings: Settings, part: str = "now") -> dict[str, Any]:
+    """What the live page gets: the first view, or what stands `below`."""
+    status, found = answered(settings, "GET", f"/api/{part}")
     assert status == 200, found
     content: dict[str, Any] = found
     return content
@@ -108,7 +113,7 @@ def page(settings: Settings) -> dict[str, Any]:
 
 def totals(settings: Settings) -> dict[str, Any]:
     """The page's totals."""
-    found: dict[str, Any] = page(settings)["panels"]["totals"]["rows"][0]
+    found: dict[str, Any] = page(settings, "below")["panels"]["totals"]["rows"][0]
     return found
 
 
@@ -135,7 +140,7 @@ def post_own_event(demo: Demo) -> None:
 
 def newest_topics(settings: Settings) -> list[str]:
     """Topics of the newest arrivals."""
-    return [row["topic"] for row in page(settings)["panels"]["newest"]["rows"]]
+    return [row["topic"] for row in page(settings, "below")["panels"]["newest"]["rows"]]
 
 
 @pytest.mark.timeout(900)

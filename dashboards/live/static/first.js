@@ -6,6 +6,7 @@ const NARROW = matchMedia("(max-width: 44rem)");
 const WIDTH = 960, LEFT = 44, RIGHT = 44, TOP = 12;
 const MOVED_MS = 20000;
 const LIT_MS = 4000;
+const TILES = ["within", "median_ms", "p90_ms", "mean_ms", "kept", "satisfaction", "ratings"];
 const HIDDEN = ["decided", "rolled_at", "published_at"];
 /* Which instant a number of the last four weeks is of. */
 const AS_OF = { median_ms: "rolled_at", p90_ms: "rolled_at", mean_ms: "rolled_at", kept: "rolled_at", satisfaction: "published_at" };
@@ -18,13 +19,20 @@ function drawFirst({ panels, district, clock, sentence }) {
   if (box.textContent !== sentence) box.textContent = sentence;
   shownDistrict = district.district;
   byId("actions").hidden = !clock;
+  const lately = joined(panels.lately, panels.rolled);
   drawTiles("now", panels.now);
-  drawTiles("lately", panels.lately);
+  drawTiles("lately", lately);
   drawDay(panels.day);
   drawTable("units", panels.units);
   drawTable("breaches", panels.breaches);
-  tiles = { columns: [...panels.now.columns, ...panels.lately.columns], row: { ...panels.now.rows[0], ...panels.lately.rows[0] } };
+  tiles = joined(panels.now, lately);
   sayMoved();
+}
+
+/* Two panels of one row each as one, in the order of TILES where it says one. */
+function joined(one, other) {
+  const columns = [...one.columns, ...other.columns].sort((a, b) => TILES.indexOf(a.name) - TILES.indexOf(b.name));
+  return { title: one.title, columns, rows: [{ ...one.rows[0], ...other.rows[0] }] };
 }
 
 function drawTiles(name, { title, columns, rows }) {
@@ -52,8 +60,8 @@ function svg(name, attributes, text) {
   return made;
 }
 
-function scale(x, value, text) {
-  return svg("text", { x, y: TOP + 10, "text-anchor": "end", tabindex: 0, "data-explained": text, "aria-label": `${grouped.format(value)}. ${text}` }, grouped.format(value));
+function scale(kind, x, value, text) {
+  return svg("text", { class: kind, x, y: TOP + 10, "text-anchor": "end", tabindex: 0, "data-explained": text, "aria-label": `${grouped.format(value)}. ${text}` }, grouped.format(value));
 }
 
 function drawDay({ title, meaning, rows }) {
@@ -64,18 +72,18 @@ function drawDay({ title, meaning, rows }) {
   const said = JSON.stringify([rows, height]);
   if (chart.dataset.drawn === said) return;
   chart.dataset.drawn = said;
-  chart.setAttribute("viewBox", `0 0 ${WIDTH} ${height + 36}`);
+  chart.setAttribute("viewBox", `0 0 ${WIDTH} ${height + (NARROW.matches ? 48 : 36)}`);
   const focused = document.activeElement && document.activeElement.dataset.hour;
   const step = (WIDTH - LEFT - RIGHT) / 24;
   const most = Math.max(1, ...rows.map((row) => row.arrivals));
   const highest = Math.max(1, ...rows.map((row) => row.open_waits));
   const y = (value, top) => TOP + (height - TOP) * (1 - value / top);
   const made = [svg("line", { class: "axis", x1: LEFT, x2: WIDTH - RIGHT, y1: height, y2: height })];
-  made.push(scale(LEFT - 8, most, "The most waits that began in one hour of today: the height of the tallest bar."));
-  made.push(scale(WIDTH, highest, "The most waits that were open at the end of an hour of today: the highest point of the line."));
+  made.push(scale("bars", LEFT - 8, most, "The most waits that began in one hour of today: the height of the tallest bar."));
+  made.push(scale("line", WIDTH, highest, "The most waits that were open at the end of an hour of today: the highest point of the line."));
   for (let hour = 0; hour <= 24; hour += 3) {
     const name = hour === 24 ? "" : ["12 AM", "3 AM", "6 AM", "9 AM", "noon", "3 PM", "6 PM", "9 PM"][hour / 3];
-    made.push(svg("text", { class: hour % 6 ? "between" : "", x: LEFT + hour * step, y: height + 26, "text-anchor": "middle" }, name));
+    made.push(svg("text", { class: hour % 6 ? "between" : "", x: LEFT + hour * step, y: height + (NARROW.matches ? 40 : 26), "text-anchor": "middle" }, name));
   }
   rows.forEach((row, i) => {
     const x = LEFT + i * step;
@@ -102,7 +110,7 @@ function sayMoved() {
   if (!waitingFor || !waitingFor.metric) return;
   const { said, metric, by, before, since } = waitingFor;
   const column = columnOf(metric);
-  const after = tiles.row[metric];
+  const after = tiles.rows[0][metric];
   const text = (value) => shown(column, value).text;
   if (hasStepped(before, after, by)) {
     conclude(`${said} ${column.label}: ${text(before)} → ${text(after)}`, Math.round(performance.now() - since));
@@ -132,7 +140,7 @@ function light(metric) {
 }
 
 async function act(button) {
-  const before = { ...tiles.row };
+  const before = { ...tiles.rows[0] };
   const since = performance.now();
   button.disabled = true;
   conclude("…");

@@ -20,6 +20,7 @@ let failures = 0;
 let timer = 0;
 let asking = null;
 let updated = "";
+let present = 0;
 let mark = "";
 let belowAt = -Infinity;
 
@@ -49,16 +50,25 @@ function instant(ms, style) {
   return new Intl.DateTimeFormat("en-US", { ...style, timeZone: zone }).format(new Date(ms));
 }
 
-const SHORT = { year: "numeric", month: "short", day: "numeric", hour: "numeric", minute: "2-digit" };
+const TIME = { hour: "numeric", minute: "2-digit" };
+const DATE = { month: "short", day: "numeric" };
+const YEAR = { year: "numeric" };
 const LONG = { dateStyle: "full", timeStyle: "long" };
 const CLOCK = { hour: "numeric", minute: "2-digit", second: "2-digit" };
+
+/* As short as the present allows: today the time, this year no year. */
+function short(ms) {
+  const same = (style) => instant(ms, style) === instant(present, style);
+  if (!same(YEAR)) return instant(ms, { ...YEAR, ...DATE, ...TIME });
+  return instant(ms, same(DATE) ? TIME : { ...DATE, ...TIME });
+}
 
 function shown(column, value) {
   if (value === null || value === "") return { text: "–", tone: "none", more: column.kind === "verdict" ? "Nothing was promised." : "Nothing to measure yet." };
   if (column.kind === "duration") return { text: duration(value), more: exact(value) };
   if (column.kind === "share") return { text: percent.format(value) };
   if (column.kind === "score") return { text: value.toFixed(1) };
-  if (column.kind === "instant") return { text: instant(value, SHORT), more: `${instant(value, LONG)}.` };
+  if (column.kind === "instant") return { text: short(value), more: `${instant(value, LONG)}.` };
   if (column.kind === "count") return { text: grouped.format(value), tone: value > 0 ? COUNT_TONES[column.name] : "" };
   if (column.kind === "status" || column.kind === "verdict") return { text: WORDS[value] || value, tone: TONES[value] };
   if (column.name === "ratings") return { text: value.startsWith("<") ? value : grouped.format(value) };
@@ -162,6 +172,7 @@ function draw(answer) {
   const { districts, district, now_ms, clock } = answer;
   const empty = !district || district.conversations === 0;
   zone = district ? district.time_zone : "UTC";
+  present = now_ms;
   byId("label").textContent = district ? district.label : "CX live";
   document.title = district ? `${district.label} · CX live` : "CX live";
   byId("zone").textContent = zone === "UTC" ? "All times are UTC." : `All times are the district's: ${zone.replaceAll("_", " ")}.`;
@@ -219,7 +230,7 @@ async function refresh() {
     if (mine !== asking) return;
     draw(answer);
     failures = 0;
-    if (performance.now() - belowAt > BELOW_MS) refreshBelow(mine.signal);
+    if (performance.now() - belowAt > BELOW_MS) refreshBelow();
   } catch (error) {
     if (mine !== asking) return;
     lost(reasonOf(error));
@@ -229,18 +240,18 @@ async function refresh() {
   if (mine === asking && !document.hidden) timer = setTimeout(refresh, failures ? Math.min(AGAIN_MS * failures, LONGEST_MS) : PAUSE_MS);
 }
 
-async function refreshBelow(signal) {
+async function refreshBelow() {
   belowAt = performance.now();
   try {
-    drawBelow(await fetched("/api/below", signal));
+    drawBelow(await fetched("/api/below", AbortSignal.timeout(LONGEST_MS)));
   } catch (error) {
     belowAt = -Infinity;
-    if (!signal.aborted) lost(reasonOf(error));
+    lost(reasonOf(error));
   }
 }
 
 function reasonOf(error) {
-  return error instanceof TypeError || error.name === "AbortError" ? "Connection lost." : error.message;
+  return error instanceof TypeError || ["AbortError", "TimeoutError"].includes(error.name) ? "Connection lost." : error.message;
 }
 
 function seenOrNot() {

@@ -1,0 +1,49 @@
+"""The demonstration as a person opens it: four weeks of a district behind the page, and every button in a browser."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from tests.browser.chromium import LIVE, WHOLE, Chromium, Page
+from tests.browser.test_buttons import AFTER_MS, CHANGES, LONGEST_MS, MOVED
+from tests.stack.test_demo import Demo, own_settings
+
+pytestmark = [pytest.mark.browser, pytest.mark.stack]
+PRESSES = 3
+
+
+async def press(page: Page, action: str) -> int:
+    """Press a button and wait until its number moved; how long that took, in ms."""
+    await page.value(f"document.querySelector('[data-action={action}]').click()")
+    await page.until(f"{MOVED}.includes('→') || {MOVED}.includes('unchanged')")
+    assert "→" in await page.value(MOVED)
+    after_ms: int = await page.value(AFTER_MS)
+    return after_ms
+
+
+async def look(address: str, folder: Path) -> None:
+    """Open the page, press every button, read the page to its end."""
+    async with Chromium.started(folder) as browser, browser.page(address) as page:
+        await page.until(LIVE)
+        for action in (action for action in CHANGES if action != "snow-day"):
+            # The machine may be busy with other work during one of them.
+            taken = [await press(page, action) for _ in range(PRESSES)]
+            assert min(taken) < LONGEST_MS, (action, taken)
+        await press(page, "snow-day")
+        await page.until("document.querySelector('#now [data-metric=due_today]').textContent === '0'")
+        await page.until(WHOLE)
+        tiles = "[...document.querySelectorAll('.tiles dd')].filter(tile => tile.textContent === '–').length"
+        assert await page.value(tiles) == 0
+        assert await page.value("document.querySelectorAll('#breaches tbody tr').length") == 10
+        assert await page.value("document.querySelectorAll('#rolling tbody tr').length") == 4
+        assert page.errors == []
+
+
+@pytest.mark.timeout(900)
+def test_every_button_of_the_demonstration_moves_its_number(tmp_path: Path) -> None:
+    settings = own_settings(tmp_path / "data")
+    with Demo(settings, tmp_path / "demo.log") as demo:
+        demo.wait_until_shown()
+        asyncio.run(look(f"http://127.0.0.1:{settings.web_port}/", tmp_path))
+        assert demo.stop() == 0
