@@ -14,6 +14,7 @@ A crash before (5) has the messages read again: sets ignore what they know, and 
 
 import asyncio
 import logging
+import math
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -35,6 +36,7 @@ REVOKE_SECONDS = 10.0
 ASSIGNMENT_SECONDS = 0.05
 PAST_MS = 60_000
 READ_BACK = 500
+JUST_AFTER = 0.005
 
 T = TypeVar("T")
 
@@ -214,9 +216,16 @@ class Worker:
         """Flush by time or by size for ever."""
         while True:
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._due.wait(), self._policy.seconds)
+                await asyncio.wait_for(self._due.wait(), self._pause())
             self._due.clear()
             await self._guarded(self.flush())
+
+    def _pause(self) -> float:
+        """Seconds to the next flush: until a promise may break, if that comes before the usual pause is over."""
+        states = (state for partition in self._owned.values() for state in partition.states.values())
+        instants = [at for state in states if (at := state.alerts.next_ms) is not None]
+        left_ms = min(instants) - self._around.now_ms() if instants else math.inf
+        return self._policy.seconds if left_ms < 0 else min(self._policy.seconds, left_ms / 1000 + JUST_AFTER)
 
     def _is_live(self, number: int) -> bool:
         """Whether the present is the partition's clock: read to its end, and no history is coming in piece by piece.

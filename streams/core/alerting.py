@@ -71,6 +71,11 @@ class AlertBook:
         """Whether the conversation has a clock that can still break or whose end is still to be told."""
         return conversation in self._clocks
 
+    @property
+    def next_ms(self) -> int | None:
+        """The earliest instant at which `advance` may have something to say; None if nothing runs."""
+        return self._heap[0][0] if self._heap else None
+
     def known(self, transitions: Iterable[AlertTransition]) -> None:
         """Take what was said before a restart, in any order; call it before the first `replace`."""
         order = (BREACHED, RESOLVED, CORRECTED)
