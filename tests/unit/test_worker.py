@@ -36,6 +36,7 @@ class World:
         self.away = 0
         self.now_ms = 0
         self.since_ms = 0
+        self.unread = 0
         self.live = True
         self.told: list[str] = []
         self.registry = CollectorRegistry()
@@ -48,7 +49,7 @@ class World:
             caught_up=lambda _number: self.live,
             notify=lambda rows: self.told.extend(row.transition for row in rows),
             now_ms=lambda: self.now_ms,
-            log=Log(lambda: sink),
+            log=Log(self._reader),
             die=self._die,
         )
         policy = FlushPolicy(seconds=60, events=buffer, buffer=buffer, quiet=quiet)
@@ -77,6 +78,12 @@ class World:
             self.away -= 1
             raise Unavailable("away", 0.01)
         return recover(numbers, 16, self.sink, self.since_ms)
+
+    def _reader(self) -> MemorySink:
+        if self.unread:
+            self.unread -= 1
+            raise Unavailable("away", 0.01)
+        return self.sink
 
     async def _acknowledge(self, deliveries: Sequence[Delivery]) -> None:
         self.steps.append(f"acknowledge {len(deliveries)}, landed {len(self.sink.rows('events'))}")

@@ -1,0 +1,137 @@
+"""What stands in memory and what is read back of the rest: the same on the fake and on the real ClickHouse engine."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import pytest
+
+from schemas.events import Event
+from schemas.facts import row_version
+from schemas.settings import Settings
+from schemas.topics import partition_of
+from sinks.clickhouse import ClickHouseSink
+from sinks.landing import Landing, Place, Sink, event_row
+from sinks.memory import MemorySink
+from sinks.reading import ClickHouseReader, LandedEvent, Reader
+from streams.core.district import DistrictState
+from streams.recovery import Log, recover
+from tests.golden import OFFICE, History, district, ms
+
+NUMBER = partition_of("demo", 16)
+PLACE = Place("cx.events", NUMBER, 0)
+SINCE = ms("2026-10-01 00:00")
+PROMISES = [{"promise": "done", "clock": "resolution", "target": "4h"}]
+
+
+class Store(NamedTuple):
+    """A sink and the reader of the same data."""
+
+    sink: Sink
+    reader: Reader
+
+
+@pytest.fixture(params=["memory", "clickhouse"])
+def store(request: pytest.FixtureRequest) -> Iterator[Store]:
+    if request.param == "memory":
+        memory = MemorySink()
+        yield Store(memory, memory)
+        return
+    settings: Settings = request.getfixturevalue("clickhouse")
+    sink, reader = ClickHouseSink(settings), ClickHouseReader(settings)
+    yield Store(sink, reader)
+    sink.close()
+    reader.close()
+
+
+def land(store: Store, events: list[Event], facts: bool = True) -> DistrictState:
+    """Land events and, if wanted, the facts made of them."""
+    state = DistrictState("demo")
+    applied = [state.apply(event) for event in events]
+    rows = [event_row(e, a.content, a.digest, PLACE) for e, a in zip(events, applied, strict=True)]
+    store.sink.land(Landing(0, events=rows, conversations=state.settle().rows if facts else []))
+    return state
+
+
+def answered(history: History, name: str, day: str, reply: bool = True) -> None:
+    history.add("inquiry", f"{day} 09:00", name)
+    if reply:
+        history.add("reply", f"{day} 10:00", name)
+        history.add("status_changed", f"{day} 10:00", name, status="resolved")
+
+
+def lived(store: Store) -> History:
+    """Old and new, answered and waiting, taken up anew and merged; nothing is behind."""
+    history = History()
+    history.configured(district(promises=PROMISES))
+    answered(history, "new", "2026-10-06")
+    answered(history, "old", "2026-01-06")
+    answered(history, "older", "2026-01-05")
+    answered(history, "waits", "2026-01-06", reply=False)
+    answered(history, "parted", "2026-01-06")
+    answered(history, "parted", "2026-04-07", reply=False)
+    land(store, history.events)
+    return history
+
+
+def names(events: Iterator[LandedEvent]) -> list[str]:
+    return sorted({event.conversation for event in events})
+
+
+def test_what_stands_is_read_whole_and_the_rest_is_left(store: Store) -> None:
+    lived(store)
+    assert names(store.reader.standing_events(["demo"], SINCE)) == ["", "new", "parted", "waits"]
+    everything = list(store.reader.district_events(["demo"]))
+    whole = [event for event in everything if event.conversation in ("", "new", "parted", "waits")]
+    assert list(store.reader.standing_events(["demo"], SINCE)) == whole
+    assert list(store.reader.standing_events(["demo"], 0)) == everything
+
+
+def test_a_row_that_does_not_count_all_events_stands(store: Store) -> None:
+    history = lived(store)
+    late = history.add("rating", "2026-01-07 09:00", "old", score=9)
+    land(store, [late], facts=False)
+    assert "old" in names(store.reader.standing_events(["demo"], SINCE))
+    answered(history, "lost", "2026-01-08")
+    land(store, history.events[-3:], facts=False)
+    assert "lost" in names(store.reader.standing_events(["demo"], SINCE))
+
+
+def test_recovery_holds_what_stands_and_knows_who_left(store: Store) -> None:
+    lived(store)
+    found = recover([NUMBER], 16, store.reader, SINCE)
+    state = found.states[NUMBER]["demo"]
+    assert (sorted(state.conversations), found.repaired) == (["new", "parted", "waits"], 0)
+    assert ("old" in state.departed, "never-seen" in state.departed) == (True, False)
+    assert state.departed.swept_to is None
+
+
+def test_an_event_for_one_that_left_is_folded_with_its_history(store: Store) -> None:
+    history = lived(store)
+    state = recover([NUMBER], 16, store.reader, SINCE).states[NUMBER]["demo"]
+    late = history.add("reply", "2026-01-06 09:30", "old")
+    state.apply(late)
+    assert state.returning == ["old"]
+    log = Log(lambda: store.reader)
+    state.restore("old", log.histories("demo", ["old"])["old"])
+    whole = DistrictState("demo")
+    for event in history.events:
+        whole.apply(event)
+    expected = next(row for row in whole.settle().rows if row[1] == "old")
+    assert state.settle().rows == [expected]
+
+
+def test_rows_of_an_earlier_configuration_are_found_slice_by_slice(store: Store) -> None:
+    history = lived(store)
+    calendars = {**district().model_dump(mode="json")["calendars"], "office": {**OFFICE, "closed": ["2026-01-06"]}}
+    event = history.configured(district(promises=PROMISES, calendars=calendars, revision=2), "2026-10-06 12:00")
+    land(store, [event], facts=False)
+    state = recover([NUMBER], 16, store.reader, SINCE).states[NUMBER]["demo"]
+    assert state.departed.swept_to == ""
+    below = row_version(2, 0)
+    assert state.oldest_version == below
+    everyone = ["new", "old", "older", "parted", "parted~2", "waits"]
+    assert store.reader.outdated("demo", below, "", 10) == everyone
+    assert store.reader.outdated("demo", below, "old", 2) == ["older", "parted"]
+    assert store.reader.outdated("demo", row_version(1, 0), "", 10) == []
+    state.recall(everyone)
+    assert state.returning == ["old", "older"]

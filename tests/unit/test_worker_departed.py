@@ -1,0 +1,86 @@
+"""The worker and conversations that left memory: read back before the cut, swept after a closure, none lost."""
+
+import asyncio
+
+from schemas.events import Event
+from sinks.memory import MemorySink
+from tests.golden import OFFICE, History, district, ms
+from tests.unit.test_worker import NUMBER, World, delivery
+
+LATER = ms("2026-10-06 12:00")
+
+
+def test_an_event_for_one_that_left_lands_the_row_of_the_whole_set() -> None:
+    async def story() -> None:
+        world = await lived()
+        reply = world.history.add("reply", "2026-01-06 09:30")
+        await world.receive(9, reply)
+        await world.worker.flush()
+        (row,) = world.sink.rows("conversations")
+        assert (row["first_response_ms"], row["events"]) == (30 * 60_000, 3)
+        assert world.acknowledged[-1] == 9
+        assert world.value("cx_conversations_read_back_total") == 1
+
+    asyncio.run(story())
+
+
+def test_while_the_history_cannot_be_read_nothing_is_acknowledged() -> None:
+    async def story() -> None:
+        world = await lived()
+        world.unread = 2
+        before = list(world.acknowledged)
+        await world.receive(9, world.history.add("reply", "2026-01-06 09:30"))
+        flushing = asyncio.ensure_future(world.worker.flush())
+        while world.unread:
+            assert (world.acknowledged, flushing.done()) == (before, False)
+            await asyncio.sleep(0.01)
+        await flushing
+        assert (world.acknowledged[-1], world.sink.rows("conversations")[0]["events"]) == (9, 3)
+
+    asyncio.run(story())
+
+
+def test_a_closure_declared_late_reaches_rows_that_left_memory() -> None:
+    async def story() -> None:
+        world = await lived()
+        assert world.sink.rows("conversations")[0]["first_response_business_ms"] == 3_600_000
+        calendars = {**district().model_dump(mode="json")["calendars"], "office": {**OFFICE, "closed": ["2026-01-06"]}}
+        snow = world.history.configured(district(calendars=calendars, revision=2), "2026-10-06 12:00")
+        await world.receive(9, snow)
+        for _ in range(4):
+            await world.worker.flush()
+        (row,) = world.sink.rows("conversations")
+        assert (row["first_response_business_ms"], row["configurations"]) == (0, 2)
+        assert world.value("cx_conversations_held") == 0
+
+    asyncio.run(story())
+
+
+class Past(World):
+    """A world whose one conversation ended long before what recovery holds; `unread` says how often reading fails."""
+
+    def __init__(self) -> None:
+        super().__init__(MemorySink())
+        self.history = History()
+
+    async def receive(self, offset: int, event: Event) -> None:
+        """Take an event as its message."""
+        await self.worker.receive(delivery(offset, event.model_dump_json(exclude_defaults=True).encode()))
+
+
+async def lived() -> Past:
+    world = Past()
+    world.now_ms = LATER
+    world.worker.assign({NUMBER})
+    await world.recovered()
+    world.history.configured(district())
+    world.history.add("inquiry", "2026-01-06 09:00")
+    world.history.add("reply", "2026-01-06 10:00")
+    for offset, event in enumerate(world.history.events):
+        await world.receive(offset, event)
+    await world.worker.flush()
+    # The same process is assigned anew and holds only what stands since October.
+    world.since_ms = ms("2026-10-01 00:00")
+    world.worker.assign({NUMBER})
+    await world.recovered()
+    return world
