@@ -25,7 +25,8 @@ EVENTS_PER_MESSAGE = 500
 PATIENCE = 300.0
 
 
-def _free_ports(number: int) -> list[int]:
+def free_ports(number: int) -> list[int]:
+    """Ports that nobody listens on at the moment, all different."""
     with ExitStack() as held:
         sockets = [held.enter_context(socket.socket()) for _ in range(number)]
         for each in sockets:
@@ -51,7 +52,7 @@ def _landed(settings: Settings) -> int:
 def measure() -> dict[str, float]:
     """Start a stack of its own in a temporary directory, send, wait, stop."""
     batch = messages(DISTRICT, CONVERSATIONS, EVENTS_PER_MESSAGE)
-    kafka, controller, clickhouse, metrics = _free_ports(4)
+    kafka, controller, clickhouse, metrics = free_ports(4)
     with tempfile.TemporaryDirectory(prefix="cx-bench-") as folder:
         settings = Settings(
             data=Path(folder) / "data",
