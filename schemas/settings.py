@@ -100,6 +100,9 @@ class Settings(BaseModel):
         default=SecretStr(""), description="token of a Grafana service account, for `./cx grafana push`; not shown"
     )
 
+    backup_days: Annotated[int, Field(ge=0, le=3_650)] = Field(
+        default=7, description="days that backups are kept; only told, by `./cx erase`"
+    )
     clock: Annotated[Clock, BeforeValidator(_clock)] | None = Field(
         default=None,
         description="a clock of its own for demonstrations, INSTANT@WALL-INSTANTxSPEED; empty: the machine's",

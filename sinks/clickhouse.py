@@ -7,6 +7,7 @@ from clickhouse_driver import Client
 
 from schemas.settings import Settings
 from sinks.connection import connect, errors_mapped
+from sinks.erasing import erase
 from sinks.landing import Landing
 from sinks.tables import (
     ALERTS,
@@ -36,8 +37,8 @@ class ClickHouseSink:
         """Land all rows, in the order below; blocks. Landing the same again changes nothing.
 
         (0) dead letters, (2) events, configurations, units, (3) facts: versions, which ClickHouse itself passes on to
-        `conversations`, then the alerts made of them, (4) rolling rows. No fact lands before its events, no alert and
-        no rolling row before the facts it is made of.
+        `conversations`, then the alerts made of them, (4) rolling rows, then what is to be erased. No fact lands before
+        its events, no alert and no rolling row before the facts it is made of.
         Raises `Unavailable` or `Refused`; what was sent before stays.
         """
         at = landing.landed_at_ms
@@ -49,6 +50,8 @@ class ClickHouseSink:
             self._insert(CONVERSATION_VERSIONS, landing.conversations, (at, earliest(at)))
             self._insert(ALERTS, landing.alerts, (at, earliest(at)))
             self._insert(ROLLING, landing.rolling, (at, earliest(at)))
+            for erasure in landing.erasures:
+                erase(self._client, *erasure, self._send_events)
 
     def close(self) -> None:
         """Let go of the connection; `land` would make a new one."""
@@ -65,6 +68,9 @@ class ClickHouseSink:
             columns = _columns(rows)
             columns += [[at] * len(rows), [earliest(received_at) for received_at in columns[received]]]
             self._send(table, columns)
+
+    def _send_events(self, rows: Sequence[Sequence[Any]]) -> None:
+        self._send(EVENTS, _columns(rows))
 
     def _send(self, table: Table, columns: Columns) -> None:
         # On any error the driver drops the connection itself, so the next landing starts with a new one.

@@ -73,6 +73,13 @@ class UnitRow(NamedTuple):
     version: int
 
 
+class Erasure(NamedTuple):
+    """A person to be forgotten in everything that has landed of a district; SHA-256 of the key in hexadecimal."""
+
+    district: str
+    key_digest: str
+
+
 class DeadLetterRow(NamedTuple):
     """A row of `dead_letters`: why an item of a message was not taken; never the item itself."""
 
@@ -103,6 +110,7 @@ class Landing:
     dead_letters: Sequence[DeadLetterRow] = ()
     rolling: Sequence[RollingRow] = ()
     alerts: Sequence[AlertTransition] = ()
+    erasures: Sequence[Erasure] = ()
 
 
 class Sink(Protocol):

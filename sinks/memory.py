@@ -1,11 +1,13 @@
 """A sink and reader in memory with the contract of the real ones: for tests, and for trying things without a server."""
 
+import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from schemas.alerts import AlertTransition
-from sinks.landing import Landing
+from sinks.erasing import sealed_facts
+from sinks.landing import Erasure, Landing
 from sinks.reading import Key, LandedEvent, LandedVersion
 from sinks.tables import (
     ALERTS,
@@ -20,6 +22,7 @@ from sinks.tables import (
     Table,
     earliest,
 )
+from streams.core.erasure import sealed_content
 
 Rows = dict[tuple[Any, ...], dict[str, Any]]
 
@@ -45,6 +48,8 @@ class MemorySink:
         self._insert(CONVERSATIONS, landing.conversations, at)
         self._insert(ALERTS, landing.alerts, at)
         self._insert(ROLLING, landing.rolling, at)
+        for erasure in landing.erasures:
+            self._erase(erasure)
 
     def close(self) -> None:
         """Nothing is held."""
@@ -109,6 +114,16 @@ class MemorySink:
     def districts(self) -> list[str]:
         """Every district that has an event, sorted."""
         return sorted({row["district"] for row in self.rows("events")})
+
+    def _erase(self, erasure: Erasure) -> None:
+        for row in self._tables["events"].values():
+            if row["district"] == erasure.district:
+                content = sealed_content(json.loads(row["content"]), row["conversation"], erasure.key_digest.__eq__)
+                row["content"] = json.dumps(content, separators=(",", ":"), ensure_ascii=False).encode()
+        for table in ("conversations", "conversation_versions"):
+            for row in self._tables[table].values():
+                if row["district"] == erasure.district:
+                    row |= sealed_facts(row, erasure.key_digest)
 
     def _insert(self, table: Table, rows: Sequence[Sequence[Any]], at: int) -> None:
         if rows and self._failures and self._failures[0][0] == table.name:

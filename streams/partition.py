@@ -5,13 +5,14 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from schemas.alerts import AlertTransition
-from schemas.events import DistrictConfigured, Event
+from schemas.events import DistrictConfigured, Erased, Event
 from schemas.facts import Row, row_version
 from schemas.rolling import RollingRow
 from schemas.topics import partition_of
 from sinks.landing import (
     ConfigurationRow,
     DeadLetterRow,
+    Erasure,
     EventRow,
     Place,
     UnitRow,
@@ -61,6 +62,7 @@ class Cut:
     dead_letters: list[DeadLetterRow] = field(default_factory=list)
     alerts: list[AlertTransition] = field(default_factory=list)
     rolling: list[RollingRow] = field(default_factory=list)
+    erasures: list[Erasure] = field(default_factory=list)
     forwards: list[Forward] = field(default_factory=list)
     positions: list[int] = field(default_factory=list)
     """Place of each event of `events` in its message."""
@@ -150,6 +152,9 @@ class Partition:
             self._count("refused")
             return
         self._count(applied.arrival.value)
+        if isinstance(event, Erased):
+            # Known or not: the process may have died before everything landed was rewritten.
+            self._cut.erasures.append(Erasure(event.district, event.key_digest))
         if applied.arrival is Arrival.ERASED:
             text = "the person of this event was erased before it came; it counts nowhere"
             refusal = Refusal(position, "erased", "", text, digest(b""), event.district, event.kind)

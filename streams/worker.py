@@ -338,4 +338,5 @@ def _together(cuts: Sequence[Cut], now_ms: int) -> Landing:
         dead_letters=[row for cut in cuts for row in cut.dead_letters],
         rolling=[row for cut in cuts for row in cut.rolling],
         alerts=[row for cut in cuts for row in cut.alerts],
+        erasures=[erasure for cut in cuts for erasure in cut.erasures],
     )

@@ -35,3 +35,15 @@ def sealed(event: Any, conversation: str, is_erased: Callable[[str], bool]) -> d
         for field in names_in(event)
         if is_erased(digest_of_key(getattr(event, field)))
     }
+
+
+def sealed_content(content: dict[str, Any], conversation: str, is_erased: Callable[[str], bool]) -> dict[str, Any]:
+    """The same of an event's canonical content: an erased person's field is left out, as its default is."""
+    changed = dict(content)
+    for field in FIELDS:
+        key = content.get(field)
+        if isinstance(key, str) and is_erased(digest_of_key(key)):
+            changed[field] = _token(key, conversation)
+            if field == "person":
+                del changed[field]
+    return changed

@@ -1,0 +1,87 @@
+"""What has landed of an erased person, made anonymous: events and facts keep what happened, and lose who it was.
+
+Everything here may be done again. Events are written once more under their own key, so that none is missing meanwhile,
+and the tables are collapsed at once: the older rows are gone from disk when `erase` returns.
+"""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from clickhouse_driver import Client
+
+from sinks.tables import EVENTS
+from streams.core.erasure import FIELDS, sealed_content
+
+_HOLDS = " OR ".join(f"lower(hex(SHA256(JSONExtractString(content, '{field}')))) = %(key_digest)s" for field in FIELDS)
+_FOUND = f"""
+SELECT {{columns}} FROM events FINAL WHERE district = %(district)s AND ({_HOLDS})
+""".replace(  # noqa: S608 -- only names of our own are put in
+    "{columns}",
+    ", ".join(f"toUnixTimestamp64Milli({c.name})" if "DateTime64" in c.type else f"`{c.name}`" for c in EVENTS.columns),
+)
+_IS = "lower(hex(SHA256({}))) = %(key_digest)s"
+# As `streams.core.erasure` makes it, of the conversation's own name.
+_STAND_IN = (
+    "concat('00000000000000', lower(hex(substring("
+    "SHA256(concat(splitByChar('~', conversation)[1], '/', %(key_digest)s)), 1, 1))))"
+)
+_FACTS = f"""
+ALTER TABLE {{table}} UPDATE
+    person = if({_IS.format("person")}, '', person),
+    first_response_staff = if({_IS.format("first_response_staff")}, {_STAND_IN}, first_response_staff),
+    `ratings.rater` = arrayMap(rater -> if({_IS.format("rater")}, {_STAND_IN}, rater), `ratings.rater`)
+WHERE district = %(district)s AND (
+    {_IS.format("person")} OR {_IS.format("first_response_staff")}
+    OR arrayExists(rater -> {_IS.format("rater")}, `ratings.rater`)
+)
+SETTINGS mutations_sync = 2
+"""
+_LEFT = f"""
+SELECT
+    (SELECT count() FROM events WHERE district = %(district)s AND ({_HOLDS}))
+    + (SELECT count() FROM conversations WHERE district = %(district)s AND {_IS.format("person")})
+    + (SELECT count() FROM conversation_versions WHERE district = %(district)s AND {_IS.format("person")})
+"""  # noqa: S608 -- only the fragments above are put in
+
+Send = Callable[[Sequence[Sequence[Any]]], None]
+
+
+def erase(client: Client, district: str, key_digest: str, send_events: Send) -> None:
+    """Make everything landed of a key anonymous. `send_events` writes rows of `events` again, columns in its order.
+
+    Blocks until done; raises the driver's errors.
+    """
+    parameters = {"district": district, "key_digest": key_digest}
+    rows = client.execute(_FOUND, parameters)
+    if rows:
+        place, whose = EVENTS.names.index("content"), EVENTS.names.index("conversation")
+        send_events([_anonymous(row, place, row[whose], key_digest) for row in rows])
+        client.execute("OPTIMIZE TABLE events FINAL")
+    for table in ("conversations", "conversation_versions"):
+        client.execute(_FACTS.replace("{table}", table), parameters)
+    client.execute("OPTIMIZE TABLE conversations FINAL")
+
+
+def left(client: Client, district: str, key_digest: str) -> int:
+    """Rows that still say who it was, older versions of them included."""
+    return int(client.execute(_LEFT, {"district": district, "key_digest": key_digest})[0][0])
+
+
+def _anonymous(row: Sequence[Any], place: int, conversation: str, key_digest: str) -> list[Any]:
+    changed = list(row)
+    content = json.loads(row[place])
+    sealed = sealed_content(content, conversation, key_digest.__eq__)
+    changed[place] = json.dumps(sealed, separators=(",", ":"), ensure_ascii=False).encode()
+    return changed
+
+
+def sealed_facts(row: Mapping[str, Any], key_digest: str) -> dict[str, Any]:
+    """The new values of a row of facts that names the person, as the statements above make them."""
+    conversation = row["conversation"].partition("~")[0]
+    named = {"person": row["person"], "staff": row["first_response_staff"]}
+    person, staff = (sealed_content(named, conversation, key_digest.__eq__).get(field, "") for field in named)
+    raters = [
+        sealed_content({"rater": rater}, conversation, key_digest.__eq__)["rater"] for rater in row["ratings.rater"]
+    ]
+    return {"person": person, "first_response_staff": staff, "ratings.rater": tuple(raters)}

@@ -1,0 +1,112 @@
+"""Erasure of what has landed: nothing says who it was, every number stays; the same on the fake and on the engine."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from schemas.settings import Settings
+from schemas.topics import partition_of
+from sinks.clickhouse import ClickHouseSink
+from sinks.connection import connect
+from sinks.erasing import left
+from sinks.landing import Landing
+from sinks.memory import MemorySink
+from streams.core.erasure import digest_of_key
+from streams.partition import Cut, Delivery, Partition
+from streams.recovery import recover
+from tests.contract.test_standing import Store, store
+from tests.core.test_corrections import erased
+from tests.golden import History, district
+
+__all__ = ["store"]
+WHO, STAFF = "5f5f5f5f5f5f5f5f", "6a6a6a6a6a6a6a6a"
+NUMBER = partition_of("demo", 16)
+
+
+def lived() -> History:
+    history = History()
+    history.configured(district())
+    for name in ("one", "two"):
+        history.add("inquiry", "2026-10-06 10:00", name, person=WHO, topic="bus")
+        history.add("reply", "2026-10-06 10:30", name, staff=STAFF)
+        history.add("rating", "2026-10-06 12:00", name, score=3, rater=WHO)
+        history.add("rating", "2026-10-06 12:00", name, score=9, rater=STAFF)
+    return history
+
+
+def landing(cut: Cut, at: int) -> Landing:
+    return Landing(at, cut.events, cut.conversations, cut.configurations, cut.units, erasures=cut.erasures)
+
+
+def take(partition: Partition, events: list[Any], at: int, sink: Any) -> None:
+    for offset, event in enumerate(events):
+        partition.take(Delivery(NUMBER, offset, event.model_dump_json(exclude_defaults=True).encode(), 0))
+    sink.land(landing(partition.cut(), at))
+
+
+def stored(store: Store) -> str:
+    """Everything that reading back gives."""
+    return json.dumps([event.content.decode() for event in store.reader.district_events(["demo"])])
+
+
+def test_nothing_landed_says_who_it_was(store: Store) -> None:
+    take(Partition(NUMBER, 16, "cx.events"), lived().events, 1, store.sink)
+    assert WHO in stored(store)
+    partition = Partition(NUMBER, 16, "cx.events")
+    partition.states = recover([NUMBER], 16, store.reader, 0).states[NUMBER]
+    take(partition, [erased(WHO, "2026-10-20 10:00")], 2, store.sink)
+    assert WHO not in stored(store)
+    assert STAFF in stored(store)
+
+
+@pytest.mark.parametrize("departed", [False, True])
+def test_what_recovers_later_is_what_a_district_that_lived_through_it_holds(store: Store, departed: bool) -> None:
+    history = lived()
+    erasure = erased(WHO, "2026-10-20 10:00")
+    take(Partition(NUMBER, 16, "cx.events"), history.events, 1, store.sink)
+    partition = Partition(NUMBER, 16, "cx.events")
+    partition.states = recover([NUMBER], 16, store.reader, 1 << 60 if departed else 0).states[NUMBER]
+    assert bool(partition.states["demo"].conversations) is not departed
+    take(partition, [erasure], 2, store.sink)
+    found = recover([NUMBER], 16, store.reader, 0)
+    state = found.states[NUMBER]["demo"]
+    assert (found.repaired, found.unreadable.total()) == (0, 0)
+    state.touch(state.conversations)
+    again = state.settle().rows
+    through = Partition(NUMBER, 16, "cx.events")
+    take(through, [*history.events, erasure], 1, MemorySink())
+    through.states["demo"].touch(["one", "two"])
+    assert again == through.states["demo"].settle().rows
+    # Repeated deliveries of what was erased are known: the digest is that of the original.
+    take(partition, history.events[1:], 3, store.sink)
+    assert partition.arrivals.get("conflict") is None
+
+
+def test_the_facts_in_the_tables_are_those_of_the_stream(
+    clickhouse: Settings, query: Callable[..., list[tuple[Any, ...]]]
+) -> None:
+    sink = ClickHouseSink(clickhouse)
+    partition = Partition(NUMBER, 16, "cx.events")
+    take(partition, lived().events, 1, sink)
+    with connect(clickhouse) as client:
+        assert left(client, "demo", digest_of_key(WHO)) > 0
+        # Everything had left memory: only the tables are rewritten.
+        take(Partition(NUMBER, 16, "cx.events"), [erased(WHO, "2026-10-20 10:00")], 2, sink)
+        assert left(client, "demo", digest_of_key(WHO)) == 0
+    sink.close()
+    partition.states["demo"].apply(erased(WHO, "2026-10-20 10:00"))
+    expected = {row[1]: row for row in partition.states["demo"].settle().rows}
+    columns = "person, first_response_staff, `ratings.rater`, `ratings.score`"
+    for table in ("conversations", "conversation_versions"):
+        for name, *found in query(f"SELECT conversation, {columns} FROM {table} FINAL"):
+            text = json.dumps(found)
+            assert WHO not in text
+            assert found[0] == ""
+            assert sorted(found[3]) == [3, 9]
+            assert all(rater in map(str, _flat(expected[str(name)])) for rater in found[2])
+
+
+def _flat(row: tuple[Any, ...]) -> list[Any]:
+    return [item for value in row for item in (value if isinstance(value, tuple) else (value,))]

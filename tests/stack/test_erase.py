@@ -1,0 +1,109 @@
+"""A person is forgotten through the real stack: a planted marker is gone, the facts stay, later events are refused."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+
+from deploy.cli.erase import erase
+from deploy.cli.main import main
+from deploy.local.state import child_environment
+from schemas.settings import Settings
+from sinks.connection import connect
+from streams.core.erasure import digest_of_key
+from streams.intake.producer import EventProducer, encode
+from tests.fixtures_stack import Workers
+from tests.golden import History, district
+from tests.stack.processes import all_landed, facts, until
+
+pytestmark = pytest.mark.stack
+
+MARKER = "beadbeadbeadbeadbeadbeadbeadbead"
+OTHER = "5f5f5f5f5f5f5f5f"
+
+
+def history() -> History:
+    made = History()
+    made.configured(district())
+    for name, who in (("one", MARKER), ("two", OTHER)):
+        made.add("inquiry", "2026-10-06 10:00", name, person=who)
+        made.add("reply", "2026-10-06 10:30", name)
+        made.add("rating", "2026-10-06 12:00", name, score=4, rater=who)
+    return made
+
+
+def send(settings: Settings, events: list[Any]) -> None:
+    with EventProducer(settings) as producer:
+        for event in events:
+            producer.publish(*encode(event)).result(30)
+    until(lambda: all_landed(settings), "everything landed")
+
+
+def everything_stored(settings: Settings) -> str:
+    """All rows of all tables that could hold a key, older versions that are not merged yet included."""
+    with connect(settings) as client:
+        tables = ("events", "conversations", "conversation_versions", "dead_letters", "alerts")
+        return str([client.execute(f"SELECT * FROM {table}") for table in tables])
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+def test_the_planted_marker_is_gone_and_the_numbers_stay(stream: Settings, workers: Workers, restarted: bool) -> None:
+    worker = workers.start().wait_ready()
+    made = history()
+    send(stream, made.events)
+    before = {row["conversation"]: row for row in facts(stream)}
+    assert MARKER in everything_stored(stream)
+    done = erase(stream, "demo", digest_of_key(MARKER))
+    assert done.kafka_until is not None
+    assert done.kafka_until > done.erased_at
+    assert MARKER not in everything_stored(stream)
+    assert OTHER in everything_stored(stream)
+    if restarted:
+        worker.leave()
+        workers.start().wait_ready()
+    late = made.add("inquiry", "2026-10-07 10:00", "three", person=MARKER)
+    send(stream, [late.model_copy(update={"received_at": done.erased_at}), *made.events[:4]])
+    assert MARKER not in everything_stored(stream)
+    after = {row["conversation"]: row for row in facts(stream)}
+    assert set(after) == set(before)
+    assert after["one"]["person"] == ""
+    for column in ("waits", "first_response_ms", "inquiries", "events", "version"):
+        assert after["one"][column] == before["one"][column]
+    assert after["two"] == before["two"]
+    with connect(stream) as client:
+        assert client.execute("SELECT reason FROM dead_letters FINAL") == [("erased",)]
+
+
+def test_the_command_says_until_when_the_rest_holds_it(
+    stream: Settings, workers: Workers, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    workers.start().wait_ready()
+    send(stream, history().events)
+    for name, value in child_environment(stream).items():
+        if name.startswith("CX_"):
+            monkeypatch.setenv(name, value)
+    assert main(["erase", "--district", "demo", "--person", MARKER, "--json"]) == 0
+    told = capsys.readouterr()
+    said = json.loads(told.out)
+    assert (said["clickhouse"], said["key_digest"]) == ("gone", digest_of_key(MARKER))
+    assert said["kafka_until"] > said["erased_at"]
+    assert MARKER not in told.out + told.err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--district", "Not A Code", "--person", MARKER],
+        ["--district", "demo", "--person", "jane"],
+        ["--district", "demo", "--digest", MARKER],
+    ],
+)
+def test_what_is_no_key_is_refused_before_anything_is_sent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], arguments: list[str]
+) -> None:
+    monkeypatch.setenv("CX_DATA", str(tmp_path))
+    monkeypatch.setenv("CX_CLICKHOUSE_PASSWORD", SecretStr("x").get_secret_value())
+    assert main(["erase", *arguments]) == 2
+    assert arguments[-1] not in capsys.readouterr().err or "Not A Code" in arguments
