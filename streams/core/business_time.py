@@ -8,7 +8,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 from zoneinfo import ZoneInfo
 
 from schemas.calendar import WEEKDAYS, Calendar, dates_of, minutes_of, zone_of
@@ -21,6 +21,31 @@ LONGEST_BREAK_DAYS = 1_000
 FIRST_YEAR, LAST_YEAR = 1900, 2400
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _EPOCH_ORDINAL = _EPOCH.toordinal()
+
+
+Reason = Literal["open", "outside_hours", "closed_date", "day_entry", "no_hours"]
+
+
+class Slice(NamedTuple):
+    """A piece of an interval that is open, or closed for one reason.
+
+    `entry`: what of the calendar says so: the closure or the date as written; empty where the week alone decides.
+    """
+
+    start_ms: int
+    end_ms: int
+    reason: Reason
+    entry: str
+
+    @property
+    def is_open(self) -> bool:
+        """Whether its time counts as business time."""
+        return self.reason == "open"
+
+    @property
+    def length_ms(self) -> int:
+        """Calendar length."""
+        return self.end_ms - self.start_ms
 
 
 class _Year(NamedTuple):
@@ -80,7 +105,7 @@ def constant_offsets(zone_name: str, year: int) -> tuple[tuple[int, int, int], .
 class BusinessClock:
     """The open time of one calendar; years are laid out on first use and kept. All instants are ms UTC."""
 
-    __slots__ = ("_closed", "_days", "_ends", "_last", "_week", "_years", "_zone", "_zone_name")
+    __slots__ = ("_closed", "_closures", "_days", "_ends", "_last", "_week", "_years", "_zone", "_zone_name")
 
     def __init__(self, calendar: Calendar) -> None:
         self._zone_name = calendar.time_zone
@@ -88,6 +113,7 @@ class BusinessClock:
         self._week = tuple(self._spans(calendar.week.get(name, [])) for name in WEEKDAYS)
         self._days = {date.fromisoformat(day).toordinal(): self._spans(blocks) for day, blocks in calendar.days.items()}
         self._closed: set[int] = set()
+        self._closures = calendar.closed
         for closure in calendar.closed:
             first, last = dates_of(closure)
             self._closed.update(range(first.toordinal(), last.toordinal() + 1))
@@ -126,6 +152,60 @@ class BusinessClock:
             if days == 0:
                 return to_ms(datetime.combine(date.fromordinal(ordinal + 1), time(), self._zone))
         return None
+
+    @property
+    def time_zone(self) -> ZoneInfo:
+        """The zone of the calendar's local times."""
+        return self._zone
+
+    def slices(self, start_ms: int, end_ms: int) -> Iterator[Slice]:
+        """`[start, end)` in order, cut where it opens, closes, or is closed for another reason.
+
+        The slices join without a gap, and the open ones sum to `elapsed`. Costs a step a day.
+        """
+        held: Slice | None = None
+        for piece in self._pieces(start_ms, end_ms):
+            if held is not None and held[2:] == piece[2:]:
+                held = held._replace(end_ms=piece.end_ms)
+                continue
+            if held is not None:
+                yield held
+            held = piece
+        if held is not None:
+            yield held
+
+    def _pieces(self, start_ms: int, end_ms: int) -> Iterator[Slice]:
+        for year in range(year_of(start_ms), year_of(end_ms) + 1):
+            for begin, end, offset in constant_offsets(self._zone_name, year):
+                first, last = max(begin, start_ms), min(end, end_ms)
+                if first < last:
+                    for day in range((first + offset) // DAY_MS, (last + offset - 1) // DAY_MS + 1):
+                        midnight = day * DAY_MS - offset
+                        within = max(first, midnight), min(last, midnight + DAY_MS)
+                        yield from self._pieces_of_day(day + _EPOCH_ORDINAL, midnight, within)
+
+    def _pieces_of_day(self, ordinal: int, midnight: int, within: tuple[int, int]) -> Iterator[Slice]:
+        first, last = within
+        reason, entry = self._why_closed(ordinal)
+        for opens, closes in self._blocks(ordinal):
+            begin, end = max(midnight + opens, first), min(midnight + closes, last)
+            if begin < end:
+                if first < begin:
+                    yield Slice(first, begin, reason, entry)
+                yield Slice(begin, end, "open", "")
+                first = end
+        if first < last:
+            yield Slice(first, last, reason, entry)
+
+    def _why_closed(self, ordinal: int) -> tuple[Reason, str]:
+        """Why the rest of a local date is closed."""
+        own = self._days.get(ordinal)
+        if own is not None:
+            return "outside_hours" if own else "day_entry", date.fromordinal(ordinal).isoformat()
+        if ordinal in self._closed:
+            day = date.fromordinal(ordinal)
+            return "closed_date", next(each for each in self._closures if _covers(each, day))
+        return ("outside_hours" if self._week[(ordinal + 6) % 7] else "no_hours"), ""
 
     def _open_intervals(self, year: int) -> Iterator[tuple[int, int]]:
         for begin, end, offset in constant_offsets(self._zone_name, year):
@@ -228,6 +308,11 @@ class BusinessClock:
 
     def _from(self, year: int) -> Iterator[_Year]:
         return map(self._year, range(year, min(year + HORIZON_YEARS, LAST_YEAR)))
+
+
+def _covers(closure: str, day: date) -> bool:
+    first, last = dates_of(closure)
+    return first <= day <= last
 
 
 def _year_start(year: int) -> int:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from schemas.calendar import WEEKDAYS, Calendar, always_open, dates_of, minutes_of, zone_of
-from schemas.vocabulary import to_ms
+from schemas.vocabulary import from_ms, to_ms
 from streams.core.business_time import BusinessClock, clock_of, constant_offsets
 from streams.core.configuration import Configuration, ConfigurationEvent
 from tests.golden import OFFICE, district
@@ -116,6 +116,47 @@ def test_due_breach_and_elapsed_agree_in_any_year(calendar: Calendar, start: int
     assert clock.elapsed(start, due - 1) == target - 1
     assert clock.elapsed(start, breach) == target
     assert clock.elapsed(start, breach + 1) == target + 1
+
+
+@settings(max_examples=150, deadline=None)
+@given(data=st.data(), turn=st.sampled_from(TURNS), offset=st.integers(-1500, 1500), length=st.integers(0, 30_000))
+def test_slices_join_and_the_open_ones_sum_to_the_elapsed_time(
+    data: st.DataObject, turn: str, offset: int, length: int
+) -> None:
+    near = date.fromisoformat(turn)
+    calendar = data.draw(calendars(near))
+    clock = BusinessClock(calendar)
+    start_ms = to_ms(datetime(near.year, near.month, near.day, tzinfo=UTC) + timedelta(minutes=offset))
+    end_ms = start_ms + length * 60_000
+    slices = list(clock.slices(start_ms, end_ms))
+    edges = [start_ms, *(each.end_ms for each in slices)]
+    assert [each.start_ms for each in slices] == edges[:-1]
+    assert edges[-1] == end_ms
+    assert all(each.length_ms > 0 for each in slices)
+    assert sum(each.length_ms for each in slices if each.is_open) == clock.elapsed(start_ms, end_ms)
+    assert all(before[2:] != after[2:] for before, after in pairwise(slices))
+    for each in slices:
+        local = (from_ms(each.start_ms)).astimezone(clock.time_zone).date()
+        if each.reason == "closed_date":
+            first, last = dates_of(each.entry)
+            assert first <= local <= last
+            assert each.entry in calendar.closed
+        if each.reason == "day_entry":
+            assert (each.entry, calendar.days[each.entry]) == (local.isoformat(), [])
+
+
+def test_slices_say_why_each_closed_part_is_closed() -> None:
+    clock = BusinessClock(Calendar.model_validate(OFFICE | {"days": {"2026-11-25": ["07:30-12:00"]}}))
+    start, end = (datetime.fromisoformat(f"2026-11-{day}-06:00") for day in ("25T11:00", "30T08:00"))
+    found = list(clock.slices(to_ms(start), to_ms(end)))
+    assert [(each.reason, each.entry, each.length_ms / HOUR_MS) for each in found] == [
+        ("open", "", 1),
+        ("outside_hours", "2026-11-25", 12),
+        ("closed_date", "2026-11-26/2026-11-27", 48),
+        ("no_hours", "", 48),
+        ("outside_hours", "", 7.5),
+        ("open", "", 0.5),
+    ]
 
 
 @settings(max_examples=50, deadline=None)
