@@ -29,6 +29,9 @@ TABLE: dict[str, Entry] = {
     "down": Entry("deploy.cli.stack", "stop the local stack; --purge deletes its data"),
     "import": Entry("deploy.cli.imports", "bring in a file of events, or of a known source"),
     "sql": Entry("deploy.cli.sql", "ask ClickHouse a question"),
+    "explain": Entry(
+        "deploy.cli.explain", "what made a conversation's numbers: events, slices, promises, restatements"
+    ),
     "district": Entry("deploy.cli.district", "a district's document: example, check, resolve, apply"),
     "schema": Entry("deploy.cli.schema", "JSON Schema of the events"),
     "fold": Entry("deploy.cli.fold", "events in, facts out, with no stack at all"),
