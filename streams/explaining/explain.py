@@ -1,6 +1,7 @@
 """From everything known of a conversation to the explanation of its numbers. Pure: no clock is read."""
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from schemas.events import Event
 from schemas.facts import DEFINITION_VERSION, NAMES, Row, as_json
@@ -18,6 +19,7 @@ from streams.explaining.known import Known, Origin
 from streams.explaining.promises import clocks
 from streams.explaining.steps import Done, Teller
 from streams.explaining.waits import Cutter
+from streams.explaining.words import times
 
 _NUMBERS = (
     "first_response_ms",
@@ -149,7 +151,7 @@ class _Parts:
 
     def _notes(
         self,
-        landed: dict[str, object],
+        landed: dict[str, Any],
         events: Sequence[Packed],
         number: int,
         waits: Sequence[told.Wait],
@@ -176,7 +178,7 @@ class _Parts:
         if landed["reopened_soon"]:
             notes.append(f"opened again within {WATCHED_DAYS} school days of a resolve")
         if landed["conflicts"]:
-            text = f"{landed['conflicts']} times an event came again with other content: the smaller digest counts"
+            text = f"an event came again with other content {times(landed['conflicts'])}: the smaller digest counts"
             notes.append(text)
         notes.extend(
             f"someone in it was erased by {erasure}: the facts stay, without the person"

@@ -8,7 +8,7 @@ from streams.core.configuration import Configuration
 from streams.core.packed import Correction, Inquiry, Mark, Packed, Rating, Reply, StatusChanged, Transfer
 from streams.core.ratings import EDIT_MS, CountedRating
 from streams.core.story import Story, is_staff_reply, opens_wait
-from streams.explaining.words import length
+from streams.explaining.words import length, times
 
 _STATUS = {
     "pending": "the customer is waited for: resolution and update promises pause",
@@ -198,7 +198,7 @@ class Teller:
         own = [given for given in self._counted if (given.rating.rater or "", given.rating.survey) == key]
         for given in own:
             if given.rating is event:
-                edits = f", edited {given.edits} times" if given.edits else ""
+                edits = f", edited {times(given.edits)}" if given.edits else ""
                 if given.late:
                     return Done([f"score {event.score}{edits}"], "more than 28 days after the resolve: not averaged")
                 return Done([f"score {event.score} counts for {given.unit}{edits}"])

@@ -14,6 +14,11 @@ def length(value_ms: int) -> str:
     return f"{text}.{rest:03d}" if rest else text
 
 
+def times(count: int) -> str:
+    """`once`, or so many times."""
+    return "once" if count == 1 else f"{count} times"
+
+
 def instant(at_ms: int | None) -> datetime | None:
     """Aware UTC datetime of an instant that may never come."""
     return None if at_ms is None else from_ms(at_ms)
