@@ -128,11 +128,11 @@ class Page:
                 length(each.length_ms),
                 each.unit,
                 each.calendar,
-                "yes" if each.counted else f"no: {each.why}{self._since(each, wait)}",
+                "counted" if each.counted else f"not counted: {each.why}{self._since(each, wait)}",
             )
             for each in shown
         ]
-        self._table(("from", "to", "length", "owner", "calendar", "counted"), rows)
+        self._table(("from", "to", "length", "owner", "calendar", "business time"), rows)
         if hidden:
             self._say(f"{hidden} slices in the middle are left out here; --json has all", 2)
 

@@ -71,7 +71,7 @@ def test_a_whole_wide_timeline(
     closed = next(line for line in lines if "closed" in line)
     assert " ".join(closed.split()) == (
         "Wed 2026-01-21 00:00:00 Thu 2026-01-22 00:00:00 24:00:00 a office "
-        "no: closed 2026-01-21, by revision 2, declared only on Wed 2026-01-21 12:00:00"
+        "not counted: closed 2026-01-21, by revision 2, declared only on Wed 2026-01-21 12:00:00"
     )
     assert "40:30:00 of calendar time, 1:00:00 of business time; opened by e01, ended by e03" in lines
     assert (
