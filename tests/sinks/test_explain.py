@@ -29,13 +29,13 @@ def lived(clickhouse: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Liv
 def _snow_day(lived: Lived) -> None:
     """G24 with a correction, an edited rating, and another conversation merged into it."""
     first = lived.add("inquiry", "2026-01-20 15:30")
-    lived.add("inquiry", "2026-01-20 15:40", "c2")
     calendars = {**district().model_dump(mode="json")["calendars"], "office": {**OFFICE, "closed": ["2026-01-21"]}}
     lived.configured(district(promises=PROMISES, calendars=calendars, revision=2), "2026-01-21 12:00")
     lived.add("reply", "2026-01-22 12:00")
     lived.add("rating", "2026-01-23 12:00", score=4)
     lived.add("rating", "2026-01-24 12:00", score=9)
     lived.add("correction", "2026-01-25 12:00", corrects=first.event_id, unit="b")
+    lived.add("inquiry", "2026-01-26 11:00", "c2")
     lived.add("merge", "2026-01-26 12:00", "c2", into="c1")
 
 

@@ -65,7 +65,7 @@ def test_a_timeline_fits_its_screen_and_says_what_counted(
 def test_a_whole_wide_timeline(
     snow_day: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv("COLUMNS", "160")
+    monkeypatch.setenv("COLUMNS", "200")
     assert main(["explain", "c1", "--events", str(snow_day)]) == 0
     lines = [line.strip() for line in capsys.readouterr().out.splitlines()]
     closed = next(line for line in lines if "closed" in line)
