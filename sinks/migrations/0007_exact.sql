@@ -337,7 +337,9 @@ SELECT
     number,
     v.known[number] AS before,
     v.told[number] AS after,
-    arraySort(arrayMap(e -> e.2, arrayFilter(e -> e.1 > v.known_at AND e.1 <= v.landed_at, own.landed))) AS events,
+    arraySort(arrayMap(e -> e.2, arrayFilter(
+        e -> e.1 > v.known_at AND e.1 <= v.landed_at AND (e.3 = v.thread OR v.is_together), own.landed
+    ))) AS events,
     if(v.configurations = v.known_configurations, [],
         arraySort(arrayMap(e -> e.2, arrayFilter(e -> e.1 > v.known_at AND e.1 <= v.landed_at, of_district.landed)))
     ) AS configured_by,
@@ -345,7 +347,10 @@ SELECT
 FROM (
     SELECT
         district, conversation, version, landed_at, configurations, definition_version,
-        if(merged_into = '', splitByChar('~', conversation)[1], merged_into) AS whole,
+        splitByChar('~', conversation)[1] AS thread,
+        if(merged_into = '', thread, merged_into) AS whole,
+        merged > 0 OR merged_into != ''
+            OR lagInFrame(merged) OVER neighbours > 0 OR lagInFrame(merged_into) OVER neighbours != '' AS is_together,
         mapFromArrays(
             arrayMap(n -> n.1, numbers), arrayMap(n -> n.2, numbers)
         ) AS told,
@@ -382,7 +387,7 @@ FROM (
 ) AS v
 LEFT JOIN (
     SELECT e.district AS district, if(m.into = '', e.conversation, m.into) AS whole,
-        groupArray((e.landed_at, e.event_id)) AS landed
+        groupArray((e.landed_at, e.event_id, e.conversation)) AS landed
     FROM events AS e FINAL
     LEFT JOIN (
         SELECT district, conversation, argMaxIf(merged_into, version, merged_into != '') AS into

@@ -125,6 +125,16 @@ def test_g19_a_merge_retracts_one_and_moves_the_other(lived: Lived, ask: Ask) ->
     assert reply.conversation == "y"
 
 
+def test_what_is_merged_later_is_not_blamed_for_what_changed_before(lived: Lived, ask: Ask) -> None:
+    first = lived.add("inquiry", "2026-01-20 15:30", "x")
+    lived.add("inquiry", "2026-01-21 09:00", "y")
+    calendars = {**district().model_dump(mode="json")["calendars"], "office": {**OFFICE, "closed": ["2026-01-21"]}}
+    snow = lived.configured(district(promises=PROMISES, calendars=calendars, revision=2), "2026-01-21 12:00")
+    lived.add("merge", "2026-01-22 12:00", "y", into="x")
+    (row,) = [row for row in ask(RESTATED) if row[:2] == ("x", f"due_at first_reply {first.event_id}")]
+    assert row[4:] == ([], [snow.event_id])
+
+
 def test_as_known_then_and_as_known_now(lived: Lived, ask: Ask) -> None:
     lived.add("inquiry", "2026-10-06 10:00")
     lived.add("reply", "2026-10-06 10:45")
