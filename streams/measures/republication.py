@@ -4,6 +4,7 @@ So two published values never differ by one person. What enters and leaves is co
 value shown is that of the moment after the last tenth change.
 """
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
@@ -42,12 +43,19 @@ class Stays:
         self.stays.extend(other.stays)
 
     def published_ms(self, now_ms: int, step: int = STEP) -> int | None:
-        """The instant whose value is published at `now_ms`: just after the last tenth change; None before the first."""
+        """The instant whose value is published at `now_ms`: just after the last tenth change; None before the first.
+
+        Changes of one instant are published together, and the next ten are counted from there.
+        """
         changes = [stay.entered_ms for stay in self.stays]
         changes += [stay.left_ms for stay in self.stays if stay.left_ms is not None]
         past = sorted(change for change in changes if change < now_ms)
-        counted = len(past) // step * step
-        return past[counted - 1] + 1 if counted else None
+        published: int | None = None
+        counted = 0
+        while counted + step <= len(past):
+            published = past[counted + step - 1] + 1
+            counted = bisect_left(past, published)
+        return published
 
     def values(self, at_ms: int) -> Iterator[int]:
         """The values in the window at an instant, in no order."""

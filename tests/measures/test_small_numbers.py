@@ -58,6 +58,18 @@ def test_the_own_team_sees_its_own_and_cannot_reckon_the_sibling() -> None:
     assert states(below, n, known=["a"]) == {"top": "shown", "a": "shown", "b": "small", "c": "withheld"}
 
 
+def test_a_unit_that_is_small_for_another_reason_is_not_given_away_either() -> None:
+    assert states(TWO, {"top": 30, "a": 10, "b": 20}, small=["a"]) == {"top": "shown", "a": "small", "b": "withheld"}
+
+
+def test_counts_that_leave_withheld_units_no_choice_need_one_more() -> None:
+    below = {"top": ("m", "q", "r"), "m": ("k",), "k": (), "q": (), "r": ()}
+    n = {"top": 60, "m": 10, "k": 5, "q": 10, "r": 40}
+    # With k known as 5, m and q hold at least 5 and 10 more: a sum of 15 would tell both.
+    found = states(below, n, known=["k"])
+    assert found == {"top": "shown", "m": "withheld", "k": "shown", "q": "withheld", "r": "withheld"}
+
+
 SHAPES: tuple[dict[str, tuple[str, ...]], ...] = (
     {"t": ()},
     {"t": ("a",), "a": ()},

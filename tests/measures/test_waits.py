@@ -146,6 +146,7 @@ def test_the_backlog_of_a_past_instant_is_of_who_owned_it_then() -> None:
     opened = ms("2026-10-06 10:00")
     assert _backlog(known, "2026-10-06 09:59") == {}
     assert _backlog(known, "2026-10-06 10:30") == dict.fromkeys(("demo", "a", "a1"), (1, opened, 0))
+    assert [_backlog(known, f"2026-10-06 {time}")["demo"][2] for time in ("12:00", "12:00:01")] == [0, 1]
     assert _backlog(known, "2026-10-06 13:30") == dict.fromkeys(("demo", "b"), (2, opened, 1))
     # Withdrawn later: until then it was open and past due.
     assert _backlog(known, "2026-10-06 15:20")["b"] == (1, ms("2026-10-06 13:00"), 1)
