@@ -63,12 +63,11 @@ def recover(numbers: Sequence[int], partitions: int, reader: Reader, since_ms: i
     districts = sorted(district for district, number in owner.items() if number in found.states)
     if not districts:
         return found
+    for district in districts:
+        # Also one of which nothing stands: it has to know who left.
+        found.states[owner[district]][district] = DistrictState(district)
     for event, digest in _events(reader.standing_events(districts, since_ms), found.unreadable):
-        states = found.states[owner[event.district]]
-        state = states.get(event.district)
-        if state is None:
-            state = states[event.district] = DistrictState(event.district)
-        state.apply(event, digest)
+        found.states[owner[event.district]][event.district].apply(event, digest)
         found.events += 1
     landed: dict[str, dict[str, LandedVersion]] = {district: {} for district in districts}
     for (district, name), version in reader.versions(districts).items():

@@ -17,19 +17,30 @@ def _configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--district", type=Path, metavar="FILE", help="the district's document, YAML or JSON")
 
 
-def _run(args: argparse.Namespace) -> int:
-    document = read_district(args.district) if args.district else None
-    refused = 0
+class Remarks:
+    """Says each remark on standard error, and counts the events refused."""
 
-    def report(remark: Remark) -> None:
-        nonlocal refused
-        refused += remark.refused
+    def __init__(self) -> None:
+        self.refused = 0
+
+    def __call__(self, remark: Remark) -> None:
+        """Say one."""
+        self.refused += remark.refused
         place = f"line {remark.line}[{remark.position}]: " if remark.line else ""
         sys.stderr.write(f"{place}{remark.reason} {remark.message}\n")
 
-    for row in fold_events(sys.stdin.buffer, document, report):
+    @property
+    def exit_code(self) -> int:
+        """0, or `SOME_REFUSED`."""
+        return SOME_REFUSED if self.refused else 0
+
+
+def _run(args: argparse.Namespace) -> int:
+    document = read_district(args.district) if args.district else None
+    remarks = Remarks()
+    for row in fold_events(sys.stdin.buffer, document, remarks):
         sys.stdout.write(json.dumps(as_json(row), separators=(",", ":")) + "\n")
-    return SOME_REFUSED if refused else 0
+    return remarks.exit_code
 
 
 COMMANDS = {

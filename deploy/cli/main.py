@@ -35,6 +35,7 @@ TABLE: dict[str, Entry] = {
     "district": Entry("deploy.cli.district", "a district's document: example, check, resolve, apply"),
     "schema": Entry("deploy.cli.schema", "JSON Schema of the events"),
     "fold": Entry("deploy.cli.fold", "events in, facts out, with no stack at all"),
+    "measures": Entry("deploy.cli.measures", "events in, every measure by unit out, with no stack at all"),
     "simulate": Entry("deploy.cli.simulate", "a simulated district's events, from a seed, with no stack at all"),
     "calendar": Entry("deploy.cli.calendar", "business seconds and due times; import of a published school calendar"),
     "erase": Entry("deploy.cli.erase", "forget a person: the facts stay, the key goes"),

@@ -6,19 +6,16 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from deploy.cli.command import Command
-from deploy.cli.documents import read_district, read_text
-from schemas.calendar import always_open
+from deploy.cli.documents import read_district, read_instant, read_text
 from schemas.district import District
 from schemas.errors import UsageError
-from schemas.vocabulary import EARLIEST, LATEST, to_ms
 from streams.intake.simulator import Span, numbered, sample_district, simulate, simulate_all
 from streams.intake.simulator_batches import arrays
 from streams.intake.simulator_parameters import Parameters, default_parameters, read_parameters
@@ -27,24 +24,6 @@ from streams.intake.simulator_writing import Arrived
 MOST_DISTRICTS = 999
 MOST_IN_ARRAY = 20_000
 CHUNK = 2_000
-
-
-def _instant(text: str, document: District) -> int:
-    """A date (its first moment in the district) or an instant with an offset, in ms. Raises `UsageError`."""
-    calendar = document.calendars[document.calendar] if document.calendar is not None else always_open()
-    try:
-        if len(text) == len("2026-08-01"):
-            day = date.fromisoformat(text)
-            found = datetime(day.year, day.month, day.day, tzinfo=ZoneInfo(calendar.time_zone))
-        else:
-            found = datetime.fromisoformat(text)
-    except ValueError:
-        raise UsageError(f"{text} is neither a date (2026-08-01) nor an instant (2026-08-01T07:00:00-05:00).") from None
-    if found.tzinfo is None:
-        raise UsageError(f"{text} needs an offset, as in {text}Z.")
-    if not EARLIEST.year < found.year < LATEST.year:
-        raise UsageError(f"{text} must lie between the years {EARLIEST.year + 1} and {LATEST.year - 1}.")
-    return to_ms(found.astimezone(UTC))
 
 
 def _documents(args: argparse.Namespace) -> list[District]:
@@ -105,7 +84,7 @@ def _configure(parser: argparse.ArgumentParser) -> None:
 
 def _run(args: argparse.Namespace) -> int:
     documents = _documents(args)
-    span = Span(_instant(args.start, documents[0]), _instant(args.end, documents[0]), args.seed)
+    span = Span(read_instant(args.start, documents[0]), read_instant(args.end, documents[0]), args.seed)
     if span.start_ms >= span.end_ms:
         raise UsageError(f"--to {args.end} is not after --from {args.start}.")
     named = args.parameters

@@ -139,6 +139,10 @@ class BusinessClock:
         """The local calendar date of an instant."""
         return date.fromordinal((at_ms + _offset_ms(self._zone, at_ms)) // DAY_MS + _EPOCH_ORDINAL)
 
+    def start_of(self, day: date) -> int:
+        """The first instant of a local date."""
+        return to_ms(datetime.combine(day, time(), self._zone))
+
     def after_school_days(self, at_ms: int, days: int) -> int | None:
         """The end of the local date that is the so-manyth school day after the instant's; None if that never comes."""
         asked = self.local_date(at_ms), days
@@ -150,7 +154,7 @@ class BusinessClock:
         for ordinal in range(day.toordinal() + 1, day.toordinal() + LONGEST_BREAK_DAYS):
             days -= bool(self._blocks(ordinal))
             if days == 0:
-                return to_ms(datetime.combine(date.fromordinal(ordinal + 1), time(), self._zone))
+                return self.start_of(date.fromordinal(ordinal + 1))
         return None
 
     @property

@@ -135,3 +135,11 @@ def test_rows_of_an_earlier_configuration_are_found_slice_by_slice(store: Store)
     assert store.reader.outdated("demo", row_version(1, 0), "", 10) == []
     state.recall(everyone)
     assert state.returning == ["old", "older"]
+
+
+def test_a_district_of_which_nothing_stands_still_knows_who_left(store: Store) -> None:
+    history = History()
+    answered(history, "old", "2026-01-06")
+    land(store, history.events)
+    state = recover([NUMBER], 16, store.reader, SINCE).states[NUMBER]["demo"]
+    assert (state.conversations, "old" in state.departed) == ({}, True)
