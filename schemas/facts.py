@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from schemas.vocabulary import from_ms
 
-DEFINITION_VERSION = 3
+DEFINITION_VERSION = 4
 Row = tuple[Any, ...]
 
 INSTANT = "DateTime64(3, 'UTC')"
@@ -150,7 +150,7 @@ CONVERSATION = (
     Column("merged_into", "String", "conversation that this one was merged into; then it is retracted"),
     Column("continues", "String", "conversation that this one continues"),
     Column("deleted", FLAG, "1: deleted at the source; the fact stays"),
-    Column("opened_at", INSTANT, "first customer message, else first event"),
+    Column("opened_at", INSTANT, "first customer message, or the district's before it; else first event"),
     Column("opened_by", CODE, "customer or staff"),
     Column("inquiries", FLAG, "1: a customer opened it"),
     Column("outbound", FLAG, "1: the district wrote first"),

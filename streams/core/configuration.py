@@ -41,13 +41,16 @@ class _Place(NamedTuple):
 
 
 class Configuration:
-    """All configuration events of one district known so far; immutable, made anew when one is added."""
+    """All configuration events of one district known so far; immutable, made anew when one is added.
+
+    `lost`: how many other contents of these events' ids there were; they count as known and say nothing.
+    """
 
     __slots__ = ("_history", "_instants", "_places", "_unrouted", "count", "newest", "promised")
 
-    def __init__(self, district: str, events: Iterable[ConfigurationEvent] = ()) -> None:
+    def __init__(self, district: str, events: Iterable[ConfigurationEvent] = (), lost: int = 0) -> None:
         known = sorted(events, key=lambda event: event[:3])
-        self.count = len(known)
+        self.count = len(known) + lost
         self._history = self._in_force(known)
         self._instants = [event.at_ms for event in self._history]
         self.newest = known[-1].district if known else None

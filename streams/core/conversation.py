@@ -73,7 +73,7 @@ def _fold_part(key: tuple[str, str], events: Sequence[Packed], frame: _Frame, be
     opening = opening_of(events)
     ordered, skew = clamp_skew(events, opening) if opening is not None else (events, False)
     configuration, whole = frame.configuration, frame.whole
-    story = Story()
+    story = Story(opening)
     story.tell(ordered)
     ownership = Ownership(ordered, opening, configuration)
     opened_ms = _opened_ms(ordered, opening, story)
@@ -185,7 +185,8 @@ def _first_response(story: Story, ownership: Ownership, configuration: Configura
     message, live, reply = story.first_message, story.live, story.first_reply
     if message is not None and live is not None:
         at_ms = live.at_ms + (live.queue_ms or 0)
-        unit, staff = ownership.owner(live.at_ms), live.staff or ""
+        unit = ownership.owner(live.at_ms) if live.unit is None else configuration.known_unit(live.unit)
+        staff = live.staff or ""
     elif message is not None and reply is not None:
         at_ms = reply.at_ms
         unit = configuration.known_unit(reply.unit) if reply.unit is not None else ownership.owner(at_ms)
@@ -268,7 +269,8 @@ def _wait(wait: Wait, segments: list[Segment], ownership: Ownership, configurati
     owner = segments[-1].unit if segments else ""
     replied_by = ""
     if wait.reply is not None:
-        replied_by = configuration.known_unit(wait.reply.unit) if wait.reply.unit is not None else owner
+        named = wait.reply.unit
+        replied_by = ownership.owner(wait.reply.at_ms) if named is None else configuration.known_unit(named)
     return (
         wait.opened_ms,
         ended,

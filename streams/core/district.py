@@ -51,7 +51,8 @@ class DistrictState:
     def __init__(self, district: str) -> None:
         self.district = district
         self.conversations: dict[str, Conversation] = {}
-        self._configurations: list[ConfigurationEvent] = []
+        self._configurations: dict[str, tuple[int, ConfigurationEvent]] = {}
+        self._lost_configurations = 0
         self.configuration = Configuration(district)
         self.alerts = AlertBook(district)
         self.rolling = Rolling(district)
@@ -83,7 +84,7 @@ class DistrictState:
         arrival = Arrival.DUPLICATE if digest in known else Arrival.CONFLICT if known else Arrival.NEW
         known.add(digest)
         if arrival is not Arrival.DUPLICATE and isinstance(event, DistrictConfigured):
-            self._configure(event)
+            self._configure(event, digest)
         elif arrival is not Arrival.DUPLICATE and isinstance(event, Erased):
             self._erase(event)
         return Applied(arrival, "", digest, content)
@@ -176,10 +177,14 @@ class DistrictState:
         held = self.conversations.pop(conversation)
         self.departed.add(conversation, held.parts)
 
-    def _configure(self, event: DistrictConfigured) -> None:
+    def _configure(self, event: DistrictConfigured, digest: int) -> None:
         added = ConfigurationEvent(event.revision, to_ms(event.occurred_at), event.event_id, event.configuration)
-        self._configurations.append(added)
-        self.configuration = Configuration(self.district, self._configurations)
+        known = self._configurations.get(event.event_id)
+        self._lost_configurations += known is not None
+        if known is None or digest < known[0]:
+            self._configurations[event.event_id] = (digest, added)
+        counting = [configuration for _, configuration in self._configurations.values()]
+        self.configuration = Configuration(self.district, counting, self._lost_configurations)
         self.touch(self.conversations)
         if len(self.departed):
             self.departed.swept_to = ""

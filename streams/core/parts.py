@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from streams.core.configuration import Configuration
 from streams.core.ownership import Ownership
 from streams.core.packed import Inquiry, Packed, StatusChanged
-from streams.core.story import opening_of, opens_wait
+from streams.core.story import is_staff_reply, opening_of, opens_wait
 
 DAY_MS = 86_400_000
 LINKED_AFTER_DAYS = 14
@@ -51,5 +51,8 @@ def parts(events: Sequence[Packed], configuration: Configuration) -> list[Sequen
 
 
 def _is_over(own: Sequence[Packed], resolved_ms: int, at_ms: int, configuration: Configuration) -> bool:
+    # A source that tells of a resolve before the inquiry disagrees with itself; no concern has ended by that.
+    if not any(type(event) is Inquiry or is_staff_reply(event) for event in own):
+        return False
     until = Ownership(own, opening_of(own), configuration).after_school_days(resolved_ms, LINKED_AFTER_DAYS)
     return until is not None and at_ms >= until

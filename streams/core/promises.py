@@ -18,7 +18,10 @@ _REPLIES = ("first_reply", "next_reply")
 
 
 class Clock(NamedTuple):
-    """What is promised from one instant on: which kind, until what happened, and the event that started it."""
+    """What is promised from one instant on: which kind, until what happened, and the event that started it.
+
+    `cancelled_ms`: when a clock without end was cancelled.
+    """
 
     kind: str
     opened_by_event: str
@@ -26,6 +29,12 @@ class Clock(NamedTuple):
     ended_ms: int | None
     cancelled: bool = False
     pauses: Pauses = ()
+    cancelled_ms: int | None = None
+
+    @property
+    def stopped_ms(self) -> int | None:
+        """When it ended or was cancelled: it runs no more."""
+        return self.cancelled_ms if self.ended_ms is None else self.ended_ms
 
 
 class Verdict(NamedTuple):
@@ -67,7 +76,7 @@ def _paused_ms(clock: Clock) -> int:
     """Length of the pauses between the clock's start and its end; one without end is not counted."""
     paused = 0
     for pause, resume in clock.pauses:
-        ends = [at for at in (resume, clock.ended_ms) if at is not None]
+        ends = [at for at in (resume, clock.stopped_ms) if at is not None]
         if ends:
             paused += max(0, min(ends) - max(pause, clock.started_ms))
     return paused
@@ -101,7 +110,7 @@ class _Judge:
         policies = self._configuration.policies(clock.kind, unit, self._opening, clock.started_ms)
         for number, (from_ms, revision, promise) in enumerate(policies):
             if number:
-                has_ended = clock.ended_ms is not None and clock.ended_ms <= from_ms
+                has_ended = clock.stopped_ms is not None and clock.stopped_ms <= from_ms
                 if has_ended or (found is not None and found.breach_ms is not None and found.breach_ms < from_ms):
                     break
             if promise is None:
@@ -151,13 +160,14 @@ def _reply_clocks(story: Story) -> Iterator[Clock]:
         if not wait.live:
             kind = "first_reply" if index == 0 and story.outbound is None else "next_reply"
             cancelled = wait.outcome in ("withdrawn", "unreachable")
-            yield Clock(kind, wait.opened_event, wait.opened_ms, wait.ended_ms, cancelled)
+            cancelled_ms = wait.opened_ms if cancelled else None
+            yield Clock(kind, wait.opened_event, wait.opened_ms, wait.ended_ms, cancelled, (), cancelled_ms)
 
 
 def _ends(story: Story) -> list[tuple[int, bool]]:
-    """Every resolve and the last withdrawal, in order: when, and whether it cancels."""
-    withdrawn = [] if story.withdrawn_ms is None else [(story.withdrawn_ms, True)]
-    return sorted([(resolve.at_ms, False) for resolve in story.resolves] + withdrawn)
+    """Every resolve and every withdrawal, in order: when, and whether it cancels."""
+    resolved = [(resolve.at_ms, False) for resolve in story.resolves]
+    return sorted(resolved + [(withdrawal.at_ms, True) for withdrawal in story.withdrawals])
 
 
 def _update_clocks(story: Story) -> Iterator[Clock]:
@@ -166,16 +176,19 @@ def _update_clocks(story: Story) -> Iterator[Clock]:
     for index, contact in enumerate(story.contacts):
         following = story.contacts[index + 1].at_ms if index + 1 < len(story.contacts) else None
         end_ms, cancelled = next(((at, off) for at, off in ends if at >= contact.at_ms), (None, False))
-        if following is not None and (end_ms is None or following < end_ms):
+        if following is not None and (end_ms is None or following <= end_ms):
             end_ms, cancelled = following, False
         if end_ms != contact.at_ms and not _is_closed(story, contact.at_ms):
             yield Clock("periodic_update", contact.event_id, contact.at_ms, end_ms, cancelled, story.pauses)
 
 
 def _is_closed(story: Story, at_ms: int) -> bool:
-    """Whether everything asked was resolved before an instant: who writes then owes no further word."""
-    before = [resolve for resolve in story.resolves if resolve.at_ms < at_ms]
-    return bool(before) and (before[-1].reopened_ms is None or before[-1].reopened_ms > at_ms)
+    """Whether everything asked was resolved or withdrawn before an instant: who writes then owes no further word."""
+    for ends in (story.resolves, story.withdrawals):
+        before = [end for end in ends if end.at_ms < at_ms]
+        if before and (before[-1].reopened_ms is None or before[-1].reopened_ms > at_ms):
+            return True
+    return False
 
 
 def _clocks(promised: Set[str], opening: Inquiry, story: Story, owned_ms: int | None) -> Iterator[Clock]:
@@ -184,9 +197,17 @@ def _clocks(promised: Set[str], opening: Inquiry, story: Story, owned_ms: int | 
         yield from (clock for clock in _reply_clocks(story) if clock.kind in promised)
     if "ownership" in promised:
         cancelled = owned_ms is None and story.withdrawn_ms is not None
-        yield Clock("ownership", opening.event_id, opening.at_ms, owned_ms, cancelled)
+        cancelled_ms = story.withdrawn_ms if cancelled else None
+        yield Clock("ownership", opening.event_id, opening.at_ms, owned_ms, cancelled, (), cancelled_ms)
     if "periodic_update" in promised:
         yield from _update_clocks(story)
+
+
+def _resolution_clock(opening: Inquiry, story: Story) -> Clock:
+    start = opening.at_ms
+    ended_ms = next((resolve.at_ms for resolve in story.resolves if resolve.at_ms >= start), None)
+    cancelled_ms = story.withdrawn_ms if ended_ms is None else None
+    return Clock("resolution", opening.event_id, start, ended_ms, cancelled_ms is not None, story.pauses, cancelled_ms)
 
 
 def verdicts(
@@ -201,9 +222,7 @@ def verdicts(
         found = judge.verdict(clock)
         if found is not None:
             yield found
-    ended_ms = story.resolves[0].at_ms if story.resolves else None
-    cancelled = ended_ms is None and story.withdrawn_ms is not None
-    clock = Clock("resolution", opening.event_id, opening.at_ms, ended_ms, cancelled, story.pauses)
+    clock = _resolution_clock(opening, story)
     if opening.source_promises:
         found = judge.of_source(clock)
     else:

@@ -25,7 +25,7 @@ class CountedRating(NamedTuple):
 
 def _credit(at_ms: int, story: Story, ownership: Ownership, configuration: Configuration) -> str:
     for contact in reversed(story.contacts):
-        if contact.at_ms < at_ms:
+        if contact.at_ms <= at_ms:
             return (
                 configuration.known_unit(contact.unit) if contact.unit is not None else ownership.owner(contact.at_ms)
             )

@@ -10,7 +10,7 @@ _MISSED = ("missed_call", "voicemail")
 
 
 class Resolve:
-    """A resolve, and when the conversation was opened again after it."""
+    """A resolve or a withdrawal, and when the conversation was opened again after it."""
 
     __slots__ = ("at_ms", "reopened_ms")
 
@@ -78,18 +78,19 @@ def clamp_skew(events: Sequence[Packed], opening: Inquiry) -> tuple[Sequence[Pac
     """Events with the order of cause and effect restored where two clocks ran against each other.
 
     A resolve before the opening moves to it (same source: whatever the distance); so does a reply of another source
-    that came less than five minutes before it, unless the district had written even earlier.
+    at most five minutes before it. If the district had written earlier than that, it began, and nothing moves.
     """
     if events[0] is opening:
         return events, False
     start = opening.at_ms
     earlier = [e for e in events if e.at_ms < start and is_staff_reply(e)]
-    outbound = any(e.source == opening.source or start - e.at_ms > SKEW_MS for e in earlier)
+    if any(e.source == opening.source or start - e.at_ms > SKEW_MS for e in earlier):
+        return events, False
     moved: list[Packed] = []
     skew = False
     for event in events:
         late_opening = event.at_ms < start and (
-            (not outbound and is_staff_reply(event))
+            is_staff_reply(event)
             or (
                 type(event) is StatusChanged
                 and event.status == "resolved"
@@ -109,7 +110,9 @@ def is_staff_reply(event: Packed) -> bool:
 class Story:
     """What happened, event by event; read its attributes after `tell`."""
 
-    def __init__(self) -> None:
+    def __init__(self, opening: Inquiry | None) -> None:
+        self._opening = opening
+        self._is_opened = False
         self._current: Wait | None = None
         self._bot = False
         self.waits: list[Wait] = []
@@ -128,6 +131,7 @@ class Story:
         """When the district waited for the customer; None while it still does."""
         self.full_resolved_ms: int | None = None
         self.withdrawn_ms: int | None = None
+        self.withdrawals: list[Resolve] = []
         self.reopened = 0
         self.status = "open"
         self.visit = "none"
@@ -150,6 +154,8 @@ class Story:
                 self._transfer(event)  # type: ignore[arg-type]
             elif kind is Mark:
                 self._mark(event)  # type: ignore[arg-type]
+        # Whoever waited in a queue was answered at its end, which another answer may have come before.
+        self.contacts.sort(key=lambda contact: contact.at_ms)
 
     def _visit(self, event: Inquiry | Reply) -> None:
         if event.visit != "none":
@@ -158,6 +164,7 @@ class Story:
 
     def _inquiry(self, event: Inquiry) -> None:
         self._visit(event)
+        self._is_opened = self._is_opened or event is self._opening
         self.turned_away += event.contact == "turned_away"
         if not opens_wait(event):
             return
@@ -166,7 +173,8 @@ class Story:
             self._reopen(event.at_ms)
         elif self.withdrawn_ms is not None:
             # Asked again after a withdrawal: open, but no reopening of something resolved.
-            self.withdrawn_ms, self.status = None, "open"
+            self._ask_again(event.at_ms)
+            self.status = "open"
         if self.first_message is None:
             self.first_message = event
         if event.contact == "answered_live":
@@ -189,8 +197,8 @@ class Story:
             wait = Wait(event.at_ms, event.event_id)
             wait.live = True
             self.waits.append(wait)
-            if self.live is None and self.first_reply is None:
-                self.live = event
+        if self.live is None and self.first_reply is None and self.outbound is None:
+            self.live = event
         wait.end(answered_ms, "answered", event.event_id)
         self._current = None
         self.contacts.append(Contact(answered_ms, event.unit, event.event_id))
@@ -204,8 +212,9 @@ class Story:
             return
         self._visit(event)
         self.contacts.append(Contact(event.at_ms, event.unit, event.event_id))
-        if self.first_message is None:
+        if not self._is_opened:
             self.outbound = self.outbound or event
+        if self.first_message is None:
             return
         if self.first_reply is None and self.live is None and self.outbound is None:
             self.first_reply = event
@@ -217,6 +226,8 @@ class Story:
 
     def _transfer(self, event: Transfer) -> None:
         if not (event.from_bot or self._bot) or self.first_message is None or self.first_reply is not None:
+            return
+        if self.live is not None and event.at_ms > self.live.at_ms + (self.live.queue_ms or 0):
             return
         if self.human_queue_ms is None:
             self.human_queue_ms = event.at_ms
@@ -239,6 +250,7 @@ class Story:
             self._close(event.at_ms, "resolved_no_reply", event.event_id)
         elif event.status == "withdrawn":
             self.withdrawn_ms = event.at_ms
+            self.withdrawals.append(Resolve(event.at_ms))
             self._close(event.at_ms, "withdrawn", event.event_id)
 
     def _mark(self, event: Mark) -> None:
@@ -258,8 +270,14 @@ class Story:
         if self.resolves and self.resolves[-1].reopened_ms is None:
             self.resolves[-1].reopened_ms = at_ms
         self.full_resolved_ms = None
-        self.withdrawn_ms = None
+        self._ask_again(at_ms)
         self.status = "open"
+
+    def _ask_again(self, at_ms: int) -> None:
+        """A withdrawal, if there was one, is no more."""
+        self.withdrawn_ms = None
+        if self.withdrawals and self.withdrawals[-1].reopened_ms is None:
+            self.withdrawals[-1].reopened_ms = at_ms
 
     def _close(self, at_ms: int, outcome: str, event_id: str) -> None:
         if self._current is not None:

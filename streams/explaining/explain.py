@@ -97,7 +97,7 @@ class _Parts:
         opening = opening_of(events)
         ordered, _ = clamp_skew(events, opening) if opening is not None else (events, False)
         configuration = self._known.configuration
-        story = Story()
+        story = Story(opening)
         story.tell(ordered)
         ownership = Ownership(ordered, opening, configuration)
         landed = as_json(row)

@@ -87,7 +87,7 @@ def _by_whom(verdict: dict[str, Any], met: list[told.Policy]) -> Iterator[str]:
     elif index:
         yield f"revision {met[0].revision} was in force at its start; the promise is the same in both"
     if index + 1 < len(met):
-        yield f"revision {met[index + 1].revision} came too late to move it: it was broken by then"
+        yield f"revision {met[index + 1].revision} came too late to move it: it was broken or cancelled by then"
 
 
 def _outcome(verdict: dict[str, Any], instants: dict[str, datetime], until_ms: int | None) -> Iterator[str]:

@@ -63,7 +63,7 @@ class Teller:
         self._opening = opening
         self._configuration = configuration
         self._counted = counted
-        self._story = Story()
+        self._story = Story(opening)
         self._owner: str | None = None
         self._first_scores: dict[tuple[str, str], int] = {}
 
