@@ -1,0 +1,146 @@
+"""Which events count and how they read: one content an id, corrected, in order."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from hashlib import blake2b
+from typing import Any
+
+from schemas.events import Correction, DeliveryFailed, Event, Inquiry, Merge, Reply, StatusChanged, Unmerge, canonical
+from schemas.vocabulary import to_ms
+
+RANKS = ("inquiry", "transfer", "reply", "status_changed", "rating")
+
+
+@dataclass(frozen=True)
+class Item:
+    """An event of a conversation as it reads: corrected, and at the instant where it counts."""
+
+    at: int
+    event: Any
+    failed: bool = False
+
+    @property
+    def order(self) -> tuple[int, int, str, str]:
+        """By event time; a message stands before what was done about it."""
+        kind = self.event.kind
+        rank = RANKS.index(kind) if kind in RANKS else len(RANKS)
+        return (self.at, rank, self.event.event_id, self.event.conversation)
+
+
+@dataclass(frozen=True)
+class Thread:
+    """All that one conversation's id was ever named with."""
+
+    items: list[Item]
+    contents: int
+    conflicts: int
+    named: set[str]
+
+
+def counting(events: Iterable[Event]) -> tuple[list[Event], int]:
+    """One event of each id, that with the smaller digest; and how many other contents there were."""
+    contents: dict[str, dict[str, Event]] = {}
+    for event in events:
+        digests = contents.setdefault(event.event_id, {})
+        digest = blake2b(canonical(event), digest_size=8).hexdigest()
+        known = digests.get(digest)
+        if known is None or event.received_at < known.received_at:
+            digests[digest] = event
+    chosen = [digests[min(digests)] for digests in contents.values()]
+    return chosen, sum(len(digests) - 1 for digests in contents.values())
+
+
+def threads(events: list[Event]) -> dict[str, Thread]:
+    """Every conversation by its id."""
+    by_id: dict[str, list[Event]] = {}
+    for event in events:
+        name = getattr(event, "conversation", None)
+        if name is not None:
+            by_id.setdefault(name, []).append(event)
+    return {name: _thread(found) for name, found in by_id.items()}
+
+
+def _thread(events: list[Event]) -> Thread:
+    chosen, conflicts = counting(events)
+    items = corrected(in_order(Item(to_ms(event.occurred_at), event) for event in chosen))
+    lost = {item.event.reply for item in items if isinstance(item.event, DeliveryFailed)}
+    items = [replace(item, failed=item.event.event_id in lost) for item in items]
+    named = {event.into for event in events if isinstance(event, (Merge, Unmerge))}
+    return Thread(items, len(chosen) + conflicts, conflicts, named)
+
+
+def in_order(items: Iterable[Item]) -> list[Item]:
+    """Items sorted as they are read."""
+    return sorted(items, key=lambda item: item.order)
+
+
+def corrected(items: list[Item]) -> list[Item]:
+    """The items as if everything had been right from the beginning; of two corrections the later one wins."""
+    corrections = [item.event for item in items if isinstance(item.event, Correction)]
+    inquiries = [item.event.event_id for item in items if isinstance(item.event, Inquiry)]
+    for correction in corrections:
+        if correction.time is not None:
+            true = to_ms(correction.time)
+            items = [replace(item, at=true) if _is_meant(item, correction.corrects) else item for item in items]
+    for correction in corrections:
+        wanted = correction.corrects or (inquiries[0] if inquiries else None)
+        items = [_changed(item, correction) if _is_meant(item, wanted) else item for item in items]
+    return in_order(items)
+
+
+def _is_meant(item: Item, event_id: str | None) -> bool:
+    return item.event.event_id == event_id and not isinstance(item.event, Correction)
+
+
+def _changed(item: Item, correction: Correction) -> Item:
+    new: dict[str, Any] = {}
+    for field in ("unit", "topic", "needs_reply"):
+        value = getattr(correction, field)
+        if value is not None and field in type(item.event).model_fields:
+            new[field] = value
+    return replace(item, event=item.event.model_copy(update=new))
+
+
+def is_message(item: Item) -> bool:
+    """A qualifying customer message."""
+    event = item.event
+    return isinstance(event, Inquiry) and event.opened_by == "customer" and not event.automatic and event.needs_reply
+
+
+def is_live(item: Item) -> bool:
+    """A customer's call or visit that was answered at once."""
+    return is_message(item) and item.event.contact == "answered_live"
+
+
+def is_reply(item: Item) -> bool:
+    """A qualifying staff reply."""
+    event = item.event
+    sent = isinstance(event, Reply) and event.author == "human" and event.public and event.delivered
+    return sent and not item.failed
+
+
+def is_machine(item: Item) -> bool:
+    """A public message of a machine."""
+    return isinstance(item.event, Reply) and item.event.author != "human" and item.event.public
+
+
+def is_status(item: Item, *statuses: str) -> bool:
+    """A change to one of these statuses."""
+    return isinstance(item.event, StatusChanged) and item.event.status in statuses
+
+
+def opening(items: list[Item]) -> Item | None:
+    """The first qualifying customer message; without one, the first inquiry of any sort."""
+    for item in items:
+        if is_message(item):
+            return item
+    for item in items:
+        if isinstance(item.event, Inquiry):
+            return item
+    return None
+
+
+def start(items: list[Item]) -> int:
+    """When a conversation began: at its opening, without one at its first event."""
+    first = opening(items)
+    return first.at if first else items[0].at
