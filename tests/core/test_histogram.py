@@ -3,7 +3,7 @@
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streams.core.histogram import BUCKETS, MIDDLES, STARTS, Histogram, bucket_of
@@ -19,6 +19,7 @@ def of(lengths: list[int]) -> Histogram:
     return made
 
 
+@settings(max_examples=500, deadline=None)
 @given(MANY, MANY)
 def test_merging_is_concatenation(left: list[int], right: list[int]) -> None:
     merged = of(left)
@@ -27,6 +28,7 @@ def test_merging_is_concatenation(left: list[int], right: list[int]) -> None:
     assert (merged.count, merged.sum_ms) == (len(left + right), sum(left + right))
 
 
+@settings(max_examples=500, deadline=None)
 @given(MANY, MANY)
 def test_subtracting_undoes_adding(left: list[int], right: list[int]) -> None:
     both = of(left + right)
@@ -42,6 +44,7 @@ def test_what_was_never_added_cannot_be_subtracted() -> None:
     assert histogram == of([7_000, 5])
 
 
+@settings(max_examples=500, deadline=None)
 @given(st.lists(LENGTHS, min_size=1, max_size=60), st.floats(0, 1))
 def test_a_quantile_is_within_one_percent(lengths: list[int], level: float) -> None:
     exact = sorted(lengths)[min(int(level * len(lengths)), len(lengths) - 1)]
@@ -50,6 +53,7 @@ def test_a_quantile_is_within_one_percent(lengths: list[int], level: float) -> N
     assert abs(found - exact) * 100 <= exact
 
 
+@settings(max_examples=500, deadline=None)
 @given(MANY)
 def test_stored_and_read_back_is_the_same(lengths: list[int]) -> None:
     made = of(lengths)

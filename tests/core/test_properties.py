@@ -89,14 +89,14 @@ def histories(draw: st.DrawFn) -> list[Event]:
     return history.events
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=600, deadline=None)
 @given(events=histories(), data=st.data())
 def test_any_order_and_any_repetition_give_the_same_facts(events: list[Event], data: st.DataObject) -> None:
     repeated = [event for event in events for _ in range(data.draw(st.integers(1, 3)))]
     assert fold_all(data.draw(st.permutations(repeated))) == fold_all(events)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=400, deadline=None)
 @given(events=histories())
 def test_settling_after_every_event_ends_in_the_same_facts(events: list[Event]) -> None:
     state = DistrictState("demo")
@@ -112,7 +112,7 @@ def test_settling_after_every_event_ends_in_the_same_facts(events: list[Event]) 
     assert all(row[3] for name, row in landed.items() if name not in whole)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=400, deadline=None)
 @given(events=histories(), data=st.data())
 def test_a_correction_and_its_opposite_restore_the_rows(events: list[Event], data: st.DataObject) -> None:
     inquiries = [event for event in events if isinstance(event, Inquiry)]
@@ -133,7 +133,7 @@ def _numbers(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [{name: value for name, value in row.items() if name not in ("version", "events")} for row in rows]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=400, deadline=None)
 @given(events=histories())
 def test_segments_sum_to_their_wait_and_business_time_fits_in_it(events: list[Event]) -> None:
     for row in fold_all(events):
@@ -145,7 +145,7 @@ def test_segments_sum_to_their_wait_and_business_time_fits_in_it(events: list[Ev
                 assert sum(s["business_ms"] for s in parts) == wait["business_ms"] <= wait["wait_ms"]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(events=histories())
 def test_verdicts_agree_with_their_instants(events: list[Event]) -> None:
     for row in fold_all(events):
@@ -194,7 +194,7 @@ def _minutes_open(calendar: Calendar, start: datetime, minutes: int) -> int:
     return count
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(
     calendar=calendars(),
     month=st.sampled_from([datetime(2026, 3, 5, tzinfo=UTC), datetime(2026, 10, 30, tzinfo=UTC)]),
@@ -210,7 +210,7 @@ def test_the_clock_counts_what_a_minute_by_minute_count_counts(
     assert elapsed == _minutes_open(calendar, start, length) * 60_000
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=600, deadline=None)
 @given(
     calendar=calendars(),
     start=st.integers(ms("2025-11-01 00:00"), ms("2026-12-31 00:00")),
@@ -224,7 +224,7 @@ def test_splitting_an_interval_anywhere_adds_up(calendar: Calendar, start: int, 
     assert 0 <= clock.elapsed(start, end) <= end - start
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=600, deadline=None)
 @given(
     calendar=calendars(),
     start=st.integers(ms("2025-11-01 00:00"), ms("2026-12-31 00:00")),
@@ -254,20 +254,20 @@ def test_years_far_away_work_the_same(year: int) -> None:
     assert clock.elapsed(start, start + 28 * 86_400_000) == 20 * int(8.5 * 3_600_000)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=400, deadline=None)
 @given(payload=st.binary(max_size=200))
 def test_no_bytes_make_the_admission_raise(payload: bytes) -> None:
     assert not admit(payload).events
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(events=histories())
 def test_an_event_survives_its_own_json(events: list[Event]) -> None:
     for event in events:
         assert EVENT.validate_json(event.model_dump_json()) == event
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=600, deadline=None)
 @given(
     calendar=calendars(),
     start=st.integers(ms("2025-11-01 00:00"), ms("2026-12-31 00:00")),
