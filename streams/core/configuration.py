@@ -72,6 +72,8 @@ class Configuration:
         kept: list[ConfigurationEvent] = []
         for event in sorted(known, key=lambda event: (event.at_ms, event.revision, event.event_id)):
             if not kept or event[:3] > kept[-1][:3]:
+                if kept and kept[-1].at_ms == event.at_ms:
+                    kept.pop()
                 kept.append(event)
         return kept
 

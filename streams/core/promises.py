@@ -107,12 +107,17 @@ class _Judge:
     def _decide(self, clock: Clock, unit: str) -> _Deciding | None:
         """The last policy that moved the clock while it ran, None if nothing was promised in the end."""
         found: _Deciding | None = None
+        before: Promise | None = None
         policies = self._configuration.policies(clock.kind, unit, self._opening, clock.started_ms)
         for number, (from_ms, revision, promise) in enumerate(policies):
             if number:
                 has_ended = clock.stopped_ms is not None and clock.stopped_ms <= from_ms
                 if has_ended or (found is not None and found.breach_ms is not None and found.breach_ms < from_ms):
                     break
+            if number and promise == before:
+                # A revision that leaves this promise as it was, such as a snow day's, is no edit of it.
+                continue
+            before = promise
             if promise is None:
                 found = None
                 continue

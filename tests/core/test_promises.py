@@ -173,3 +173,15 @@ def test_priority_and_topic_choose_the_promise(fields: dict[str, str], promise: 
     assert verdict(history)["promise"] == promise
     history.add("correction", "2026-10-06 12:00", corrects=inquiry.event_id, topic="bus")
     assert verdict(history)["promise"] == ("urgent" if promise == "urgent" else "bus")
+
+
+def test_a_revision_that_leaves_the_promise_as_it_was_moves_nothing() -> None:
+    history = story(TWO)
+    history.add("inquiry", "2026-10-06 15:00")
+    before = verdict(history)
+    # The target is reached at 08:30 the next day; at risk came at 07:30 + 30 min.
+    edited(history, "2026-10-07 08:10", TWO)
+    assert verdict(history) == before
+    edited(history, "2026-10-07 08:20", {**TWO, "target": "3h"})
+    found = verdict(history)
+    assert (local(found["at_risk_at"]), local(found["due_at"]), found["revision"]) == ("07 08:45", "07 09:30", 4)

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from schemas.calendar import MINUTES_A_DAY as DAY_MINUTES
+from schemas.district import Promise
 from schemas.events import Inquiry
 from schemas.vocabulary import UNROUTED, PromiseClock, to_ms
 from tests.reference.hours import DAY, MINUTE, exceeded, reached
@@ -146,8 +147,16 @@ def _after_edits(clock: Clock, story: Story) -> Reading | None:
         broken = reading is not None and reading.breach is not None and reading.breach < edit
         if broken or (over is not None and over <= edit):
             break
-        reading = _reading(clock, story, edit, edit)
+        if _promised(clock, story, edit) != _promised(clock, story, edit - 1, clock.start):
+            reading = _reading(clock, story, edit, edit)
     return reading
+
+
+def _promised(clock: Clock, story: Story, at: int, earliest: int = 0) -> Promise | None:
+    """What was promised of a clock at an instant, or at its start if that is later."""
+    about = story.opening.event if story.opening else None
+    found = story.setting.promise(clock.kind, story.owners.at(clock.start), about, max(at, earliest))
+    return None if found is None else found[0]
 
 
 def _reading(clock: Clock, story: Story, at: int, earliest: int) -> Reading | None:
