@@ -36,6 +36,7 @@ REVOKE_SECONDS = 10.0
 ASSIGNMENT_SECONDS = 0.05
 PAST_MS = 60_000
 READ_BACK = 500
+SWEPT = 200
 JUST_AFTER = 0.005
 
 T = TypeVar("T")
@@ -259,6 +260,8 @@ class Worker:
             self._room.set()
             if any(partition.stale for partition in self._owned.values()):
                 self._due.set()
+            else:
+                await self._sweep()
 
     async def _bring_back(self) -> None:
         """Read back, slice by slice, whole histories that new events or a changed configuration ask for."""
@@ -274,13 +277,13 @@ class Worker:
                 self._metrics.read_back.inc(len(names))
 
     async def _sweep(self) -> None:
-        """While nothing is new: the next slice of rows that left memory and are of an earlier configuration."""
+        """Once what is in memory is up to date: the next slice of rows that left it and are of an earlier one."""
         for owned in self._owned.values():
             for state in owned.states.values():
                 after = state.departed.swept_to
                 if after is None:
                     continue
-                ask = partial(self._around.log.outdated, state.district, state.oldest_version, after, READ_BACK)
+                ask = partial(self._around.log.outdated, state.district, state.oldest_version, after, SWEPT)
                 names = await self._persist(ask)
                 state.recall(names)
                 if state.departed.swept_to == after:

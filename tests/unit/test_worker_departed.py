@@ -56,6 +56,21 @@ def test_a_closure_declared_late_reaches_rows_that_left_memory() -> None:
     asyncio.run(story())
 
 
+def test_the_sweep_goes_on_while_events_keep_coming() -> None:
+    async def story() -> None:
+        world = await lived()
+        calendars = {**district().model_dump(mode="json")["calendars"], "office": {**OFFICE, "closed": ["2026-01-06"]}}
+        snow = world.history.configured(district(calendars=calendars, revision=2), "2026-10-06 12:00")
+        await world.receive(9, snow)
+        for offset in range(10, 14):
+            await world.receive(offset, world.history.add("inquiry", "2026-10-06 11:00", f"new{offset}"))
+            await world.worker.flush()
+        old = next(row for row in world.sink.rows("conversations") if row["conversation"] == "c1")
+        assert (old["first_response_business_ms"], old["configurations"]) == (0, 2)
+
+    asyncio.run(story())
+
+
 class Past(World):
     """A world whose one conversation ended long before what recovery holds; `unread` says how often reading fails."""
 
