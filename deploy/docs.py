@@ -1,7 +1,7 @@
 """`python -m deploy.docs [--check]`: writes the reference pages that are made from the code, or compares them.
 
-settings.md from `schemas.settings`, metrics.md from `streams.metrics` and `dashboards.live.metrics`, tables.md from
-`sinks.tables`, live-page.md from `dashboards.panels`; all in docs.
+settings.md from `schemas.settings`, metrics.md from `streams.metrics`, `streams.audit_metrics` and
+`dashboards.live.metrics`, tables.md from `sinks.tables`, live-page.md from `dashboards.panels`; all in docs.
 """
 
 import sys
@@ -20,6 +20,7 @@ from dashboards.shown import Panel
 from schemas.errors import CxError, DifferenceFound
 from schemas.settings import PREFIX, Settings
 from sinks.tables import TABLES, Table
+from streams.audit_metrics import AuditMetrics
 from streams.metrics import WorkerMetrics
 
 FOLDER = Path(__file__).resolve().parents[1] / "docs"
@@ -60,7 +61,7 @@ def _metric_rows(metrics: object) -> Iterable[tuple[str, str, str, str]]:
 
 
 def metrics_page() -> str:
-    """Every metric of a worker and of the web process: name, type, labels, meaning."""
+    """Every metric of a worker, of the web process and of an audit: name, type, labels, meaning."""
     intro = [
         "Prometheus' text format, at `/metrics` of each worker (`CX_METRICS_PORT`) and of the web process",
         "(`CX_WEB_PORT`). A worker's `/ready` answers 200 once all its partitions are recovered, 503 before; the web's",
@@ -74,7 +75,9 @@ def metrics_page() -> str:
     head = ("name", "type", "labels", "meaning")
     worker = ["## Worker", "", *_table(head, _metric_rows(WorkerMetrics(CollectorRegistry())))]
     web = ["## Web", "", *_table(head, _metric_rows(WebMetrics(CollectorRegistry())))]
-    return _page("Metrics", intro, worker, arrivals, web)
+    told = "What `./cx audit --metrics-file FILE` writes, for the node exporter's textfile collector."
+    audit = ["## Audit", "", told, "", *_table(head, _metric_rows(AuditMetrics(CollectorRegistry())))]
+    return _page("Metrics", intro, worker, arrivals, web, audit)
 
 
 def _table_section(table: Table) -> list[str]:

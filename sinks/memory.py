@@ -6,8 +6,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from schemas.alerts import AlertTransition
+from schemas.facts import NAMES, Row
 from sinks.erasing import sealed_facts
-from sinks.landing import Erasure, Landing
+from sinks.landing import Erasure, Landing, UnitRow
 from sinks.reading import Key, LandedEvent, LandedVersion
 from sinks.tables import (
     ALERTS,
@@ -110,6 +111,20 @@ class MemorySink:
         names = AlertTransition._fields
         rows = (row for row in self.rows("alerts") if row["district"] in districts)
         return [AlertTransition(*(row[name] for name in names)) for row in rows]
+
+    def facts(self, district: str, names: Sequence[str]) -> Iterator[Row]:
+        """The rows of a district that count under these names, retracted ones too: as the core makes them."""
+        return (
+            tuple(row[name] for name in NAMES)
+            for row in self.rows("conversations")
+            if row["district"] == district and row["conversation"] in names
+        )
+
+    def units(self, district: str) -> list[UnitRow]:
+        """The unit tree that counts: the rows of the highest version, sorted by unit."""
+        rows = [row for row in self.rows("units") if row["district"] == district]
+        newest = max((row["version"] for row in rows), default=0)
+        return [UnitRow(*(row[name] for name in UnitRow._fields)) for row in rows if row["version"] == newest]
 
     def districts(self) -> list[str]:
         """Every district that has an event, sorted."""

@@ -10,8 +10,10 @@ from typing import Any, NamedTuple, Protocol
 from clickhouse_driver import Client
 
 from schemas.alerts import ALERT, AlertTransition
+from schemas.facts import CONVERSATION, Column, Row
 from schemas.settings import Settings
 from sinks.connection import connect, errors_mapped
+from sinks.landing import UnitRow
 
 Key = tuple[str, str]
 KEYS_PER_QUERY = 1_000
@@ -60,6 +62,12 @@ class Reader(Protocol):
 
     def alerts(self, districts: Sequence[str]) -> list[AlertTransition]:
         """Every alert transition that has landed of these districts, once."""
+
+    def facts(self, district: str, names: Sequence[str]) -> Iterator[Row]:
+        """The rows of a district that count under these names, retracted ones too: as the core makes them."""
+
+    def units(self, district: str) -> list[UnitRow]:
+        """The unit tree that counts: the rows of the highest version, sorted by unit."""
 
     def districts(self) -> list[str]:
         """Every district that has an event, sorted."""
@@ -118,6 +126,28 @@ ORDER BY district, key, revision, transition
     "{columns}",
     ", ".join(f"toUnixTimestamp64Milli({c.name})" if "DateTime64" in c.type else c.name for c in ALERT),
 )
+
+
+def _raw(column: Column) -> str:
+    """An expression for a column whose instants come as ms."""
+    if "DateTime64" not in column.type:
+        return f"`{column.name}`"
+    in_ms = "toUnixTimestamp64Milli"
+    return f"arrayMap(x -> {in_ms}(x), `{column.name}`)" if "Array" in column.type else f"{in_ms}(`{column.name}`)"
+
+
+_FACTS = """
+SELECT {columns}
+FROM conversations FINAL
+WHERE district = %(district)s AND conversation IN %(names)s
+ORDER BY conversation
+""".replace("{columns}", ", ".join(map(_raw, CONVERSATION)))
+_UNITS = """
+SELECT {columns}
+FROM current_units
+WHERE district = %(district)s
+ORDER BY unit
+""".replace("{columns}", ", ".join(UnitRow._fields))
 _DISTRICTS = "SELECT DISTINCT district FROM events ORDER BY district"
 
 
@@ -167,6 +197,19 @@ class ClickHouseReader:
             for some in _slices(sorted(set(districts))):
                 found.extend(map(AlertTransition._make, self._client.execute(_ALERTS, {"districts": some})))
         return found
+
+    def facts(self, district: str, names: Sequence[str]) -> Iterator[Row]:
+        """The rows of a district that count under these names, retracted ones too: as the core makes them."""
+        with errors_mapped(self._settings):
+            for some in _slices(sorted(set(names))):
+                for row in self._client.execute(_FACTS, {"district": district, "names": some}):
+                    yield tuple(tuple(value) if isinstance(value, list) else value for value in row)
+
+    def units(self, district: str) -> list[UnitRow]:
+        """The unit tree that counts: the rows of the highest version, sorted by unit."""
+        with errors_mapped(self._settings):
+            rows = map(UnitRow._make, self._client.execute(_UNITS, {"district": district}))
+            return [row._replace(path=tuple(row.path)) for row in rows]
 
     def districts(self) -> list[str]:
         """Every district that has an event, sorted."""

@@ -128,6 +128,21 @@ DEAD_LETTERS = Table(
         FIRST_LANDED,
     ),
 )
+DEAD_LETTER_DECISIONS = Table(
+    "dead_letter_decisions",
+    ("topic", "partition", "offset", "position", "decided_at"),
+    "decided_at",
+    (
+        Column("topic", CODE, "Kafka topic of the dead letter's message"),
+        Column("partition", "Int32", "Kafka partition"),
+        Column("offset", "Int64", "Kafka offset of the message"),
+        Column("position", COUNT, "place in the message's array, from 0"),
+        Column("decided_at", INSTANT, "when it was decided; the latest decision counts"),
+        Column("decision", CODE, "retried: published again; dropped: looked at and left"),
+        Column("who", CODE, "code of whoever decided; empty: not said"),
+        Column("why", CODE, "code of the reason; empty: not said"),
+    ),
+)
 ROLLING = Table(
     "rolling",
     ("district", "unit", "channel", "window", "at"),
@@ -140,4 +155,14 @@ ALERTS = Table(
     "earliest",
     (*ALERT, LANDED_AT, FIRST_LANDED),
 )
-TABLES = (EVENTS, DISTRICTS, UNITS, CONVERSATIONS, CONVERSATION_VERSIONS, DEAD_LETTERS, ROLLING, ALERTS)
+TABLES = (
+    EVENTS,
+    DISTRICTS,
+    UNITS,
+    CONVERSATIONS,
+    CONVERSATION_VERSIONS,
+    DEAD_LETTERS,
+    DEAD_LETTER_DECISIONS,
+    ROLLING,
+    ALERTS,
+)

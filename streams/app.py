@@ -22,6 +22,7 @@ from schemas.topics import EVENTS
 from sinks.clickhouse import ClickHouseSink
 from sinks.reading import ClickHouseReader
 from streams.core.rolling import HORIZON_MS
+from streams.dead_letter_watch import DeadLetterLimit
 from streams.metrics import WorkerMetrics
 from streams.notifier import Webhook
 from streams.outlet import KafkaOutlet
@@ -33,17 +34,18 @@ from streams.worker import FlushPolicy, Surroundings, Worker
 log = logging.getLogger("cx.app")
 
 EXIT_UNFORESEEN = 70
+EXIT_DEAD_LETTERS = 71
 LARGEST_FETCH = 16 * 1024 * 1024
 DAY_SECONDS = 86_400.0
 UNASSIGNED_SECONDS = 60.0
 LAG_SECONDS = 2.0
 
 
-def die(reason: str) -> NoReturn:
+def die(reason: str, code: int = EXIT_UNFORESEEN) -> NoReturn:
     """End the process at once, before anything else is acknowledged; whoever supervises it starts it again."""
     log.critical("ending the process: %s", reason)
     logging.shutdown()
-    os._exit(EXIT_UNFORESEEN)
+    os._exit(code)
 
 
 def make_app(settings: Settings) -> faust.App:
@@ -100,8 +102,10 @@ class Process:
             now_ms=partial(now_ms, settings),
             log=Log(partial(ClickHouseReader, settings)),
             die=die,
+            halt=partial(die, code=EXIT_DEAD_LETTERS),
         )
-        policy = FlushPolicy(settings.flush_seconds, settings.flush_events, settings.buffer_events)
+        limit = DeadLetterLimit(settings.dead_letter_limit)
+        policy = FlushPolicy(settings.flush_seconds, settings.flush_events, settings.buffer_events, dead_letters=limit)
         return Worker(around, policy, self._metrics, self._partition)
 
     def _partition(self, number: int) -> Partition:

@@ -66,7 +66,7 @@ def recover(numbers: Sequence[int], partitions: int, reader: Reader, since_ms: i
     for district in districts:
         # Also one of which nothing stands: it has to know who left.
         found.states[owner[district]][district] = DistrictState(district)
-    for event, digest in _events(reader.standing_events(districts, since_ms), found.unreadable):
+    for event, digest in decoded(reader.standing_events(districts, since_ms), found.unreadable):
         found.states[owner[event.district]][event.district].apply(event, digest)
         found.events += 1
     landed: dict[str, dict[str, LandedVersion]] = {district: {} for district in districts}
@@ -98,7 +98,7 @@ class Log:
         with closing(self._open_reader()) as reader:
             found: dict[str, list[tuple[Event, int | None]]] = {}
             unreadable: Counter[str] = Counter()
-            for event, digest in _events(reader.events_of(district, conversations), unreadable):
+            for event, digest in decoded(reader.events_of(district, conversations), unreadable):
                 found.setdefault(getattr(event, "conversation", ""), []).append((event, digest))
             return found
 
@@ -118,8 +118,11 @@ def _let_depart(state: DistrictState, landed: Mapping[str, LandedVersion]) -> No
                 state.departed.swept_to = ""
 
 
-def _events(rows: Iterable[LandedEvent], unreadable: Counter[str]) -> Iterator[tuple[Event, int | None]]:
-    """Events with the digest they landed with, by which a repeated delivery is known."""
+def decoded(rows: Iterable[LandedEvent], unreadable: Counter[str]) -> Iterator[tuple[Event, int | None]]:
+    """Events with the digest they landed with, by which a repeated delivery is known.
+
+    Those of a newer schema that this release cannot read are left out, damaged ones also counted by district.
+    """
     stored = iter(rows)
     while chunk := list(islice(stored, CHUNK)):
         understood = [row for row in chunk if row.understood]

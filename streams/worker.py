@@ -2,7 +2,7 @@
 
 The order of a flush, which every step relies on:
 
-    (0) dead letters and forwards to Kafka    acknowledged by the broker
+    (0) dead letters and forwards to Kafka    acknowledged by the broker; too many of them end the process before
     (1) alerts to Kafka                        acknowledged by the broker
     (2) events, configurations, units          in ClickHouse
     (3) facts, once per changed conversation   in ClickHouse; then the rows of (1)
@@ -24,6 +24,7 @@ from typing import NoReturn, Protocol, TypeVar
 from schemas.alerts import AlertTransition
 from schemas.errors import Unavailable
 from sinks.landing import DeadLetterRow, Landing, Sink
+from streams.dead_letter_watch import USUAL_LIMIT, DeadLetterLimit, DeadLetterWatch
 from streams.metrics import WorkerMetrics
 from streams.partition import Cut, Delivery, Forward, Partition
 from streams.present import wall_ms
@@ -66,6 +67,7 @@ class FlushPolicy:
     events: int
     buffer: int
     quiet: float = 3.0
+    dead_letters: DeadLetterLimit = USUAL_LIMIT
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +89,8 @@ class Surroundings:
     log: Log
     """Histories of conversations that left memory; blocks."""
     die: Callable[[str], NoReturn]
+    halt: Callable[[str], NoReturn]
+    """End the process because of what it reads: to start it again changes nothing."""
     wall_ms: Callable[[], int] = wall_ms
     """The machine's own clock, which Kafka's timestamps follow."""
 
@@ -99,6 +103,7 @@ class Worker:
     ) -> None:
         self._around = around
         self._policy = policy
+        self._watch = DeadLetterWatch(policy.dead_letters)
         self._metrics = metrics
         self._make = make
         self._owned: dict[int, Partition] = {}
@@ -148,6 +153,7 @@ class Worker:
             self._past_until[partition.number] = asyncio.get_running_loop().time() + self._policy.quiet
         for arrival, count in partition.arrivals.items():
             self._metrics.events.labels(arrival).inc(count)
+        self._watch.take(sum(partition.arrivals.values()))
         partition.arrivals.clear()
         self._metrics.buffered.set(self.buffered)
         if self.buffered >= self._policy.events:
@@ -249,6 +255,8 @@ class Worker:
             if not (deliveries or landing.conversations or landing.alerts or landing.rolling):
                 await self._sweep()
                 return
+            if (too_much := self._watch.too_much(landing.dead_letters)) is not None:
+                self._around.halt(too_much)
             self._landing_events = max(len(landing.events), len(deliveries))
             with self._metrics.flush_seconds.time():
                 await self._persist(lambda: self._publish(landing, forwards))

@@ -32,6 +32,8 @@ TABLE: dict[str, Entry] = {
     "explain": Entry(
         "deploy.cli.explain", "what made a conversation's numbers: events, slices, promises, restatements"
     ),
+    "audit": Entry("deploy.cli.audit", "compute everything anew from the raw events, compare with what landed"),
+    "dead-letters": Entry("deploy.cli.dead_letters", "what could not be taken: show, try again, leave for good"),
     "district": Entry("deploy.cli.district", "a district's document: example, check, resolve, apply"),
     "schema": Entry("deploy.cli.schema", "JSON Schema of the events"),
     "fold": Entry("deploy.cli.fold", "events in, facts out, with no stack at all"),

@@ -95,6 +95,21 @@ def test_every_value_comes_back_as_it_was_landed(pair: Pair) -> None:
         assert {row["landed_at"] for row in rows} == {NOW_MS}
 
 
+def test_facts_are_read_back_as_the_core_made_them(pair: Pair) -> None:
+    landed = [conversation("d", f"c{seed:02}", seed, seed % 2, seed=seed) for seed in range(24)]
+    older = conversation("d", "c05", 4, seed=99)
+    pair.sink.land(Landing(NOW_MS, conversations=[*landed, older, conversation("e", "c01", 1)]))
+    assert list(pair.reader.facts("d", ["c07", "c05", "c05", "unknown"])) == [landed[5], landed[7]]
+    assert list(pair.reader.facts("d", [row[1] for row in landed])) == landed
+
+
+def test_the_unit_tree_that_counts_is_read_back(pair: Pair) -> None:
+    newest = units("d", ["north"], 2)
+    pair.sink.land(Landing(NOW_MS, units=[*units("d", ["gone", "north"], 1), *newest, *units("e", ["x"], 1)]))
+    assert pair.reader.units("d") == sorted(newest, key=lambda row: row.unit)
+    assert pair.reader.units("unknown") == []
+
+
 def test_every_rolling_value_comes_back_as_it_was_landed(pair: Pair) -> None:
     landed = [rolling("d", f"u{seed:02}", seed=seed) for seed in range(12)]
     pair.sink.land(Landing(NOW_MS, rolling=landed))

@@ -16,7 +16,7 @@ NEWEST = len(migrations())
 VIEWS = {"current_conversations", "current_units", "ratings", "segments", "verdicts", "waits"}
 VIEWS |= {"conversations_from_versions", "conversations_as_known", "repeat_contacts", "resolutions", "restatements"}
 PARAMETERISED = {"conversations_as_known"}
-VIEWS |= {"items", "transfers", "unlinked_ratings"}
+VIEWS |= {"items", "transfers", "unlinked_ratings", "dead_letter_states"}
 
 
 def _described(settings: Settings) -> dict[str, list[tuple[str, str]]]:

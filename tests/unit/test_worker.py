@@ -51,6 +51,7 @@ class World:
             now_ms=lambda: self.now_ms,
             log=Log(self._reader),
             die=self._die,
+            halt=self._halt,
         )
         policy = FlushPolicy(seconds=60, events=buffer, buffer=buffer, quiet=quiet)
         self.worker = Worker(
@@ -91,6 +92,10 @@ class World:
 
     def _die(self, reason: str) -> NoReturn:
         self.steps.append(f"died: {reason}")
+        raise Died(reason)
+
+    def _halt(self, reason: str) -> NoReturn:
+        self.steps.append(f"halted: {reason}")
         raise Died(reason)
 
     async def assigned(self) -> None:

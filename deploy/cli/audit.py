@@ -1,0 +1,112 @@
+"""`./cx audit`: everything computed anew from the raw events and compared with what landed."""
+
+import argparse
+import json
+import sys
+import time
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from prometheus_client import CollectorRegistry, write_to_textfile
+from rich.console import Console
+from rich.progress import Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+from deploy.cli.command import Command
+from deploy.local.state import local_settings
+from schemas.errors import DifferenceFound, EnvironmentProblem, UsageError
+from schemas.settings import Settings
+from sinks.reading import ClickHouseReader
+from streams.audit_metrics import AuditMetrics
+from streams.auditing import DIFFERENCES_KEPT, RECHECK_SECONDS, Findings, audit
+from streams.present import wall_ms
+
+FLUSHES_WAITED = 4
+HEAD = ("kind", "table", "district", "name", "column", "landed", "recomputed")
+
+
+def _audited(districts: list[str], settings: Settings, kept: int) -> Findings:
+    """The audit with progress on standard error."""
+    console = Console(stderr=True)
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        TextColumn("{task.fields[events]:,} events, {task.fields[rows]:,} rows"),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task("reading", total=None, events=0, rows=0)
+
+        def report(district: str, events: int, rows: int) -> None:
+            progress.update(task, description=district, events=events, rows=rows)
+
+        recheck = max(RECHECK_SECONDS, FLUSHES_WAITED * settings.flush_seconds)
+        return audit(districts, partial(ClickHouseReader, settings), report, recheck, kept)
+
+
+def _write_metrics(path: Path, values: dict[str, Any]) -> None:
+    registry = CollectorRegistry()
+    AuditMetrics(registry).tell(values)
+    try:
+        write_to_textfile(str(path), registry)
+    except OSError as error:
+        raise EnvironmentProblem(f"The metrics cannot be written to {path}: {error.strerror}.") from None
+
+
+def _write_text(found: Findings, seconds: float) -> None:
+    told = f"{found.events:,} events of {found.districts:,} districts give {found.conversations:,} rows of facts"
+    lines = [f"{told} and {found.units:,} of units; compared in {seconds:.1f} s."]
+    if found.unreadable or found.not_understood:
+        lines.append(f"{found.unreadable:,} events cannot be read, {found.not_understood:,} are of a newer release.")
+    if not found.different:
+        lines.append("Everything that landed is what the events give.")
+    sys.stdout.write("\n".join(lines) + "\n")
+    if found.differences:
+        table = Table(*HEAD)
+        for difference in found.differences:
+            table.add_row(*(Text(value, overflow="fold") for value in difference))
+        Console().print(table)
+
+
+def _configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--district", action="append", default=[], metavar="DISTRICT", help="only this one; repeatable")
+    parser.add_argument("--json", action="store_true", help="the result as one JSON object")
+    parser.add_argument(
+        "--differences", type=int, default=DIFFERENCES_KEPT, metavar="N", help="how many to show (default: %(default)s)"
+    )
+    parser.add_argument("--metrics-file", type=Path, metavar="FILE", help="the result for Prometheus, as a text file")
+
+
+def _run(args: argparse.Namespace) -> int:
+    started = time.monotonic()
+    found = _audited(args.district, local_settings(), max(0, args.differences))
+    seconds = time.monotonic() - started
+    if args.district and not (found.events or found.different):
+        raise UsageError(f"There are no events of {', '.join(args.district)}.")
+    result = asdict(found) | {"seconds": round(seconds, 3), "timestamp": wall_ms() // 1000}
+    if args.metrics_file:
+        _write_metrics(args.metrics_file, result)
+    if args.json:
+        shown = result | {"differences": [difference._asdict() for difference in found.differences]}
+        sys.stdout.write(json.dumps(shown, ensure_ascii=False) + "\n")
+    else:
+        _write_text(found, seconds)
+    if found.different:
+        raise DifferenceFound(
+            f"{found.different:,} rows are not what their events give: {found.mismatches:,} differ, "
+            f"{found.missing:,} are missing, {found.extra:,} are too many, {found.behind:,} are behind."
+        )
+    return 0
+
+
+COMMANDS = {
+    "audit": Command(
+        "Computes every fact anew from the raw events, with the offline core, and compares it with what landed: row by "
+        "row, column by column. The stream may run meanwhile: what differs because of it is read once more. "
+        "Exit code 6: something differs.",
+        _configure,
+        _run,
+    )
+}

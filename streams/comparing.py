@@ -1,0 +1,115 @@
+"""A row that landed held against the row that the events give, column by column. Pure.
+
+Differences name columns and values of facts; pseudonyms are never shown.
+"""
+
+from collections.abc import Iterator
+from functools import partial
+from itertools import islice
+from typing import Any, NamedTuple
+
+from schemas.facts import CONVERSATION, Column, Row
+from schemas.vocabulary import from_ms
+from sinks.landing import UnitRow
+from sinks.tables import UNITS
+from streams.core.parts import whole_name
+
+LONGEST_VALUE = 200
+DIFFERENCES_OF_A_ROW = 10
+MISMATCH, MISSING, EXTRA, BEHIND = "mismatch", "missing", "extra", "behind"
+HIDDEN = frozenset({"person", "first_response_staff", "ratings.rater"})
+_NAME, _VERSION, _RETRACTED = 1, 2, 3
+
+
+class Difference(NamedTuple):
+    """One column of one row. `kind` is of the row: mismatch, missing, extra or behind; values are text for people."""
+
+    kind: str
+    table: str
+    district: str
+    name: str
+    column: str
+    landed: str
+    recomputed: str
+
+
+class Verdict(NamedTuple):
+    """What is wrong with one row, and in which columns; `is_late`: it may be the stream that ran on."""
+
+    kind: str
+    is_late: bool
+    differences: tuple[Difference, ...]
+
+
+class Table(NamedTuple):
+    """How rows of a table are compared: its columns, and where its key and its version stand."""
+
+    name: str
+    columns: tuple[Column, ...]
+    key: int
+    version: int
+
+
+FACTS = Table("conversations", CONVERSATION, _NAME, _VERSION)
+TREE = Table("units", UNITS.columns[: len(UnitRow._fields)], 1, UnitRow._fields.index("version"))
+
+
+def shown(column: Column, value: Any) -> str:
+    """A value for people: instants in ISO 8601, pseudonyms hidden, long ones cut."""
+    if value is None:
+        return "null"
+    if column.name in HIDDEN:
+        return "(hidden)"
+    if isinstance(value, tuple):
+        text = f"[{', '.join(map(partial(shown, column), value))}]"
+    elif "DateTime64" in column.type:
+        text = from_ms(value).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    else:
+        text = str(value)
+    return text if len(text) <= LONGEST_VALUE else f"{text[:LONGEST_VALUE]}…"
+
+
+def _unlike(column: Column, landed: Any, recomputed: Any) -> Iterator[tuple[str, str, str]]:
+    """Where two values differ: the column, or the first entries of it that do, with both values."""
+    if isinstance(landed, tuple) and isinstance(recomputed, tuple) and len(landed) == len(recomputed):
+        for index, (one, other) in enumerate(zip(landed, recomputed, strict=True)):
+            if one != other:
+                yield f"{column.name}[{index}]", shown(column, one), shown(column, other)
+    else:
+        yield column.name, shown(column, landed), shown(column, recomputed)
+
+
+def compare(table: Table, landed: Row | None, recomputed: Row | None) -> Verdict | None:
+    """What is wrong with a row that landed, given the row that the events give; None: nothing.
+
+    A retracted row stands for no row, unless it is to be retracted. A part's row that is to be retracted need not be
+    there: whether the part ever landed is not in the events.
+    """
+    here = recomputed if recomputed is not None else landed
+    if here is None:
+        return None
+    make = partial(Difference, table=table.name, district=here[0], name=here[table.key])
+    is_fact = table is FACTS
+    if is_fact and recomputed is not None and recomputed[_RETRACTED] and whole_name(here[_NAME])[1] > 1:
+        recomputed = None
+    if recomputed is None:
+        if landed is None or (is_fact and landed[_RETRACTED]):
+            return None
+        return Verdict(EXTRA, True, (make(EXTRA, column="", landed="a row", recomputed="none"),))
+    if landed is None:
+        return Verdict(MISSING, True, (make(MISSING, column="", landed="none", recomputed="a row"),))
+    if landed[table.version] < recomputed[table.version]:
+        values = {"landed": str(landed[table.version]), "recomputed": str(recomputed[table.version])}
+        return Verdict(BEHIND, True, (make(BEHIND, column="version", **values),))
+    is_late = landed[table.version] > recomputed[table.version]
+    if is_fact and landed[_RETRACTED] and not recomputed[_RETRACTED]:
+        return Verdict(MISSING, is_late, (make(MISSING, column="retracted", landed="1", recomputed="0"),))
+    if landed == recomputed:
+        return None
+    found = (
+        make(MISMATCH, column=name, landed=one, recomputed=other)
+        for column, ours, theirs in zip(table.columns, landed, recomputed, strict=True)
+        if ours != theirs
+        for name, one, other in _unlike(column, ours, theirs)
+    )
+    return Verdict(MISMATCH, is_late, tuple(islice(found, DIFFERENCES_OF_A_ROW)))

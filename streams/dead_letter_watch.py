@@ -1,0 +1,61 @@
+"""Stops a worker that refuses too much: a bad release must not drain a topic into the dead letters. Pure.
+
+Flushes are the grain: the share is taken over the latest flushes that together hold `items` items. An item is an event,
+a repeated one too, or a refusal. What comes of a person who was erased is refused for good reason and does not count.
+"""
+
+from collections import Counter, deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sinks.landing import DeadLetterRow
+
+RIGHTFUL = frozenset({"erased"})
+REASONS_NAMED = 3
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetterLimit:
+    """More than this share of the latest `items` items refused, and at least `least` of them, is too much."""
+
+    share: float
+    items: int = 1_000
+    least: int = 100
+
+
+USUAL_LIMIT = DeadLetterLimit(0.5)
+
+
+class DeadLetterWatch:
+    """What a worker took and refused lately; one for all of its partitions."""
+
+    def __init__(self, limit: DeadLetterLimit) -> None:
+        self._limit = limit
+        self._taken = 0
+        self._flushes: deque[tuple[int, int]] = deque()
+
+    def take(self, items: int) -> None:
+        """Count items that were read since the last flush."""
+        self._taken += items
+
+    def too_much(self, rows: Sequence[DeadLetterRow]) -> str | None:
+        """Close a flush with its dead letters; a sentence if they are too many of what was read lately, else None."""
+        refused = [row for row in rows if row.reason not in RIGHTFUL]
+        taken, self._taken = max(self._taken, len(refused)), 0
+        if not taken:
+            return None
+        self._flushes.append((taken, len(refused)))
+        while sum(items for items, _ in self._flushes) - self._flushes[0][0] >= self._limit.items:
+            self._flushes.popleft()
+        taken, wrong = (sum(column) for column in zip(*self._flushes, strict=True))
+        if wrong < self._limit.least or wrong <= self._limit.share * taken:
+            return None
+        named = Counter(f"{row.reason} {row.field}".strip() for row in refused).most_common(REASONS_NAMED)
+        reasons = ", ".join(f"{count} {reason}" for reason, count in named) or "none in this flush"
+        place = f"; the first at partition {refused[0].partition}, offset {refused[0].offset}" if refused else ""
+        share = f"CX_DEAD_LETTER_LIMIT={self._limit.share:g}"
+        return (
+            f"{wrong:,} of the latest {taken:,} items were refused, more than {share} allows: {reasons}{place}. "
+            "Nothing of this flush was acknowledged: correct the release or the source, or raise "
+            "the limit (1: off) to have them go to the dead letters"
+        )
