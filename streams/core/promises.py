@@ -115,7 +115,8 @@ class _Judge:
                 if has_ended or (found is not None and found.breach_ms is not None and found.breach_ms < from_ms):
                     break
             if number and promise == before:
-                # A revision that leaves this promise as it was, such as a snow day's, is no edit of it.
+                # A revision that leaves this promise as it was, such as a snow day's, moves nothing of it.
+                found = None if found is None else found._replace(revision=revision)
                 continue
             before = promise
             if promise is None:

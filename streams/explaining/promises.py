@@ -81,13 +81,13 @@ def _by_whom(verdict: dict[str, Any], met: list[told.Policy]) -> Iterator[str]:
     index = next(number for number, policy in enumerate(met) if policy.decided)
     deciding = met[index]
     yield f"revision {deciding.revision} decides: {_said(deciding)}, looked up for {verdict['unit']}"
-    if index:
+    if index and any(_said(policy) != _said(deciding) for policy in met[:index]):
         before = met[index - 1]
         yield f"moved by that revision while it ran: revision {before.revision} had promised {_said(before)}"
-    for policy in met[index + 1 :]:
-        is_same = _said(policy) == _said(deciding)
-        why = "leaves this promise as it was" if is_same else "came too late to move it: it was over by then"
-        yield f"revision {policy.revision} {why}"
+    elif index:
+        yield f"revision {met[0].revision} was in force at its start; the promise is the same in both"
+    if index + 1 < len(met):
+        yield f"revision {met[index + 1].revision} came too late to move it: it was broken or cancelled by then"
 
 
 def _outcome(verdict: dict[str, Any], instants: dict[str, datetime], until_ms: int | None) -> Iterator[str]:

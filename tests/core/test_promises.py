@@ -181,7 +181,7 @@ def test_a_revision_that_leaves_the_promise_as_it_was_moves_nothing() -> None:
     before = verdict(history)
     # The target is reached at 08:30 the next day; at risk came at 07:30 + 30 min.
     edited(history, "2026-10-07 08:10", TWO)
-    assert verdict(history) == before
+    assert verdict(history) == {**before, "revision": 3}
     edited(history, "2026-10-07 08:20", {**TWO, "target": "3h"})
     found = verdict(history)
     assert (local(found["at_risk_at"]), local(found["due_at"]), found["revision"]) == ("07 08:45", "07 09:30", 4)

@@ -1,6 +1,6 @@
 """Promise clocks, read off minute by minute, and what each edit of the policies made of those that ran."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -147,8 +147,12 @@ def _after_edits(clock: Clock, story: Story) -> Reading | None:
         broken = reading is not None and reading.breach is not None and reading.breach < edit
         if broken or (over is not None and over <= edit):
             break
-        if _promised(clock, story, edit) != _promised(clock, story, edit - 1, clock.start):
-            reading = _reading(clock, story, edit, edit)
+        moves = _promised(clock, story, edit) != _promised(clock, story, edit - 1, clock.start)
+        told = _reading(clock, story, edit, edit)
+        if moves:
+            reading = told
+        elif reading is not None and told is not None:
+            reading = replace(reading, revision=told.revision)
     return reading
 
 

@@ -139,8 +139,8 @@ def test_g24_a_closure_declared_late_names_both_revisions() -> None:
     assert (closed.why, closed.since_revision, closed.since_event) == ("closed 2026-01-21", 2, snow.event_id)
     assert closed.since_at == snow.received_at
     (clock,) = part.clocks
-    assert [(policy.revision, policy.decided) for policy in clock.policies] == [(1, True), (2, False)]
-    assert clock.why[1] == "revision 2 leaves this promise as it was"
+    assert [(policy.revision, policy.decided) for policy in clock.policies] == [(1, False), (2, True)]
+    assert clock.why[1] == "revision 1 was in force at its start; the promise is the same in both"
     assert clock.why[-1] == "met, 3:00:00 before it would have been broken"
     restatement = found.restatements[0]
     assert (restatement.number, restatement.by_configurations) == (
