@@ -65,7 +65,8 @@ class Setting:
         past = [event for event in self.configured if to_ms(event.occurred_at) <= at]
         if past:
             return max(past, key=lambda event: event.revision)
-        return self.configured[0] if self.configured else None
+        # Before the first instant, what came into force then holds already.
+        return self.in_force(to_ms(self.configured[0].occurred_at)) if self.configured else None
 
     def edits(self, start: int) -> list[int]:
         """Instants after `start` at which another configuration came into force."""
