@@ -202,8 +202,9 @@ class ClickHouseReader:
         """The rows of a district that count under these names, retracted ones too: as the core makes them."""
         with errors_mapped(self._settings):
             for some in _slices(sorted(set(names))):
-                for row in self._client.execute(_FACTS, {"district": district, "names": some}):
-                    yield tuple(tuple(value) if isinstance(value, list) else value for value in row)
+                columns = self._client.execute(_FACTS, {"district": district, "names": some}, columnar=True)
+                pairs = zip(CONVERSATION, columns, strict=True) if columns else ()
+                yield from zip(*(map(tuple, c) if "Array" in kind.type else c for kind, c in pairs), strict=True)
 
     def units(self, district: str) -> list[UnitRow]:
         """The unit tree that counts: the rows of the highest version, sorted by unit."""
