@@ -7,8 +7,9 @@ from schemas.facts import DEFINITION_VERSION, NAMES, Row, row_version
 from schemas.vocabulary import UNROUTED
 from streams.core.configuration import Configuration
 from streams.core.corrections import is_spam
+from streams.core.merging import is_apart
 from streams.core.ownership import Ownership, Segment
-from streams.core.packed import Inquiry, Mark, Packed, Rating, Transfer
+from streams.core.packed import Inquiry, Mark, Packed, Reply, StatusChanged, Transfer
 from streams.core.parts import part_name, parts
 from streams.core.promises import verdicts
 from streams.core.ratings import CountedRating, counted
@@ -17,6 +18,8 @@ from streams.core.story import Story, Wait, clamp_skew, opening_of
 SCHOOL_DAY_MS = 8 * 3_600_000
 WATCHED_DAYS = 7
 MANY_MESSAGES, MANY_REOPENINGS, LOW_SCORE = 3, 2, 3
+# What a rating may be about: an inquiry, or what the district itself began.
+_LINKING = (Inquiry, Reply, Transfer, StatusChanged)
 _CONVERSATION, _RETRACTED = NAMES.index("conversation"), NAMES.index("retracted")
 
 
@@ -107,7 +110,7 @@ def _fold_part(key: tuple[str, str], events: Sequence[Packed], frame: _Frame, be
         story.extra_replies,
         story.bot_replies,
         story.surveys_offered,
-        int(_is_difficult(opening, story, given)),
+        int(_is_difficult(events, story, given)),
         *_waits(story, ownership, configuration),
         *_ratings(given),
         *_columns(judged, 12),
@@ -137,9 +140,9 @@ def _first_owner(opening: Inquiry | None, owned_ms: int | None) -> tuple[int | N
     return (owned_ms, None if opening is None or owned_ms is None else owned_ms - opening.at_ms)
 
 
-def _is_difficult(opening: Inquiry | None, story: Story, ratings: Sequence[CountedRating]) -> bool:
+def _is_difficult(events: Sequence[Packed], story: Story, ratings: Sequence[CountedRating]) -> bool:
     return (
-        (opening is not None and opening.critical_category != "none")
+        any(type(event) is Inquiry and event.critical_category != "none" for event in events)
         or story.reopened >= MANY_REOPENINGS
         or any(wait.messages >= MANY_MESSAGES for wait in story.waits)
         or any(given.rating.score <= LOW_SCORE and not given.late for given in ratings)
@@ -149,7 +152,7 @@ def _is_difficult(opening: Inquiry | None, story: Story, ratings: Sequence[Count
 def _nature(events: Sequence[Packed], opening: Inquiry | None, story: Story) -> tuple[Any, ...]:
     by_staff = opening is None or opening.opened_by == "staff" or story.outbound is not None
     inquiry = story.first_message is not None and not by_staff
-    linked = any(type(e) is not Rating for e in events)
+    linked = any(type(e) in _LINKING for e in events)
     return ("staff" if by_staff else "customer", int(inquiry), int(story.outbound is not None), int(linked))
 
 
@@ -303,7 +306,7 @@ def _ratings(ratings: list[CountedRating]) -> tuple[Any, ...]:
     return _columns(
         [
             (
-                r.rating.rater or "",
+                "" if is_apart(r.rating.rater) else r.rating.rater or "",
                 r.rating.survey,
                 r.rating.at_ms,
                 r.rating.score,

@@ -23,7 +23,7 @@ from streams.core.conversation import Whole, fold, withdrawn
 from streams.core.corrections import corrected
 from streams.core.departed import Departed
 from streams.core.erasure import digest_of_key, names_in, sealed
-from streams.core.merging import Links, groups
+from streams.core.merging import Links, as_one, groups
 from streams.core.packed import Mark, Packed, digest_of, pack
 from streams.core.parts import part_name, whole_name
 from streams.core.rolling import Rolling
@@ -342,7 +342,7 @@ class DistrictState:
         right = {name: corrected(self.conversations[name].events) for name in together}
         rows: list[Row] = []
         for primary, names in groups(right).items():
-            events = sorted((event for name in names for event in right[name]), key=lambda event: event[:3])
+            events = as_one(right, names)
             conflicts = sum(len(self.conversations[name].losers) for name in names)
             whole = Whole(known, conflicts, len(names) - 1)
             rows.extend(fold((self.district, primary), events, self.configuration, whole))

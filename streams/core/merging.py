@@ -4,11 +4,13 @@ Two conversations that a merge ever named together stay known to each other, als
 count the events of all of them, so that a version only grows whatever is merged and taken back.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 
 from streams.core.corrections import is_spam
-from streams.core.packed import Mark, Packed
+from streams.core.packed import Mark, Packed, Rating, StatusChanged
 from streams.core.story import opening_of
+
+APART = "~"
 
 
 class Links:
@@ -68,3 +70,44 @@ def groups(members: Mapping[str, Sequence[Packed]]) -> dict[str, list[str]]:
         together = sorted(starts[each] for each in links.together(name)) if name in starts else [(0, name)]
         found.setdefault(together[0][1], [each for _, each in together])
     return found
+
+
+def as_one(members: Mapping[str, Sequence[Packed]], names: Sequence[str]) -> list[Packed]:
+    """The events of merged conversations as those of the first of `names`, in order."""
+    return [event for _, event in moved(members, names)]
+
+
+def moved(members: Mapping[str, Sequence[Packed]], names: Sequence[str]) -> list[tuple[str, Packed]]:
+    """The same, each with the conversation it came in.
+
+    A desk closes or deletes what it merged away: from the merge on that says nothing of the concern. Anonymous raters
+    of two conversations are two, and an event id is unique only within its conversation.
+    """
+    found: list[tuple[str, Packed]] = []
+    for name in names:
+        seen = {event.event_id for _, event in found}
+        own = _without_closing(members[name], set(names) - {name})
+        found.extend((name, event if name == names[0] else _apart(event, name, seen)) for event in own)
+    return sorted(found, key=lambda pair: pair[1][:3])
+
+
+def _without_closing(events: Sequence[Packed], others: Set[str]) -> list[Packed]:
+    merges = [e.at_ms for e in events if type(e) is Mark and e.kind == "merge" and e.refers_to in others]
+    if not merges:
+        return list(events)
+    return [event for event in events if event.at_ms < merges[0] or not _closes(event)]
+
+
+def _closes(event: Packed) -> bool:
+    return type(event) is StatusChanged or (type(event) is Mark and event.kind == "deleted")
+
+
+def _apart(event: Packed, name: str, seen: set[str]) -> Packed:
+    if type(event) is Rating and event.rater is None:
+        event = event._replace(rater=f"{APART}{name}")
+    return event._replace(event_id=f"{name}/{event.event_id}") if event.event_id in seen else event
+
+
+def is_apart(rater: str | None) -> bool:
+    """Whether a rater is anonymous and only told apart from those of other conversations merged into one."""
+    return rater is not None and rater.startswith(APART)

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from schemas.calendar import always_open
+from schemas.vocabulary import UNROUTED
 from streams.core.business_time import BusinessClock, clock_of
 from streams.core.configuration import Configuration
 from streams.core.packed import Inquiry, Packed, Transfer
@@ -73,6 +74,9 @@ class Ownership:
         found: list[tuple[int, str, str]] = []
         for start, unit in zip(self._starts, self.units, strict=True):
             department = self._configuration.department(unit)
+            if found and found[0][2] == UNROUTED:
+                # Nobody's before its first assignment: that is no hand-off.
+                found.pop()
             if not found or found[-1][2] != department:
                 found.append((start, unit, department))
         return found

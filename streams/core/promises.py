@@ -164,7 +164,8 @@ def _reply_clocks(story: Story) -> Iterator[Clock]:
     """First and next replies: a wait that staff resolved in time kept the promise, a withdrawn one cancels it."""
     for index, wait in enumerate(story.waits):
         if not wait.live:
-            kind = "first_reply" if index == 0 and story.outbound is None else "next_reply"
+            is_first = index == 0 and story.outbound is None and not story.by_staff
+            kind = "first_reply" if is_first else "next_reply"
             cancelled = wait.outcome in ("withdrawn", "unreachable")
             cancelled_ms = wait.opened_ms if cancelled else None
             yield Clock(kind, wait.opened_event, wait.opened_ms, wait.ended_ms, cancelled, (), cancelled_ms)

@@ -32,7 +32,8 @@ def _credit(at_ms: int, story: Story, ownership: Ownership, configuration: Confi
     return ownership.owner(at_ms)
 
 
-def _is_late(score: Rating, story: Story) -> bool:
+def is_late(score: Rating, story: Story) -> bool:
+    """Whether a score came more than 28 days after the last resolve before it."""
     resolved = [resolve.at_ms for resolve in story.resolves if resolve.at_ms <= score.at_ms]
     return bool(resolved) and score.at_ms - resolved[-1] > ACCEPTED_MS
 
@@ -50,10 +51,11 @@ def counted(
             given[event.rater or "", event.survey].append(event)
     result = []
     for _, scores in sorted(given.items()):
-        edits = [score for score in scores if score.at_ms - scores[0].at_ms <= EDIT_MS]
-        late = [score for score in edits if _is_late(score, story)]
-        for which, is_late in (([score for score in edits if score not in late], False), (late, True)):
+        late = [score for score in scores if is_late(score, story)]
+        in_time = [score for score in scores if score not in late]
+        edits = [score for score in in_time if score.at_ms - in_time[0].at_ms <= EDIT_MS]
+        for which, are_late in ((edits, False), (late, True)):
             if which:
                 unit = _credit(which[-1].at_ms, story, ownership, configuration)
-                result.append(CountedRating(which[-1], unit, len(which) - 1, is_late))
+                result.append(CountedRating(which[-1], unit, len(which) - 1, are_late))
     return result

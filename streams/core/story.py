@@ -64,11 +64,14 @@ def opens_wait(event: Inquiry) -> bool:
 
 
 def opening_of(events: Sequence[Packed]) -> Inquiry | None:
-    """The customer message that opened the conversation; without one, the first inquiry of any sort."""
+    """What opened the conversation: a qualifying customer message, or staff on their own account.
+
+    Without either, the first inquiry of any sort.
+    """
     first: Inquiry | None = None
     for event in events:
         if type(event) is Inquiry:
-            if opens_wait(event):
+            if opens_wait(event) or (event.opened_by == "staff" and not event.automatic):
                 return event
             first = first or event
     return first
@@ -113,6 +116,7 @@ class Story:
     def __init__(self, opening: Inquiry | None) -> None:
         self._opening = opening
         self._is_opened = False
+        self.by_staff = opening is not None and opening.opened_by == "staff"
         self._current: Wait | None = None
         self._bot = False
         self.waits: list[Wait] = []
@@ -197,7 +201,7 @@ class Story:
             wait = Wait(event.at_ms, event.event_id)
             wait.live = True
             self.waits.append(wait)
-        if self.live is None and self.first_reply is None and self.outbound is None:
+        if self.live is None and self.first_reply is None and self.outbound is None and not self.by_staff:
             self.live = event
         wait.end(answered_ms, "answered", event.event_id)
         self._current = None
@@ -206,7 +210,7 @@ class Story:
     def _reply(self, event: Reply) -> None:
         if event.public and event.author != "human":
             self.bot_replies += 1
-            self._bot = True
+            self._bot = self._bot or event.author == "bot"
             return
         if not is_staff_reply(event):
             return
@@ -216,7 +220,7 @@ class Story:
             self.outbound = self.outbound or event
         if self.first_message is None:
             return
-        if self.first_reply is None and self.live is None and self.outbound is None:
+        if self.first_reply is None and self.live is None and self.outbound is None and not self.by_staff:
             self.first_reply = event
         if self._current is None:
             self.extra_replies += 1

@@ -15,7 +15,7 @@ from streams.core.configuration import Configuration, ConfigurationEvent
 from streams.core.corrections import corrected
 from streams.core.district import DistrictState
 from streams.core.erasure import digest_of_key, names_in
-from streams.core.merging import Links, groups
+from streams.core.merging import Links, groups, moved
 from streams.core.packed import Mark, Packed
 from streams.explaining.changes import changes_of
 from streams.explaining.told import Change
@@ -91,8 +91,7 @@ class Known:
         together = [name for name in links.together(conversation) if name in self.state.conversations]
         right = {name: corrected(self.state.conversations[name].events) for name in together}
         names = groups(right).get(conversation, [conversation])
-        pairs = [Origin(name, event) for name in names for event in right[name]]
-        return sorted(pairs, key=lambda origin: origin.event[:3])
+        return [Origin(name, event) for name, event in moved(right, names)]
 
     def calendar(self, unit: str) -> tuple[str, Calendar | None]:
         """Name and content of the calendar that a unit's time is measured in; no content: always open."""

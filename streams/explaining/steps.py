@@ -6,7 +6,7 @@ from typing import NamedTuple
 from schemas.vocabulary import UNROUTED
 from streams.core.configuration import Configuration
 from streams.core.packed import Correction, Inquiry, Mark, Packed, Rating, Reply, StatusChanged, Transfer
-from streams.core.ratings import EDIT_MS, CountedRating
+from streams.core.ratings import EDIT_MS, CountedRating, is_late
 from streams.core.story import Story, is_staff_reply, opens_wait
 from streams.explaining.words import length, times
 
@@ -194,7 +194,8 @@ class Teller:
 
     def _rating(self, event: Rating) -> Done:
         key = event.rater or "", event.survey
-        first_ms = self._first_scores.setdefault(key, event.at_ms)
+        late = is_late(event, self._story)
+        first_ms = event.at_ms if late else self._first_scores.setdefault(key, event.at_ms)
         own = [given for given in self._counted if (given.rating.rater or "", given.rating.survey) == key]
         for given in own:
             if given.rating is event:
@@ -202,6 +203,8 @@ class Teller:
                 if given.late:
                     return Done([f"score {event.score}{edits}"], "more than 28 days after the resolve: not averaged")
                 return Done([f"score {event.score} counts for {given.unit}{edits}"])
+        if late:
+            return Done([], "more than 28 days after the resolve, and replaced by a later one")
         if event.at_ms - first_ms > EDIT_MS:
             return Done([], "edit more than 14 days after the first score")
         return Done([], f"score {event.score} was replaced by a later edit")

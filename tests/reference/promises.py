@@ -48,7 +48,8 @@ def clocks(story: Story) -> list[Clock]:
 def _waiting(story: Story) -> list[Clock]:
     found: list[Clock] = []
     for index, wait in enumerate(story.waits):
-        kind: PromiseClock = "first_reply" if index == 0 and not story.outbound else "next_reply"
+        is_first = index == 0 and story.asked
+        kind: PromiseClock = "first_reply" if is_first else "next_reply"
         cancelled = wait.outcome in ("withdrawn", "unreachable")
         stopped = (wait.ended_at or wait.at) if cancelled else None
         if not wait.live:

@@ -20,8 +20,9 @@ def ratings(story: Story) -> list[dict[str, Any]]:
     entries: list[dict[str, Any]] = []
     for _, given in sorted(groups.items()):
         for late in (False, True):
-            edits = [item for item in given if item.at - given[0].at <= EDITABLE]
-            scores = [item for item in edits if _is_late(item, story) == late]
+            scores = [item for item in given if _is_late(item, story) == late]
+            if not late:
+                scores = [item for item in scores if item.at - scores[0].at <= EDITABLE]
             if scores:
                 entries.append(_entry(scores[-1], len(scores) - 1, late, story))
     return entries
@@ -52,7 +53,7 @@ def sender(item: Item, story: Story) -> str:
 def _entry(item: Item, edits: int, late: bool, story: Story) -> dict[str, Any]:
     rating: Rating = item.event
     return {
-        "rater": rating.rater or "",
+        "rater": "" if (rating.rater or "").startswith("~") else rating.rater or "",
         "survey": rating.survey,
         "rated_at": item.at,
         "score": rating.score,

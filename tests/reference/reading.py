@@ -107,6 +107,11 @@ def is_message(item: Item) -> bool:
     return isinstance(event, Inquiry) and event.opened_by == "customer" and not event.automatic and event.needs_reply
 
 
+def is_staffs_own(item: Item) -> bool:
+    """A case that staff opened on their own account."""
+    return isinstance(item.event, Inquiry) and item.event.opened_by == "staff" and not item.event.automatic
+
+
 def is_live(item: Item) -> bool:
     """A customer's call or visit that was answered at once."""
     return is_message(item) and item.event.contact == "answered_live"
@@ -130,9 +135,9 @@ def is_status(item: Item, *statuses: str) -> bool:
 
 
 def opening(items: list[Item]) -> Item | None:
-    """The first qualifying customer message; without one, the first inquiry of any sort."""
+    """The first qualifying customer message or what staff opened before it; else the first inquiry of any sort."""
     for item in items:
-        if is_message(item):
+        if is_message(item) or is_staffs_own(item):
             return item
     for item in items:
         if isinstance(item.event, Inquiry):

@@ -1,10 +1,11 @@
 """All facts of a district's events, as objects with the columns of `schemas.facts`."""
 
+from dataclasses import replace
 from typing import Any
 
 from schemas.events import DistrictConfigured, Event, Inquiry, Link, Rating
 from schemas.facts import CONVERSATION, DEFINITION_VERSION, row_version
-from schemas.vocabulary import from_ms
+from schemas.vocabulary import UNROUTED, from_ms
 from tests.reference.grouping import ever_named_together, is_spam, merged, parts
 from tests.reference.hours import reached
 from tests.reference.promises import clocks, first_owned, verdict
@@ -13,6 +14,7 @@ from tests.reference.reading import Item, Thread, counting, in_order, is_machine
 from tests.reference.setting import Setting
 from tests.reference.story import Resolution, Story, Wait
 
+LINKING = ("inquiry", "reply", "transfer", "status_changed")
 SCHOOL_DAY = 8 * 3_600_000
 Fact = dict[str, Any]
 
@@ -29,7 +31,7 @@ def facts(district: str, events: list[Event]) -> list[Fact]:
         group = groups.get(name)
         together = group is not None and group.primary == name
         members = group.members if group is not None and together else [name]
-        items = in_order(item for member in members for item in found[member].items)
+        items = _together(found, members)
         for number, part in enumerate(parts(items, setting), 1):
             fact = _fact(Story(part, setting))
             fact |= _identity(name, number, [found[member] for member in members], part)
@@ -40,6 +42,33 @@ def facts(district: str, events: list[Event]) -> list[Fact]:
             fact["version"] = row_version(len(known) + conflicts, fact["events"])
             rows.append(_shown(fact | {"district": district, "configurations": len(known) + conflicts}))
     return sorted(rows, key=lambda row: str(row["conversation"]))
+
+
+def _together(found: dict[str, Thread], members: list[str]) -> list[Item]:
+    """All items of merged conversations as they read under the first one's name."""
+    all_items: list[Item] = []
+    for name in members:
+        items = _concerning(found[name].items, name, members)
+        seen = {item.event.event_id for item in all_items}
+        all_items += items if name == members[0] else [_under(item, name, seen) for item in items]
+    return in_order(all_items)
+
+
+def _concerning(items: list[Item], name: str, members: list[str]) -> list[Item]:
+    """Without what closed or deleted a conversation that had been merged away."""
+    merges = [item.at for item in items if item.event.kind == "merge" and item.event.into in set(members) - {name}]
+    over = ("status_changed", "deleted")
+    return [item for item in items if not merges or item.at < merges[0] or item.event.kind not in over]
+
+
+def _under(item: Item, name: str, seen: set[str]) -> Item:
+    """An item of a merged conversation: its anonymous raters and repeated ids stay its own."""
+    event = item.event
+    if isinstance(event, Rating) and event.rater is None:
+        event = event.model_copy(update={"rater": f"~{name}"})
+    if event.event_id in seen:
+        event = event.model_copy(update={"event_id": f"{name}/{event.event_id}"})
+    return replace(item, event=event)
 
 
 def _identity(name: str, number: int, members: list[Thread], part: list[Item]) -> Fact:
@@ -106,7 +135,7 @@ def _about(story: Story) -> Fact:
         "opened_by": event.opened_by if event and not story.outbound else "staff",
         "inquiries": int(story.asked),
         "outbound": int(story.outbound),
-        "linked": int(any(not isinstance(item.event, Rating) for item in story.items)),
+        "linked": int(any(item.event.kind in LINKING for item in story.items)),
         "source": source.source,
         "touch_point": (event.touch_point or "") if event else "",
         "status": story.status(),
@@ -134,7 +163,10 @@ def _owned(story: Story) -> Fact:
     transfers: list[Fact] = []
     been = line[:1]
     for (at, unit), department in zip(owners.changes, line, strict=True):
-        if department != been[-1]:
+        if been == [UNROUTED]:
+            # Nobody had it before: the first assignment is no hand-off.
+            been = [department]
+        elif department != been[-1]:
             bounce = len(been) > 1 and been[-2] == department
             transfers.append(
                 {
@@ -213,7 +245,7 @@ def _counts(story: Story) -> Fact:
     asked = [item.at for item in visits if item.event.visit == "requested"]
     offered = [item.at for item in visits if item.event.visit == "offered"]
     counted = [entry["score"] for entry in ratings(story) if not entry["late"]]
-    critical = story.opening is not None and story.opening.event.critical_category != "none"
+    critical = any(getattr(item.event, "critical_category", "none") != "none" for item in story.items)
     hard = critical or any(wait.messages >= 3 for wait in story.waits) or story.reopened() >= 2
     return {
         "visit": visits[-1].event.visit if visits else "none",

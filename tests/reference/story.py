@@ -181,10 +181,10 @@ class Story:
         return None
 
     def handed_over(self, until: Item, at: int) -> list[int]:
-        """When a bot, or anyone after a public message of a machine, handed it to a human queue, up to an answer."""
+        """When a bot, or anyone after a public message of a bot, handed it to a human queue, up to an answer."""
         machine, found = False, []
         for item in self.items:
-            machine = machine or is_machine(item)
+            machine = machine or (is_machine(item) and item.event.author == "bot")
             before = item.order < until.order or (is_live(until) and item.at <= at)
             after = self.opening is not None and item.order > self.opening.order
             if item.event.kind == "transfer" and (item.event.from_bot or machine) and after and before:

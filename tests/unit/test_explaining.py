@@ -268,12 +268,15 @@ def test_ratings_say_which_score_counts() -> None:
     history.add("status_changed", "2026-10-06 11:00", status="resolved")
     low = history.add("rating", "2026-10-07 10:00", score=4)
     high = history.add("rating", "2026-10-08 10:00", score=9)
+    late_edit = history.add("rating", "2026-10-30 10:00", score=2)
     too_late = history.add("rating", "2026-11-06 10:00", score=1)
     part = part_of(history.events)
     assert did(part, low) == ["ignored: score 4 was replaced by a later edit"]
     assert did(part, high) == ["score 9 counts for b, edited once"]
-    assert did(part, too_late) == ["ignored: edit more than 14 days after the first score"]
-    assert [(each.score, each.unit, each.edits, each.late) for each in part.ratings] == [(9, "b", 1, False)]
+    assert did(part, late_edit) == ["ignored: edit more than 14 days after the first score"]
+    assert did(part, too_late) == ["score 1", "ignored: more than 28 days after the resolve: not averaged"]
+    told = [(each.score, each.unit, each.edits, each.late) for each in part.ratings]
+    assert told == [(9, "b", 1, False), (1, "b", 0, True)]
 
 
 def test_a_part_of_a_thread_is_explained_alone_and_in_its_whole() -> None:
