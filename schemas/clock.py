@@ -12,7 +12,7 @@ from typing import Self
 from schemas.vocabulary import from_ms, to_ms
 
 _WRITTEN = re.compile(r"(?P<origin>[^@]+)@(?P<started>[^@x]+)x(?P<speed>[0-9]+(?:\.[0-9]+)?)")
-FASTEST = 10_000.0
+SLOWEST, FASTEST = 0.01, 10_000.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +34,8 @@ class Clock:
         if any(instant.tzinfo is None for instant in instants):
             raise ValueError(f"both instants need an offset; {form}")
         speed = float(found["speed"])
-        if not 0 < speed <= FASTEST:
-            raise ValueError(f"the speed is above 0 and at most {FASTEST:g}")
+        if not SLOWEST <= speed <= FASTEST:
+            raise ValueError(f"the speed lies between {SLOWEST:g} and {FASTEST:g}")
         origin, started = map(to_ms, instants)
         return cls(origin, started, speed)
 

@@ -41,7 +41,7 @@ WAITS = _nested(
     (
         ("opened_at", INSTANT, "oldest unanswered qualifying customer message"),
         ("ended_at", _nullable(INSTANT), "end; null while the wait is open or nobody can be answered"),
-        ("outcome", CODE, "open, answered, resolved_no_reply, no_reply_needed, withdrawn, merged, spam, unreachable"),
+        ("outcome", CODE, "open, answered, resolved_no_reply, withdrawn, unreachable"),
         ("unit", CODE, "unit that owned the wait at its end"),
         ("replied_by", CODE, "unit that sent the reply; empty without one"),
         ("wait_ms", _nullable(LENGTH), "length of an ended wait"),

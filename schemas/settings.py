@@ -21,6 +21,7 @@ from pydantic import (
 
 from schemas.clock import Clock
 from schemas.errors import UsageError
+from schemas.vocabulary import CODE_PATTERN
 
 PREFIX = "CX_"
 
@@ -104,6 +105,9 @@ class Settings(BaseModel):
         default=SecretStr(""), description="token of a Grafana service account, for `./cx grafana push`; not shown"
     )
 
+    simulated: Annotated[str, StringConstraints(pattern=CODE_PATTERN)] | None = Field(
+        default=None, description="district that a demonstration simulates: only its page has buttons; empty: none"
+    )
     backup_days: Annotated[int, Field(ge=0, le=3_650)] = Field(
         default=7, description="days that backups are kept; only told, by `./cx erase`"
     )

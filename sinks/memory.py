@@ -72,13 +72,16 @@ class MemorySink:
             known, was_open = told.get(key, (row["events"], False))
             told[key] = min(known, row["events"]), was_open or is_open
         log = defaultdict(list)
+        merges = set()
         for row in self.rows("events"):
             log[row["district"], row["conversation"]].append(row["occurred_at"])
+            if row["kind"] in ("merge", "unmerge"):
+                merges.add((row["district"], row["conversation"]))
         standing = {
             key
             for key, touched in log.items()
             if not key[1] or max(touched) >= since_ms or told.get(key, (0, False)) != (len(touched), False)
-        }
+        } | merges
         return (
             _landed(row)
             for row in self.rows("events")

@@ -48,7 +48,8 @@ class Reader(Protocol):
     def standing_events(self, districts: Sequence[str], since_ms: int) -> Iterator[LandedEvent]:
         """Every event of the districts themselves and of the conversations that stand, in the same order.
 
-        These are touched since an instant, wait, have a promise running, or have a row that does not count all events.
+        These are touched since an instant, wait, have a promise running, name another in a merge, or have a row that
+        does not count all their events.
         """
 
     def events_of(self, district: str, conversations: Sequence[str]) -> Iterator[LandedEvent]:
@@ -89,7 +90,9 @@ _STANDING = _EVENTS.format(
     condition="""district IN %(districts)s AND (conversation = '' OR (district, conversation) IN (
     SELECT log.district, log.conversation
     FROM (
-        SELECT district, conversation, count() AS known, max(toUnixTimestamp64Milli(occurred_at)) AS touched_ms
+        SELECT
+            district, conversation, count() AS known, max(toUnixTimestamp64Milli(occurred_at)) AS touched_ms,
+            countIf(kind IN ('merge', 'unmerge')) AS merges
         FROM events FINAL
         WHERE district IN %(districts)s AND conversation != ''
         GROUP BY district, conversation
@@ -105,6 +108,7 @@ _STANDING = _EVENTS.format(
         GROUP BY district, whole
     ) AS told ON told.district = log.district AND told.whole = log.conversation
     WHERE log.touched_ms >= %(since_ms)s OR log.known != told.known OR told.is_open
+        OR log.merges > 0
 ))"""
 )
 _OUTDATED = """

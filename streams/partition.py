@@ -30,7 +30,7 @@ from streams.core.rolling import HORIZON_MS
 MINUTE_MS = 60_000
 DAY_MS = 1_440 * MINUTE_MS
 # Some 50 ms of folding: how much of a district's history one cut folds again after a changed configuration.
-STALE_SLICE = 1_000
+STALE_SLICE = 300
 
 
 class Delivery(NamedTuple):

@@ -2,10 +2,12 @@
 
     POST /api/demo/{ask,answer,rate,breakdown,snow-day}?district=
 
-Only with a clock of its own in force, only from the page itself (`Origin` must name this very server):
+Only with a clock of its own in force, only from the page itself (`Origin` must name this very server), only on the
+simulated district:
 
-    200  acknowledged by Kafka: `said` in words, `metric` the number that moves, `by` how much at least
-    403  from elsewhere      404  no such district      409  there is nothing to act on      503  a server is away
+    200  acknowledged by Kafka: `said` in words, `metric` the number that moves, `by` how much at least, `settles` if in
+         steps; without `metric` there was nothing to act on
+    403  from elsewhere, another district      404  no such action or district      503  a server is away
 """
 
 import asyncio
@@ -30,6 +32,7 @@ from streams.intake.producer import Publisher, encode, publish_events
 from streams.present import now_ms
 
 SOURCE = "demo-page"
+NOTHING = "There is nothing to act on now."
 TOPIC, DESK = "bus-late", "dispatch"
 CALLS = 60
 WAITING = """
@@ -50,6 +53,8 @@ class Acted(NamedTuple):
     said: str
     metric: str
     by: int = 1
+    settles: bool = False
+    """Whether it moves in steps, so that the first one is not the last."""
 
 
 class Around(NamedTuple):
@@ -121,7 +126,7 @@ def _snow_day(around: Around) -> Acted | None:
         return None
     event = configured(closed_on(document, today), now)
     said = "Today was declared a snow day: no promise falls due while offices are closed."
-    return Acted([event], said, "due_today", -1)
+    return Acted([event], said, "due_today", -1, settles=True)
 
 
 ACTIONS: dict[str, Callable[[Around], Acted | None]] = {
@@ -155,13 +160,15 @@ class Actions:
     async def _act(self, request: web.Request, action: Callable[[Around], Acted | None]) -> web.Response:
         readings = request.app[READINGS]
         district = request.query.get("district", "")
+        if district != self._settings.simulated:
+            return web.json_response({"error": "Only a simulated district may be acted on."}, status=403)
         if district not in {each["district"] for each in await readings.districts()}:
             return web.json_response({"error": "There is no district of this code here."}, status=404)
         acted = await readings.with_questions(partial(self._do, action, district))
         if acted is None:
-            return web.json_response({"error": "There is nothing to act on now."}, status=409)
+            return web.json_response({"said": NOTHING})
         await asyncio.to_thread(self._publish, acted.events)
-        return web.json_response({"said": acted.said, "metric": acted.metric, "by": acted.by})
+        return web.json_response({"said": acted.said, "metric": acted.metric, "by": acted.by, "settles": acted.settles})
 
     def _do(
         self,

@@ -137,7 +137,8 @@ async def _answered(request: web.Request, panels: Sequence[Panel], read: Read) -
         return web.json_response({"error": str(error)}, status=503, headers=headers)
     settings = request.app[SETTINGS]
     clock = None if settings.clock is None else {"speed": settings.clock.speed}
-    around = {"now_ms": now_ms(settings), "clock": clock, "districts": districts, "district": chosen}
+    around: dict[str, Any] = {"now_ms": now_ms(settings), "clock": clock, "simulated": settings.simulated}
+    around |= {"districts": districts, "district": chosen}
     return web.json_response({**around, **found, "panels": _explained(panels, found.get("panels", {}))})
 
 

@@ -23,7 +23,7 @@ from deploy.local.resumption import Resumption
 from deploy.local.signals import endings_interrupt, endings_wait
 from deploy.local.state import DataDirectory
 from deploy.local.supervisor import LOOK_SECONDS, Stack
-from schemas.clock import FASTEST, Clock
+from schemas.clock import FASTEST, SLOWEST, Clock
 from schemas.errors import CxError, Unavailable, UsageError
 from schemas.settings import Settings
 from schemas.vocabulary import from_ms
@@ -119,7 +119,11 @@ class _Demo:
         self.earlier = self._earlier()
         shown_ms = self.earlier.shown_ms if self.earlier else demonstration.opens_ms
         stands_still = START_MS if self.earlier else FIRST_START_MS
-        self.settings = settings.model_copy(update={"clock": Clock(shown_ms, wall_ms() + stands_still, speed)})
+        own = {
+            "clock": Clock(shown_ms, wall_ms() + stands_still, speed),
+            "simulated": demonstration.document.district,
+        }
+        self.settings = settings.model_copy(update=own)
         self._kept = -math.inf
 
     def _earlier(self) -> Resumption | None:
@@ -228,8 +232,8 @@ def _speed(text: str) -> float:
         speed = float(text)
     except ValueError:
         speed = 0.0
-    if not 0 < speed <= FASTEST:
-        raise argparse.ArgumentTypeError(f"a number above 0 and at most {FASTEST:g}")
+    if not SLOWEST <= speed <= FASTEST:
+        raise argparse.ArgumentTypeError(f"a number from {SLOWEST:g} to {FASTEST:g}")
     return speed
 
 

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import logging
 import os
 import sys
 from datetime import datetime, timedelta
@@ -26,6 +27,8 @@ from streams.intake.retention import retentions
 from streams.present import now
 
 SOURCE = "cx"
+# The driver logs a failed attempt with its traceback; the command says it in a sentence.
+logging.getLogger("clickhouse_driver").setLevel(logging.CRITICAL)
 
 
 class Erasing(NamedTuple):

@@ -2,6 +2,7 @@
 
 import argparse
 import gzip
+import logging
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -20,6 +21,8 @@ from streams.offline import Remark
 from streams.present import now_ms
 
 GZIP = b"\x1f\x8b"
+# The driver logs a failed attempt with its traceback; the command says it in a sentence.
+logging.getLogger("clickhouse_driver").setLevel(logging.CRITICAL)
 
 
 def _configure(parser: argparse.ArgumentParser) -> None:

@@ -296,8 +296,9 @@ SELECT
     r.owner AS owner,
     r.resolved_at AS resolved_at,
     r.watched_until AS watched_until,
-    arrayMin(arrayFilter(at -> at > r.resolved_at AND at < r.watched_until, asked.opened)) AS first_asked_again,
-    arrayExists(at -> at > r.resolved_at AND at < r.watched_until, asked.opened) AS repeated
+    arrayExists(at -> at > r.resolved_at AND at < r.watched_until, asked.opened) AS repeated,
+    if(repeated, arrayMin(arrayFilter(at -> at > r.resolved_at AND at < r.watched_until, asked.opened)), NULL)
+        AS first_asked_again
 FROM resolutions AS r
 LEFT JOIN (
     SELECT district, person, topic, groupArray(opened_at) AS opened
@@ -363,7 +364,10 @@ FROM (
                 ('counts', 'yes'),
                 ('opened_at', toString(opened_at)),
                 ('first_unit', toString(first_unit)),
+                ('topic', toString(topic)),
+                ('first_response_unit', toString(first_response_unit)),
                 ('first_response_ms', ifNull(toString(first_response_ms), '')),
+                ('staff_first_response_ms', ifNull(toString(staff_first_response_ms), '')),
                 ('first_response_business_ms', ifNull(toString(first_response_business_ms), '')),
                 ('first_resolution_ms', ifNull(toString(first_resolution_ms), '')),
                 ('first_resolution_business_ms', ifNull(toString(first_resolution_business_ms), ''))
@@ -372,12 +376,16 @@ FROM (
                 waits.opened_by_event, waits.wait_ms),
             arrayMap((e, ms) -> (concat('wait_business_ms ', e), ifNull(toString(ms), '')),
                 waits.opened_by_event, waits.business_ms),
-            arrayMap((e, clock, at) -> (concat('due_at ', clock, ' ', e), ifNull(toString(at), '')),
+            arrayMap((e, clock, at) -> (concat('due_at ', clock, ' ', e), ifNull(toString(at), 'paused')),
                 verdicts.opened_by_event, verdicts.clock, verdicts.due_at),
+            arrayMap((e, clock, unit) -> (concat('verdict unit ', clock, ' ', e), toString(unit)),
+                verdicts.opened_by_event, verdicts.clock, verdicts.unit),
             arrayMap((e, clock, outcome) -> (concat('verdict ', clock, ' ', e), if(outcome = 'open', '', outcome)),
                 verdicts.opened_by_event, verdicts.clock, verdicts.outcome),
             arrayMap((rater, survey, score) -> (concat('rating ', survey, ' ', rater), toString(score)),
-                ratings.rater, ratings.survey, ratings.score)
+                ratings.rater, ratings.survey, ratings.score),
+            arrayMap((rater, survey, unit) -> (concat('rating unit ', survey, ' ', rater), toString(unit)),
+                ratings.rater, ratings.survey, ratings.unit)
         ))) AS numbers
     FROM conversation_versions FINAL
     WINDOW neighbours AS (
@@ -401,7 +409,7 @@ LEFT JOIN (
     SELECT district, groupArray((landed_at, event_id)) AS landed FROM districts FINAL GROUP BY district
 ) AS of_district ON of_district.district = v.district
 ARRAY JOIN mapKeys(v.known) AS number
-WHERE before != after AND (number = 'counts' OR v.told['counts'] = 'yes' AND v.known['counts'] = 'yes');
+WHERE before != after AND before != 'paused' AND after != 'paused' AND (number = 'counts' OR v.told['counts'] = 'yes' AND v.known['counts'] = 'yes');
 
 -- down
 DROP VIEW IF EXISTS restatements;

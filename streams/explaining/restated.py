@@ -12,11 +12,16 @@ from streams.explaining.told import Restatement
 _PLAIN = (
     "opened_at",
     "first_unit",
+    "topic",
+    "first_response_unit",
     "first_response_ms",
+    "staff_first_response_ms",
     "first_response_business_ms",
     "first_resolution_ms",
     "first_resolution_business_ms",
 )
+# A clock that stands still has no due time for now: that is ordinary progress.
+_PAUSED = "paused"
 
 
 def _numbers(row: Row) -> dict[str, str]:
@@ -30,10 +35,12 @@ def _numbers(row: Row) -> dict[str, str]:
         found[f"wait_business_ms {wait['opened_by_event']}"] = wait["business_ms"]
     for verdict in told["verdicts"]:
         key = f"{verdict['clock']} {verdict['opened_by_event']}"
-        found[f"due_at {key}"] = verdict["due_at"]
+        found[f"due_at {key}"] = verdict["due_at"] or _PAUSED
+        found[f"verdict unit {key}"] = verdict["unit"]
         found[f"verdict {key}"] = None if verdict["outcome"] == "open" else verdict["outcome"]
     for rating in told["ratings"]:
         found[f"rating {rating['survey']} {rating['rater']}"] = rating["score"]
+        found[f"rating unit {rating['survey']} {rating['rater']}"] = rating["unit"]
     return {name: str(number) for name, number in found.items() if number is not None and number != ""}
 
 
@@ -64,7 +71,7 @@ def restated(
                 for number, known in sorted(before.items()):
                     after = now.get(number, "")
                     is_open = number == "counts" or before["counts"] == now["counts"] == "yes"
-                    if after != known and is_open:
+                    if after != known and is_open and _PAUSED not in (after, known):
                         yield Restatement(
                             at=at,
                             conversation=name,

@@ -121,8 +121,8 @@ class _Talk:
             f"{generation}{stage.languages.pick(draw())}{priority}"
         )
 
-    def _put(self, kind: str, at_ms: int, fields: str = "") -> str:
-        return self._stage.outbox.put(self._thread, kind, at_ms, fields)
+    def _put(self, kind: str, at_ms: int, fields: str = "", known_ms: int = 0) -> str:
+        return self._stage.outbox.put(self._thread, kind, at_ms, fields, known_ms)
 
     def _ask(self, at_ms: int, more: str = "") -> str:
         """A further message of the customer."""
@@ -204,7 +204,8 @@ class _Talk:
         if draw() < self._stage.live_share(self._channel) / load and self._desk.is_open(at_ms):
             queue = min(3600.0, self._log_normal(self._stage.speed.queue_seconds / 60, 0.8) * load / 1000)
             fields = f',"person":"{self._person}","contact":"answered_live","queue_seconds":{queue:.1f}'
-            self._put("inquiry", at_ms, said + fields)
+            # Whoever waits in the queue is not answered yet: it is told when the call is taken.
+            self._put("inquiry", at_ms, said + fields, at_ms + int(queue * 1000))
             at_ms += int(queue * 1000) + 2 * MINUTE_MS
             return at_ms if self._desk is self._target else self._answer(at_ms, True)
         by_phone = self._channel == "phone"

@@ -86,12 +86,15 @@ class Outbox:
         self.muted = False
         """While true, events are drawn and dropped: of conversations that began before the span."""
 
-    def put(self, thread: Thread, kind: str, at_ms: int, fields: str = "") -> str:
-        """Send an event of a conversation; `fields` is JSON after a comma. Returns its event id."""
+    def put(self, thread: Thread, kind: str, at_ms: int, fields: str = "", known_ms: int = 0) -> str:
+        """Send an event of a conversation, not before an instant at which it is known. Returns its event id.
+
+        `fields` is JSON after a comma.
+        """
         thread.count += 1
         event_id = f"{thread.prefix}{thread.count}"
         random = self.random
-        received = thread.feed.received(at_ms, random)
+        received = max(thread.feed.received(at_ms, random), known_ms)
         again = random.random() < self._duplicated
         text = f'{{"kind":"{kind}","event_id":"{event_id}",{thread.common},"occurred_at":"{instant(at_ms)}"{fields}'
         self.send(received, text)

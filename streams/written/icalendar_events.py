@@ -57,12 +57,25 @@ def read_events(text: str, name: str, zone: str | None) -> Published:
     if not events:
         raise DocumentError([f"{name}: the calendar holds no event"])
     zone = zone or _zone_named(calendars)
+    _check_zones(events, lines, name)
     replaced = _replaced(events)
     last = _last_date(events)
     entries = tuple(_entry(event, line, (zone, last, replaced)) for event, line in zip(events, lines, strict=False))
     if not any(entry.occurrences for entry in entries):
         raise DocumentError([f"{name}: line {entry.line}: {entry.problem}" for entry in entries])
     return Published(zone, entries)
+
+
+def _check_zones(events: list[Event], lines: list[int], name: str) -> None:
+    """Raises `DocumentError` for an event in a time zone that nobody knows: its wall time would be guessed."""
+    problems = []
+    for event, line in zip(events, lines, strict=False):
+        moment = _moment(event, "DTSTART")
+        zone = getattr(event.get("DTSTART"), "params", {}).get("TZID")
+        if zone and isinstance(moment, datetime) and moment.tzinfo is None:
+            problems.append(f"{name}: line {line}: unknown time zone {zone}; use a name such as America/Chicago")
+    if problems:
+        raise DocumentError(problems)
 
 
 def _lines_of_events(text: str, name: str) -> list[int]:

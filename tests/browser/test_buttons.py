@@ -66,7 +66,7 @@ async def press(page: Page, action: str) -> int:
 
 
 def test_every_button_shows_the_number_it_moved(clickhouse: Settings, tmp_path: Path) -> None:
-    settings = clickhouse.model_copy(update={"clock": Clock(TUESDAY, wall_ms())})
+    settings = clickhouse.model_copy(update={"clock": Clock(TUESDAY, wall_ms()), "simulated": SAMPLE.district})
     log = LandingLog(settings, partial(now_ms, settings))
     begin(log)
     (port,) = free_ports(1)

@@ -143,3 +143,18 @@ def test_a_district_of_which_nothing_stands_still_knows_who_left(store: Store) -
     land(store, history.events)
     state = recover([NUMBER], 16, store.reader, SINCE).states[NUMBER]["demo"]
     assert (state.conversations, "old" in state.departed) == ({}, True)
+
+
+def test_a_merge_into_something_unknown_is_known_after_a_restart(store: Store) -> None:
+    history = History()
+    history.configured(district())
+    answered(history, "y", "2026-01-06")
+    history.add("merge", "2026-01-06 12:00", "y", into="x")
+    land(store, history.events)
+    state = recover([NUMBER], 16, store.reader, SINCE).states[NUMBER]["demo"]
+    state.apply(history.add("inquiry", "2026-01-06 08:00", "x"))
+    assert state.returning == []
+    whole = DistrictState("demo")
+    for event in history.events:
+        whole.apply(event)
+    assert state.settle().rows == whole.settle().rows

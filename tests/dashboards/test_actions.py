@@ -49,7 +49,7 @@ def demo(clickhouse: Settings) -> Settings:
     """A demonstration with one answered and one waiting family."""
     waiting, answered = "2026-10-06T09:00:00-05:00", "2026-10-05T10:00:00-05:00"
     land(clickhouse, [inquiry("waits", waiting), inquiry("had", answered), reply("had", answered)])
-    return clickhouse.model_copy(update={"clock": Clock(TUESDAY, wall_ms())})
+    return clickhouse.model_copy(update={"clock": Clock(TUESDAY, wall_ms()), "simulated": SAMPLE.district})
 
 
 def test_without_a_clock_of_its_own_there_are_no_buttons(clickhouse: Settings) -> None:
@@ -85,10 +85,17 @@ def test_a_press_publishes_its_events(demo: Settings, action: str, kinds: list[s
 
 def test_nothing_to_answer_is_said(clickhouse: Settings) -> None:
     land(clickhouse, [])
-    settings = clickhouse.model_copy(update={"clock": Clock(TUESDAY, wall_ms())})
+    settings = clickhouse.model_copy(update={"clock": Clock(TUESDAY, wall_ms()), "simulated": SAMPLE.district})
     status, found, events = press(settings, "answer")
-    assert (status, events) == (409, [])
-    assert "nothing" in found["error"]
+    assert (status, events) == (200, [])
+    assert ("nothing" in found["said"], "metric" in found) == (True, False)
+
+
+def test_only_the_simulated_district_may_be_acted_on(demo: Settings) -> None:
+    other = demo.model_copy(update={"simulated": "elsewhere"})
+    status, found, events = press(other, "ask")
+    assert (status, events) == (403, [])
+    assert "simulated" in found["error"]
 
 
 def test_a_snow_day_closes_every_calendar_on_that_day_only() -> None:

@@ -56,7 +56,7 @@ def test_what_landed_and_a_file_give_the_same_events_and_restatements(clickhouse
     assert {(event.event_id, event.kind) for event, _ in landed.events} == {
         (event.event_id, event.kind) for event, _ in read.events
     }
-    assert len(read.restatements) == 3
+    assert len(read.restatements) == 6
 
     def ordered(gathered: Gathered) -> list[str]:
         return sorted(each.model_dump_json() for each in gathered.restatements)

@@ -165,8 +165,9 @@ def test_what_is_not_taken_says_why(event: str, why: str) -> None:
         (_file("SUMMARY:Break", "SUMMARY:Holiday"), "line 8: the event has no date: DTSTART is missing"),
         (_file("SUMMARY:Board meeting\nDTSTART;VALUE=DATE:20261123"), "line 4: Board meeting: none of the words"),
         (_file("SUMMARY:Break\nDTSTART;VALUE=DATE:2026"), "line 4: its dates cannot be read"),
+        (_file("SUMMARY:Break\nDTSTART;TZID=Mars/Base:20261123T080000"), "line 4: unknown time zone Mars/Base"),
     ],
-    ids=[str(number) for number in range(11)],
+    ids=[str(number) for number in range(12)],
 )
 def test_a_file_that_gives_nothing_is_refused_with_place_and_reason(
     text: str, reason: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -6,6 +6,7 @@ const NARROW = matchMedia("(max-width: 44rem)");
 const WIDTH = 960, LEFT = 44, RIGHT = 44, TOP = 12;
 const MOVED_MS = 20000;
 const LIT_MS = 4000;
+const SETTLED_MS = 1200;
 const TILES = ["within", "median_ms", "p90_ms", "mean_ms", "kept", "satisfaction", "ratings"];
 const HIDDEN = ["decided", "rolled_at", "published_at"];
 /* Which instant a number of the last four weeks is of. */
@@ -14,11 +15,11 @@ let tiles = null;
 let waitingFor = null;
 let shownDistrict = "";
 
-function drawFirst({ panels, district, clock, sentence }) {
+function drawFirst({ panels, district, simulated, sentence }) {
   const box = byId("sentence");
   if (box.textContent !== sentence) box.textContent = sentence;
   shownDistrict = district.district;
-  byId("actions").hidden = !clock;
+  byId("actions").hidden = district.district !== simulated;
   const lately = joined(panels.lately, panels.rolled);
   drawTiles("now", panels.now);
   drawTiles("lately", lately);
@@ -112,12 +113,23 @@ function sayMoved() {
   const column = columnOf(metric);
   const after = tiles.rows[0][metric];
   const text = (value) => shown(column, value).text;
+  if (hasStepped(before, after, by) && !isSettled(after)) return;
   if (hasStepped(before, after, by)) {
-    conclude(`${said} ${column.label}: ${text(before)} → ${text(after)}`, Math.round(performance.now() - since));
+    conclude(`${said} ${column.label}: ${text(before)} → ${text(after)}`, Math.round((waitingFor.steppedAt || performance.now()) - since));
     light(metric);
   } else if (performance.now() - since > MOVED_MS) {
     conclude(`${said} ${column.label}: ${text(after)}, unchanged.`);
   }
+}
+
+/* What comes in steps is told when no further step has come for a while; anything else at once. */
+function isSettled(after) {
+  if (!waitingFor.settles) return true;
+  if (waitingFor.stepped !== after) {
+    waitingFor.stepped = after;
+    waitingFor.steppedAt = performance.now();
+  }
+  return performance.now() - waitingFor.steppedAt > SETTLED_MS;
 }
 
 /* Others move the number too, so what counts is a step of the right size and direction; "<10" has no size. */
@@ -147,10 +159,10 @@ async function act(button) {
   try {
     const address = `/api/demo/${button.dataset.action}?district=${encodeURIComponent(shownDistrict)}`;
     const answer = await fetch(address, { method: "POST", cache: "no-store" });
-    const { error, said, metric, by } = await answer.json();
+    const { error, said, metric, by, settles } = await answer.json();
     if (!answer.ok) throw new Error(error);
     byId("moved").textContent = said;
-    waitingFor = { said, metric, by, before: before[metric], since };
+    waitingFor = metric ? { said, metric, by, settles, before: before[metric], since } : null;
     sayMoved();
   } catch (error) {
     byId("moved").textContent = error instanceof TypeError ? "Connection lost." : error.message;

@@ -160,16 +160,16 @@ function drawChoice(districts, chosen) {
   if (chosen && select.value !== chosen.district && document.activeElement !== select) select.value = chosen.district;
 }
 
-function drawClock(clock, now) {
+function drawClock(clock, now, isSimulated) {
   const box = byId("clock");
   box.hidden = !clock;
   if (!clock) return;
   const when = instant(now, { weekday: "long", hour: "numeric", minute: "2-digit" });
-  box.textContent = `Demo clock: ${when}, speed ${clock.speed}×; simulated data.`;
+  box.textContent = `Demo clock: ${when}, speed ${clock.speed}×; ${isSimulated ? "simulated data" : "this district's data are not simulated"}.`;
 }
 
 function draw(answer) {
-  const { districts, district, now_ms, clock } = answer;
+  const { districts, district, now_ms, clock, simulated } = answer;
   const empty = !district || district.conversations === 0;
   zone = district ? district.time_zone : "UTC";
   present = now_ms;
@@ -177,7 +177,7 @@ function draw(answer) {
   document.title = district ? `${district.label} · CX live` : "CX live";
   byId("zone").textContent = zone === "UTC" ? "All times are UTC." : `All times are the district's: ${zone.replaceAll("_", " ")}.`;
   drawChoice(districts, district);
-  drawClock(clock, now_ms);
+  drawClock(clock, now_ms, Boolean(district) && district.district === simulated);
   byId("empty").hidden = !empty;
   byId("numbers").hidden = empty;
   if (!empty) drawFirst(answer);
