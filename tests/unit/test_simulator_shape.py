@@ -20,6 +20,7 @@ from tests.simulated import (
     events,
     few,
     is_open_day,
+    is_ordinary,
     local,
     ms,
     openings,
@@ -111,7 +112,10 @@ def test_topics_have_their_seasons(opened: list[Event]) -> None:
     asked = Counter(local(e).date() for e in opened if e.get("topic") == "report-card")
     before = mean(asked[day] for day in school_days if day < date(2026, 10, 19))
     within = mean(asked[day] for day in school_days if day >= date(2026, 10, 19))
-    assert within / before == pytest.approx(6, rel=0.2)
+    # A ratio of two counts: its chance is that of both.
+    counts = [sum(asked[d] for d in school_days if (d < date(2026, 10, 19)) == early) for early in (True, False)]
+    chance = sqrt(sum(1 / count for count in counts))
+    assert abs(within / before / 6 - 1) < SIGMAS * chance
 
 
 def test_shares_of_what_happens_are_as_declared(month: list[Event], opened: list[Event]) -> None:
@@ -129,6 +133,45 @@ def test_shares_of_what_happens_are_as_declared(month: list[Event], opened: list
     assert_share(sum(e.get("reachable") is False for e in turned), len(turned), habits.nameless_walk_in)
     edited = Counter(e["conversation"] for e in month if e["kind"] == "rating")
     assert_share(sum(n > 1 for n in edited.values()), len(edited), DECLARED.ratings.edited)
+
+
+def conversations(month: list[Event], kind: str, **fields: Any) -> set[str]:
+    """Conversations with an event of a kind and these fields."""
+    found = (e for e in month if e["kind"] == kind and all(e.get(name) == value for name, value in fields.items()))
+    return {e["conversation"] for e in found}
+
+
+def test_what_happens_to_calls_and_written_messages_is_as_declared(month: list[Event], opened: list[Event]) -> None:
+    habits = DECLARED.habits
+    calls = [e for e in opened if e["channel"] == "phone" and e.get("contact") in ("missed_call", "voicemail")]
+    assert_share(sum(e["contact"] == "voicemail" for e in calls), len(calls), habits.voicemail)
+    assert_share(sum(e.get("reachable") is False for e in calls), len(calls), habits.withheld_number)
+    everyone = [e for e in month if e["event_id"] == f"{e.get('conversation')}.1" and is_ordinary(e["conversation"])]
+    assert_share(sum(e.get("opened_by") == "staff" for e in everyone), len(everyone), habits.staff_opened)
+    bots, machines = conversations(month, "reply", author="bot"), "automatic_acknowledgement"
+    acknowledged = conversations(month, "reply", author=machines)
+    for channel, share in habits.acknowledged.items():
+        left = [e for e in opened if e["channel"] == channel and e.get("opened_by") is None]
+        left = [e for e in left if e["conversation"] not in bots]
+        assert_share(sum(e["conversation"] in acknowledged for e in left), len(left), share)
+
+
+def test_what_becomes_of_conversations_is_as_declared(month: list[Event], opened: list[Event]) -> None:
+    habits, ratings = DECLARED.habits, DECLARED.ratings
+    spam = conversations(month, "spam")
+    # Two weeks are left for what follows; it seldom takes longer.
+    early = [e for e in opened if local(e).date() < FIRST + timedelta(days=14) and e["conversation"] not in spam]
+    written = {e["conversation"] for e in early if e["channel"] in ("email", "web", "social") and "opened_by" not in e}
+    human = {e["conversation"] for e in month if e["kind"] == "reply" and not {"author", "public"} & set(e)}
+    assert_share(len(written - human), len(written), habits.never_answered)
+    answered = written & human
+    resolved = conversations(month, "status_changed", status="resolved") & answered
+    assert_share(len(resolved), len(answered), habits.resolved)
+    thanked = conversations(month, "inquiry", needs_reply=False) | conversations(month, "correction", needs_reply=False)
+    assert_share(len(thanked & answered), len(answered), habits.thanks)
+    offered = conversations(month, "survey_offered") & resolved
+    rated = conversations(month, "rating")
+    assert_share(len(rated & offered), len(offered), ratings.given)
 
 
 def test_calls_are_taken_live_while_the_unit_is_open(opened: list[Event]) -> None:
