@@ -75,7 +75,7 @@ def withdrawn(row: Row, name: str) -> Row:
 def _fold_part(key: tuple[str, str], events: Sequence[Packed], frame: _Frame, before: str) -> Row:
     opening = opening_of(events)
     ordered, skew = clamp_skew(events, opening) if opening is not None else (events, False)
-    configuration, whole = frame.configuration, frame.whole
+    configuration = frame.configuration
     story = Story(opening)
     story.tell(ordered)
     ownership = Ownership(ordered, opening, configuration)
@@ -85,14 +85,7 @@ def _fold_part(key: tuple[str, str], events: Sequence[Packed], frame: _Frame, be
     judged = verdicts(opening, story, ownership, configuration, owned_ms) if opening is not None else ()
     return (
         *key,
-        row_version(configuration.count, whole.known),
-        int(frame.retracted),
-        DEFINITION_VERSION,
-        configuration.count,
-        whole.known,
-        whole.conflicts,
-        whole.merged,
-        whole.merged_into,
+        *_known(frame),
         before or story.continues,
         int(frame.deleted),
         opened_ms,
@@ -118,6 +111,14 @@ def _fold_part(key: tuple[str, str], events: Sequence[Packed], frame: _Frame, be
         *_resolutions(story, ownership),
         *_transfers(ownership),
     )
+
+
+def _known(frame: _Frame) -> tuple[Any, ...]:
+    """The row's version and what it is made of."""
+    configurations, whole = frame.configuration.count, frame.whole
+    version = row_version(configurations, whole.known)
+    counts = (configurations, whole.known, whole.conflicts, whole.merged)
+    return (version, int(frame.retracted), DEFINITION_VERSION, *counts, whole.merged_into)
 
 
 def _opened_ms(events: Sequence[Packed], opening: Inquiry | None, story: Story) -> int:
