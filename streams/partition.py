@@ -1,6 +1,6 @@
 """One partition of `cx.events`: messages in, districts' states changed, rows out. Knows no server."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -28,6 +28,7 @@ from streams.core.district import Culprit, DistrictState
 from streams.core.rolling import HORIZON_MS
 
 MINUTE_MS = 60_000
+Histories = Mapping[str, Sequence[tuple[Event, int | None]]]
 DAY_MS = 1_440 * MINUTE_MS
 # Some 50 ms of folding: how much of a district's history one cut folds again after a changed configuration.
 STALE_SLICE = 300
@@ -95,6 +96,19 @@ class Partition:
     def returning(self) -> list[tuple[str, list[str]]]:
         """By district, conversations that left memory and whose history is needed for the next cut."""
         return [(name, state.returning) for name, state in self.states.items() if state.returning]
+
+    def restore(self, district: str, names: Sequence[str], histories: Histories) -> None:
+        """Give returning conversations their histories; what came again meanwhile has landed and does not land anew."""
+        landed = {(name, event.event_id, digest) for name in names for event, digest in histories.get(name, ())}
+        kept = [
+            (row, position)
+            for row, position in zip(self._cut.events, self._cut.positions, strict=True)
+            if row.district != district or (row.conversation, row.event_id, row.digest) not in landed
+        ]
+        self._cut.events = [row for row, _ in kept]
+        self._cut.positions = [position for _, position in kept]
+        for name in names:
+            self.states[district].restore(name, histories.get(name, ()))
 
     def _evict(self, clock_ms: int) -> None:
         """Once a day of the partition's own time, let go of what ended before every window."""

@@ -274,14 +274,13 @@ class Worker:
     async def _bring_back(self) -> None:
         """Read back, slice by slice, whole histories that new events or a changed configuration ask for."""
         while wanted := [
-            (partition.states[district], names[:READ_BACK])
+            (partition, district, names[:READ_BACK])
             for partition in self._owned.values()
             for district, names in partition.returning()
         ]:
-            for state, names in wanted:
-                found = await self._persist(partial(self._around.log.histories, state.district, names))
-                for name in names:
-                    state.restore(name, found.get(name, ()))
+            for owned, district, names in wanted:
+                found = await self._persist(partial(self._around.log.histories, district, names))
+                owned.restore(district, names, found)
                 self._metrics.read_back.inc(len(names))
 
     async def _sweep(self) -> None:

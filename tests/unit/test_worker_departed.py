@@ -24,6 +24,20 @@ def test_an_event_for_one_that_left_lands_the_row_of_the_whole_set() -> None:
     asyncio.run(story())
 
 
+def test_what_had_landed_already_does_not_land_anew() -> None:
+    async def story() -> None:
+        world = await lived()
+        before = {row["event_id"]: row["landed_at"] for row in world.sink.rows("events")}
+        world.now_ms += 60_000
+        for offset, event in enumerate(world.history.events[1:], 9):
+            await world.receive(offset, event)
+        await world.worker.flush()
+        assert {row["event_id"]: row["landed_at"] for row in world.sink.rows("events")} == before
+        assert world.acknowledged[-2:] == [9, 10]
+
+    asyncio.run(story())
+
+
 def test_while_the_history_cannot_be_read_nothing_is_acknowledged() -> None:
     async def story() -> None:
         world = await lived()
