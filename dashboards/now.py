@@ -64,8 +64,8 @@ FROM (
 ) AS w
 CROSS JOIN (
     SELECT sum(arrayCount(
-        (rated, late) -> late = 0 AND toUnixTimestamp64Milli(rated) >= %(since_ms)s
-            AND toUnixTimestamp64Milli(rated) < %(now_ms)s,
+        (rated, late) -> late = 0 AND toUnixTimestamp64Milli(rated) > %(since_ms)s
+            AND toUnixTimestamp64Milli(rated) <= %(now_ms)s,
         `ratings.rated_at`, `ratings.late`
     )) AS given
     FROM conversations FINAL WHERE district = %(district)s AND retracted = 0 AND linked = 1

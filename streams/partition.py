@@ -93,6 +93,11 @@ class Partition:
         """Conversations that a changed configuration left to be folded in slices."""
         return sum(state.stale for state in self.states.values())
 
+    @property
+    def has_stale_clocks(self) -> bool:
+        """Whether a promise clock still runs by an earlier configuration."""
+        return any(state.has_stale_clocks for state in self.states.values())
+
     def returning(self) -> list[tuple[str, list[str]]]:
         """By district, conversations that left memory and whose history is needed for the next cut."""
         return [(name, state.returning) for name, state in self.states.items() if state.returning]

@@ -39,6 +39,7 @@ PAST_MS = 60_000
 READ_BACK = 500
 SWEPT = 200
 JUST_AFTER = 0.005
+BREATH_SECONDS = 0.1
 
 T = TypeVar("T")
 
@@ -227,12 +228,20 @@ class Worker:
             self._due.clear()
             await self._guarded(self.flush())
 
+    @property
+    def _is_stale(self) -> bool:
+        return any(partition.stale for partition in self._owned.values())
+
     def _pause(self) -> float:
-        """Seconds to the next flush: until a promise may break, if that comes before the usual pause is over."""
+        """Seconds to the next flush: until a promise may break, if that comes before the usual pause is over.
+
+        Between slices of a long history there is a breath, in which who reads ClickHouse gets an answer.
+        """
         states = (state for partition in self._owned.values() for state in partition.states.values())
         instants = [at for state in states if (at := state.alerts.next_ms) is not None]
         left_ms = min(instants) - self._around.now_ms() if instants else math.inf
-        return self._policy.seconds if left_ms < 0 else min(self._policy.seconds, left_ms / 1000 + JUST_AFTER)
+        longest = min(self._policy.seconds, BREATH_SECONDS) if self._is_stale else self._policy.seconds
+        return longest if left_ms < 0 else min(longest, left_ms / 1000 + JUST_AFTER)
 
     def _is_live(self, number: int) -> bool:
         """Whether the present is the partition's clock: read to its end, and no history is coming in piece by piece.
@@ -266,9 +275,9 @@ class Worker:
             self._landing_events = 0
             self._report(landing, deliveries, forwards)
             self._room.set()
-            if any(partition.stale for partition in self._owned.values()):
+            if any(partition.has_stale_clocks for partition in self._owned.values()):
                 self._due.set()
-            else:
+            elif not self._is_stale:
                 await self._sweep()
 
     async def _bring_back(self) -> None:

@@ -1,7 +1,8 @@
 """The panels read from ClickHouse, in threads of their own, once for all viewers.
 
 The first view is read when something of the district has landed, which a small question finds out, and every second.
-What stands below it is read every few seconds.
+What is dear and changes seldom, rolling windows and what stands below the first view, is read one question after the
+other on a thread of its own, so that nobody waits for it who pressed a button.
 """
 
 import asyncio
@@ -128,7 +129,9 @@ class Readings:
         self._metrics = metrics
         self._shared = Shared()
         self._seen: dict[str, _Seen] = {}
+        self._rolled: dict[str, tuple[int, Record]] = {}
         self._pool = ThreadPoolExecutor(THREADS, "panels")
+        self._slow_pool = ThreadPoolExecutor(1, "slow-panels")
         self._local = threading.local()
         self._clients: list[Client] = []
 
@@ -147,28 +150,46 @@ class Readings:
         """
         deadline = time.monotonic() + LONGEST_SECONDS
         seen = await self._mark(district)
-        while seen.mark == after and time.monotonic() < deadline:
+        while self._mark_of(district, seen) == after and time.monotonic() < deadline:
             await asyncio.sleep(LOOK_SECONDS)
             seen = await self._mark(district)
-        # Rolling rows land once a minute, and what is made of them is dear.
-        rolled: Record = await self._shared.ask(
-            ("rolled", district),
-            lambda: self._gathered(district, (ROLLED,), {}),
-            FRESH_ROLLED_SECONDS,
-            seen.rolled,
-        )
+        rolled = await self._newest_rolled(district, seen.rolled)
+        mark = self._mark_of(district, seen)
         found: Record = await self._shared.ask(
-            ("first", district),
-            lambda: self._gathered(district, AT_ONCE, {"mark": seen.mark}),
-            version=seen.number,
+            ("first", district), lambda: self._gathered(district, AT_ONCE, self._pool), version=seen.number
         )
         panels = {**found["panels"], **rolled["panels"]}
-        return {**found, "panels": panels, "sentence": sentence(panels["lately"][0], panels["units"])}
+        return {**found, "mark": mark, "panels": panels, "sentence": sentence(panels["lately"][0], panels["units"])}
+
+    def _mark_of(self, district: str, seen: _Seen) -> str:
+        return f"{seen.mark}.{self._rolled[district][0] if district in self._rolled else 0}"
+
+    async def _newest_rolled(self, district: str, version: int) -> Record:
+        """What is made of rolling rows: the last answer while a newer one is made, which is told as if it had landed."""
+        asked = asyncio.ensure_future(
+            self._shared.ask(
+                ("rolled", district),
+                lambda: self._gathered(district, (ROLLED,), self._slow_pool),
+                FRESH_ROLLED_SECONDS,
+                version,
+            )
+        )
+        asked.add_done_callback(partial(self._rolled_anew, district))
+        await asyncio.wait({asked}, timeout=0 if district in self._rolled else None)
+        # One that has just failed is told; the one before would pass for the present for ever.
+        return (await asked) if asked.done() else self._rolled[district][1]
+
+    def _rolled_anew(self, district: str, asked: "asyncio.Future[Record]") -> None:
+        if asked.cancelled() or asked.exception() is not None:
+            return
+        number, before = self._rolled.get(district, (0, {}))
+        if asked.result() is not before:
+            self._rolled[district] = (number + 1, asked.result())
 
     async def below(self, district: str) -> Record:
         """The panels below the first view, some seconds old at most. Raises `Unavailable` or `Refused`."""
         found: Record = await self._shared.ask(
-            ("below", district), lambda: self._gathered(district, BELOW, {}), FRESH_BELOW_SECONDS
+            ("below", district), lambda: self._gathered(district, BELOW, self._slow_pool), FRESH_BELOW_SECONDS
         )
         return found
 
@@ -188,19 +209,21 @@ class Readings:
             rows = self._client().execute(_MARK, {"district": district})
         return {table: f"{landed_ms}-{count}" for table, landed_ms, count in rows}
 
-    def _gathered(self, district: str, panels: Sequence[Panel], around: Record) -> asyncio.Future[Record]:
-        return asyncio.ensure_future(self._together(district, panels, around))
+    def _gathered(self, district: str, panels: Sequence[Panel], pool: ThreadPoolExecutor) -> asyncio.Future[Record]:
+        return asyncio.ensure_future(self._together(district, panels, pool))
 
-    async def _together(self, district: str, panels: Sequence[Panel], around: Record) -> Record:
-        """Panels beside one another, all of the same present."""
+    async def _together(self, district: str, panels: Sequence[Panel], pool: ThreadPoolExecutor) -> Record:
+        """Panels beside one another as far as the pool has threads, all of the same present."""
         with self._metrics.reading_seconds.time():
             seen_ms = now_ms(self._settings)
             document = await self._submit(self.document, district)
             parameters = {"district": district, **instants(document, seen_ms)}
-            found = await asyncio.gather(*(self._submit(self._read, panel, parameters) for panel in panels))
+            loop = asyncio.get_running_loop()
+            reading = (loop.run_in_executor(pool, self._read, panel, parameters) for panel in panels)
+            found = await asyncio.gather(*reading)
         self._metrics.readings.labels("answered").inc()
         rows = {panel.name: rows for panel, rows in zip(panels, found, strict=True)}
-        return {**around, "now_ms": seen_ms, "panels": rows}
+        return {"now_ms": seen_ms, "panels": rows}
 
     async def with_questions(self, work: Callable[..., Any]) -> Any:
         """Run `work(ask, document)` on a thread that may ask; `ask(district, sql)` gives the first row or None."""
@@ -239,7 +262,10 @@ class Readings:
 
     async def close(self) -> None:
         """End the threads; a query under way is cut by closing its connection."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        pools = (self._pool, self._slow_pool)
+        for pool in pools:
+            pool.shutdown(wait=False, cancel_futures=True)
         for client in self._clients:
             client.disconnect()
-        await asyncio.to_thread(self._pool.shutdown)
+        for pool in pools:
+            await asyncio.to_thread(pool.shutdown)

@@ -71,6 +71,11 @@ class AlertBook:
         """Whether the conversation has a clock that can still break or whose end is still to be told."""
         return conversation in self._clocks
 
+    def breaks_after(self, conversation: str, at_ms: int) -> int | None:
+        """When the first of a conversation's clocks that can break from an instant on will; None if none can."""
+        clocks = self._clocks.get(conversation, {}).values()
+        return min((clock.breach_at for clock in clocks if clock.breach_at >= at_ms), default=None)
+
     @property
     def next_ms(self) -> int | None:
         """The earliest instant at which `advance` may have something to say; None if nothing runs."""

@@ -8,6 +8,7 @@ Conversations that ended long ago leave memory (`evict`). One that gets an event
 `restore` with its whole history; it is not folded before.
 """
 
+import math
 from collections.abc import Iterable, Sequence
 from itertools import islice
 from operator import itemgetter
@@ -186,6 +187,7 @@ class DistrictState:
         counting = [configuration for _, configuration in self._configurations.values()]
         self.configuration = Configuration(self.district, counting, self._lost_configurations)
         self.touch(self.conversations)
+        self._soonest_first(to_ms(event.received_at))
         if len(self.departed):
             self.departed.swept_to = ""
 
@@ -210,6 +212,15 @@ class DistrictState:
         for conversation in conversations:
             running = any(self.alerts.is_running(name) for name in self._part_names(conversation))
             (self._stale_clocks if running else self._stale)[conversation] = None
+
+    def _soonest_first(self, at_ms: int) -> None:
+        """Of the clocks that run by an earlier configuration, those that break next are set right first."""
+
+        def breaks_ms(conversation: str) -> float:
+            found = (self.alerts.breaks_after(name, at_ms) for name in self._part_names(conversation))
+            return min((each for each in found if each is not None), default=math.inf)
+
+        self._stale_clocks = dict.fromkeys(sorted(self._stale_clocks, key=breaks_ms))
 
     def _part_names(self, conversation: str) -> list[str]:
         held = self.conversations.get(conversation)

@@ -1,9 +1,9 @@
 """The buttons of a demonstration in a real browser: each says which number it moved, and the page shows it moved."""
 
 import asyncio
+from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
-from statistics import median
 
 import pytest
 from aiohttp import web
@@ -24,6 +24,7 @@ from tests.landed import LandingLog
 
 pytestmark = pytest.mark.browser
 MOVED = "document.getElementById('moved').textContent"
+TOLD = f"!{MOVED}.includes('so far') && ({MOVED}.includes('→') || {MOVED}.includes('unchanged'))"
 AFTER_MS = "Number(document.getElementById('moved').dataset.afterMs)"
 LIT = "document.querySelector('.tiles .moved [data-metric]')?.dataset.metric"
 LONGEST_MS = 2_000
@@ -34,6 +35,11 @@ CHANGES = {
     "breakdown": ("open_waits", "Open waits: 1 → 61"),
     "snow-day": ("due_today", "→ 0"),
 }
+
+
+def all_but_one_in_time(taken: Iterable[int]) -> bool:
+    """Whether presses moved their number within two seconds; the machine may be busy with other work during one."""
+    return sorted(taken)[-2] < LONGEST_MS
 
 
 def begin(log: LandingLog) -> None:
@@ -57,7 +63,7 @@ async def press(page: Page, action: str) -> int:
     """Press a button: the page says which number moved and shows its tile; how long that took, in ms."""
     metric, change = CHANGES[action]
     await page.value(f"document.querySelector('[data-action={action}]').click()")
-    await page.until(f"{MOVED}.includes('→') || {MOVED}.includes('unchanged')")
+    await page.until(TOLD)
     assert change in await page.value(MOVED)
     assert await page.value(LIT) == metric
     after_ms: int = await page.value(AFTER_MS)
@@ -82,8 +88,7 @@ def test_every_button_shows_the_number_it_moved(clickhouse: Settings, tmp_path: 
                 await page.until(LIVE)
                 assert "Demo clock: Tuesday 10:0" in await page.value("document.getElementById('clock').textContent")
                 taken = {action: await press(page, action) for action in CHANGES}
-                # Within two seconds of the press; the machine may be busy with other work during one of them.
-                assert median(taken.values()) < LONGEST_MS, taken
+                assert all_but_one_in_time(taken.values()), taken
                 assert page.errors == []
         finally:
             await runner.cleanup()

@@ -46,6 +46,18 @@ def test_what_still_runs_comes_first_and_the_rest_in_slices() -> None:
     assert state.changed == 0
 
 
+def test_of_what_runs_what_breaks_next_comes_first() -> None:
+    history, state = lived()
+    history.add("inquiry", "2026-10-05 09:00", "broken")
+    history.add("inquiry", "2026-10-06 12:30", "next")
+    history.add("inquiry", "2026-10-06 15:50", "later")
+    for event in history.events[-3:]:
+        state.apply(event)
+    state.settle()
+    state.apply(history.configured(closed_on_wednesday(), "2026-10-06 16:00"))
+    assert [state.settle(1).rows[0][1] for _ in range(4)] == ["next", "z", "later", "broken"]
+
+
 def test_new_events_are_folded_at_once_and_only_once() -> None:
     history, state = lived()
     state.apply(history.configured(closed_on_wednesday(), "2026-10-06 16:00"))

@@ -182,7 +182,7 @@ def test_tiles_and_sentence(page: dict[str, list[Record]], records: list[Record]
             "due_today": sum(due is not None and NOW_MS <= due < DAY_END_MS for due in dues),
         }
     ]
-    ratings = sum(SINCE_MS <= rated < NOW_MS for rated, _ in given(records))
+    ratings = sum(SINCE_MS < rated <= NOW_MS for rated, _ in given(records))
     assert page["lately"] == [{"within": share(within, decided), "decided": decided, "ratings": str(ratings)}]
     satisfaction = {"satisfaction": pytest.approx(mean, rel=1e-12), "published_at": published_at}
     assert page["rolled"] == [{**rolled(records, WINDOWS["28d"]), **satisfaction}]

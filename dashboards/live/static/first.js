@@ -113,16 +113,19 @@ function sayMoved() {
   const column = columnOf(metric);
   const after = tiles.rows[0][metric];
   const text = (value) => shown(column, value).text;
-  if (hasStepped(before, after, by) && !isSettled(after)) return;
   if (hasStepped(before, after, by)) {
-    conclude(`${said} ${column.label}: ${text(before)} → ${text(after)}`, Math.round((waitingFor.steppedAt || performance.now()) - since));
+    const settled = isSettled(after);
+    waitingFor.movedMs ??= Math.round(performance.now() - since);
+    const words = `${said} ${column.label}: ${text(before)} → ${text(after)}`;
+    if (!settled) byId("moved").textContent = `${words} so far …`;
+    else conclude(words, waitingFor.movedMs, Math.round((waitingFor.steppedAt ?? performance.now()) - since));
     light(metric);
   } else if (performance.now() - since > MOVED_MS) {
     conclude(`${said} ${column.label}: ${text(after)}, unchanged.`);
   }
 }
 
-/* What comes in steps is told when no further step has come for a while; anything else at once. */
+/* What comes in steps is told with each, and for good when no further one has come for a while; anything else at once. */
 function isSettled(after) {
   if (!waitingFor.settles) return true;
   if (waitingFor.stepped !== after) {
@@ -138,9 +141,11 @@ function hasStepped(before, after, by) {
   return Number.isNaN(step) ? after !== before : step * Math.sign(by) >= Math.abs(by);
 }
 
-function conclude(text, afterMs) {
+/* How long the number's first and its last step took, in ms, stands beside the words. */
+function conclude(text, afterMs, settledMs) {
   byId("moved").textContent = text;
   put(byId("moved"), "data-after-ms", afterMs);
+  put(byId("moved"), "data-settled-ms", settledMs);
   waitingFor = null;
 }
 
