@@ -31,6 +31,13 @@ STATIC: tuple[Phase, ...] = (
     Phase("import directions", ("lint-imports",)),
 )
 
+# What asserts seconds that a person is promised runs with nothing beside it.
+ALONE = "browser or timed"
+TESTS: tuple[Phase, ...] = (
+    Phase("tests, two at a time", ("pytest", "-n", "2", "--dist", "loadfile", "-m", f"not ({ALONE})")),
+    Phase("tests that need the machine alone", ("pytest", "-m", ALONE)),
+)
+
 
 def _run_phase(phase: Phase, console: Console) -> int:
     """Run one tool from the checkout's root, its output passing through; returns its exit code."""
@@ -52,8 +59,7 @@ def _run_all(phases: tuple[Phase, ...]) -> int:
 
 
 def _run_test(args: argparse.Namespace) -> int:
-    pytest = Phase("tests", ("pytest", *args.rest))
-    return _run_all((pytest,) if args.rest else (*STATIC, pytest))
+    return _run_all((Phase("tests", ("pytest", *args.rest)),) if args.rest else (*STATIC, *TESTS))
 
 
 def _run_check(_args: argparse.Namespace) -> int:

@@ -15,7 +15,7 @@ from tests.fixtures_stack import Workers
 from tests.stack.processes import until
 from tests.stack.test_alerts import Feed, rows
 
-pytestmark = pytest.mark.stack
+pytestmark = [pytest.mark.stack, pytest.mark.timed]
 PROMISE = {"promise": "at-once", "clock": "first_reply", "target": "2s", "hours": "calendar"}
 ROUNDS = 5
 PATIENCE_SECONDS = 60.0
