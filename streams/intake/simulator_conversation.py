@@ -183,7 +183,7 @@ class _Talk:
         desk = self._target
         if draw() < habits.unit_named and desk is not world.front:
             if draw() < habits.misrouted:
-                desk = world.anyone(self._stage.random)
+                desk = world.another(desk, self._stage.random)
             place = f'{desk.unit},"touch_point":"{desk.code}-{touch}"'
         else:
             desk = world.route(asked.subject.code, self._channel, self._stakeholder)
@@ -266,7 +266,7 @@ class _Talk:
         if owner is not target:
             path = [target, owner, target] if draw() < habits.bounced_back else [target]
         elif draw() < habits.wrong_handoff:
-            path = [self._stage.world.anyone(self._stage.random), target]
+            path = [self._stage.world.another(target, self._stage.random), target]
         for desk in path:
             at_ms = self._desk.after(at_ms, self._log_normal(self._stage.speed.handoff_minutes, 0.8))
             if desk.unit:

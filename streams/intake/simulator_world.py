@@ -186,9 +186,13 @@ class World:
         """The pseudonym of the person with a number; different for different numbers."""
         return f"{(number * 0x9E3779B97F4A7C15 + self._salt) & 0xFFFFFFFFFFFFFFFF:016x}"
 
-    def anyone(self, random: Random) -> Desk:
-        """Any unit."""
-        return self._everyone.pick(random.random()) if self._everyone else self.front
+    def another(self, desk: Desk, random: Random) -> Desk:
+        """Any unit but this one, where there is another."""
+        if self._everyone is None or self._everyone.values == [desk]:
+            return desk
+        while (found := self._everyone.pick(random.random())) is desk:
+            pass
+        return found
 
     def below(self, codes: list[str]) -> list[Desk]:
         """These units and all under them."""
