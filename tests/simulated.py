@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -87,8 +87,3 @@ def openings(found: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
 def is_ordinary(conversation: str) -> bool:
     """True for one that no incident caused and that continues no other."""
     return conversation.count("-") == 1 and conversation[:8].isdigit()
-
-
-def is_open_day(day: date) -> bool:
-    """True on the district's weekdays outside its holidays of autumn 2026."""
-    return day.weekday() < 5 and day != date(2026, 9, 7)

@@ -193,7 +193,9 @@ class Ratings(_Part):
 
     mean: Level
     extreme: Share = Field(description="share that says 1 or 10, without moving the mean")
-    per_doubling: Annotated[float, Field(ge=0, le=4, description="points lost each time the wait doubles, up to three times")]
+    per_doubling: Annotated[
+        float, Field(ge=0, le=4, description="points lost each time the wait doubles, up to three times")
+    ]
     per_handoff: Annotated[float, Field(ge=0, le=4, description="points lost by a hand-off")]
     offered: Share
     given: Share
