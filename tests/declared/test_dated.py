@@ -99,7 +99,7 @@ def trainings(case: str) -> list[dict[str, Any]]:
 def test_trainings_do_what_is_declared_as_long_as_is_declared(case: str) -> None:
     given = trainings(case)
     trained = plain(few(200), trainings=given)
-    after = told(trained, "2026-09-21", "2026-10-17")
+    after = told(trained, "2026-09-23", "2026-10-10")
 
     def moved(unit: str, at_ms: int) -> tuple[float, float]:
         factor, points = 1.0, 0.0
@@ -109,14 +109,14 @@ def test_trainings_do_what_is_declared_as_long_as_is_declared(case: str) -> None
                 factor, points = factor * one["speed"], points + one["courtesy"]
         return factor, points
 
-    assert_moved(pairs(after, told(plain(few(200)), "2026-09-21", "2026-10-17")), moved)
+    assert_moved(pairs(after, told(plain(few(200)), "2026-09-23", "2026-10-10")), moved)
     held = [event for event in events(span("2026-09-25", "2026-09-26"), trained) if event["kind"] == "training_held"]
     assert {e["training"]: e["participants"] for e in held} == {e["training"]: e["participants"] for e in given}
 
 
 @pytest.mark.parametrize("manner", [DECLARED.rollout.model_dump(), {"speed": 0.5, "courtesy": -1.5}])
 def test_a_wave_of_the_rollout_changes_its_units_from_its_day_on(manner: dict[str, float]) -> None:
-    first, last = "2026-07-20", "2026-08-22"
+    first, last = "2026-07-28", "2026-08-14"
     wave = SAMPLE.rollout[0]
 
     def moved(unit: str, at_ms: int) -> tuple[float, float]:
