@@ -27,7 +27,7 @@ OWN: dict[str, dict[str, Any]] = {
         "trust": 0.6,
         "pillars": {"courtesy": -0.3, "communication": 0.7, "responsiveness": 0.5, "environment": -0.5},
     },
-    "between_units": {"speed": 0.6, "courtesy": 1.0},
+    "between_units": {"speed": 0.12, "courtesy": 1.0},
     "speed": {"spread": 0.6},
 }
 

@@ -1,6 +1,6 @@
 """How long answers, hand-offs and resolutions take, in the business time of the unit that took so long."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from math import log, sqrt
 from statistics import fmean, stdev
@@ -64,22 +64,25 @@ def lengths(told: list[Story], world: World, parameters: Parameters) -> Iterator
     ordinary = [one for one in usual if one.unit not in parameters.units]
     within = within_units(ordinary)
     yield Measured("speed.spread", within, lambda d: d("speed.spread"), lambda s: s / sqrt(2 * len(ordinary)))
-    logs = {channel: [one.log for one in ordinary if one.channel == channel] for channel in CHANNELS}
-    levels = {channel: fmean(found) for channel, found in logs.items()}
+    by_channel = {channel: [one for one in ordinary if one.channel == channel] for channel in CHANNELS}
+    levels = {channel: fmean(one.log for one in found) for channel, found in by_channel.items()}
     between = spreading(by_unit(ordinary, levels), within)
     yield Measured(
         "between_units.speed", between.spread, lambda d: d("between_units.speed"), lambda _: between.spread_error
     )
-    for channel, found in logs.items():
-        error = sqrt(within**2 / len(found) + between.error**2)
+    errors = {
+        name: sqrt(within**2 / len(found) + (between.spread * apart(found)) ** 2) for name, found in by_channel.items()
+    }
+    for channel, error in errors.items():
         yield _logged(f"speed.reply_minutes.{channel}", levels[channel], error)
     for priority in parameters.speed.urgent:
         pressing = [one for one in taken if one.priority == priority and one.unit not in parameters.units]
-        error = sqrt((within**2 + between.spread**2) / len(pressing))
+        error = sqrt(within**2 / len(pressing) + (between.spread * apart(pressing)) ** 2 + max(errors.values()) ** 2)
         yield _logged(f"speed.urgent.{priority}", fmean(one.log - levels[one.channel] for one in pressing), error)
+    # All channels' levels share the chance of the same units; most answers are to calls and mail.
     for unit, found in by_unit(usual, levels).items():
         if unit in parameters.units:
-            yield _logged(f"units.{unit}.speed", fmean(found), sqrt(within**2 / len(found) + between.error**2))
+            yield _logged(f"units.{unit}.speed", fmean(found), sqrt(within**2 / len(found) + errors["phone"] ** 2))
     yield from _around(told, world)
 
 
@@ -97,6 +100,12 @@ def within_units(taken: list[Taken]) -> float:
         own = fmean(found)
         squares += sum((value - own) ** 2 for value in found)
     return sqrt(squares / (len(taken) - len(groups)))
+
+
+def apart(taken: list[Taken]) -> float:
+    """Error of the average of so many answers, where each unit has a standard deviation of one."""
+    counts = Counter(one.unit for one in taken)
+    return sqrt(sum(count**2 for count in counts.values())) / len(taken)
 
 
 def by_unit(taken: list[Taken], levels: dict[str, float]) -> dict[str, list[float]]:
