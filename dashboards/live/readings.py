@@ -165,7 +165,7 @@ class Readings:
         return f"{seen.mark}.{self._rolled[district][0] if district in self._rolled else 0}"
 
     async def _newest_rolled(self, district: str, version: int) -> Record:
-        """What is made of rolling rows: the last answer while a newer one is made, which is told as if it had landed."""
+        """What is made of rolling rows: the last answer while a newer one is made, told as if it had landed."""
         asked = asyncio.ensure_future(
             self._shared.ask(
                 ("rolled", district),
