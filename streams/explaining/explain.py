@@ -184,7 +184,7 @@ class _Parts:
             f"someone in it was erased by {erasure}: the facts stay, without the person"
             for erasure in self._known.erased_in(self._conversation)
         )
-        refused = self._known.refused.get(self._conversation, [])
+        refused = self._known.refused(self._conversation)
         if refused:
             notes.append(f"left out, as their person had been erased when they came: {', '.join(refused)}")
         replies = {clock.opened_by_event for clock in promised if clock.clock in ("first_reply", "next_reply")}

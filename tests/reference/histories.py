@@ -3,6 +3,7 @@
 import json
 from datetime import UTC, datetime, timedelta
 from functools import cache
+from hashlib import sha256
 from typing import Any
 
 from hypothesis import strategies as st
@@ -210,7 +211,16 @@ def histories(draw: st.DrawFn, most: int = 12) -> list[Event]:
         if draw(st.integers(0, 3)) == 0:
             event["touch_point"] = "desk"
         events.append(_event(event | draw(_fields(kind, base))))
+    for key in draw(st.lists(PERSON, max_size=2, unique=True)) if draw(st.integers(0, 2)) == 0 else []:
+        events.insert(draw(st.integers(0, len(events))), erasure(key, draw(moments)))
     return events
+
+
+def erasure(key: str, moment: datetime) -> Event:
+    """The erasure of a person's key."""
+    digest = sha256(key.encode()).hexdigest()
+    frame = {"kind": "erased", "event_id": f"erased-{digest[:8]}", "source": "cx", "key_digest": digest}
+    return _event(frame | {"occurred_at": moment.isoformat()})
 
 
 @cache
