@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from schemas.calendar import WEEKDAYS, Calendar, dates_of, minutes_of
 from schemas.district import District
-from schemas.events import EVENT, Correction, Erased, Event, Inquiry
+from schemas.events import EVENT, Erased, Event
 from schemas.facts import NAMES, Row, as_json
 from schemas.vocabulary import to_ms
 from streams.comparing import HIDDEN
@@ -147,27 +147,6 @@ def test_settling_after_every_event_ends_in_the_same_facts(events: list[Event]) 
 def _unnamed(row: Row) -> list[Any]:
     """A row without who is in it."""
     return [value for column, value in zip(NAMES, row, strict=True) if column not in HIDDEN]
-
-
-@settings(max_examples=400, deadline=None)
-@given(events=histories(), data=st.data())
-def test_a_correction_and_its_opposite_restore_the_rows(events: list[Event], data: st.DataObject) -> None:
-    inquiries = [event for event in events if isinstance(event, Inquiry)]
-    if not inquiries or any(isinstance(event, Correction) for event in events):
-        return
-    wrong = data.draw(st.sampled_from(inquiries))
-    history = History()
-    history.events = list(events)
-    changed = {"needs_reply": not wrong.needs_reply, "unit": "line"}
-    back = {"needs_reply": wrong.needs_reply, "unit": wrong.unit}
-    for when, fields in (("2027-01-01 09:00", changed), ("2027-01-01 10:00", back)):
-        history.add("correction", when, wrong.conversation, corrects=wrong.event_id, **fields)
-    assert _numbers(fold_all(history.events)) == _numbers(fold_all(events))
-
-
-def _numbers(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Rows without what counts how many events are known."""
-    return [{name: value for name, value in row.items() if name not in ("version", "events")} for row in rows]
 
 
 @settings(max_examples=400, deadline=None)
