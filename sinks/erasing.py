@@ -76,7 +76,7 @@ def anonymous_event(row: Mapping[str, Any], erasure: Erasure) -> dict[str, Any]:
     sealed = sealed_content(content, row["conversation"], erasure.key_digest.__eq__)
     if sealed == content:
         return {}
-    if row["received_at"] < erasure.since_ms:
+    if row["received_at"] < erasure.since_ms or not row["conversation"]:
         return {"content": _encoded(sealed)}
     return {"content": _encoded(refused_content(content)), "kind": REFUSED}
 

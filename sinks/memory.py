@@ -103,7 +103,7 @@ class MemorySink:
         """Conversations with an event that names a person and was received since an instant, sorted."""
         wanted = Erasure(district, key_digest, since_ms)
         rows = (row for row in self.rows("events") if row["district"] == district and row["received_at"] >= since_ms)
-        return sorted({row["conversation"] for row in rows if anonymous_event(row, wanted)})
+        return sorted({row["conversation"] for row in rows if row["conversation"] and anonymous_event(row, wanted)})
 
     def versions(self, districts: Sequence[str]) -> dict[Key, LandedVersion]:
         """The landed version of every conversation of these districts, by (district, conversation)."""

@@ -122,7 +122,8 @@ ORDER BY conversation LIMIT %(most)s
 """
 _NAMING = f"""
 SELECT DISTINCT conversation FROM events FINAL
-WHERE district = %(district)s AND received_at >= fromUnixTimestamp64Milli(%(since_ms)s, 'UTC') AND ({HOLDS})
+WHERE district = %(district)s AND conversation != ''
+    AND received_at >= fromUnixTimestamp64Milli(%(since_ms)s, 'UTC') AND ({HOLDS})
 ORDER BY conversation
 """  # noqa: S608 -- only a fragment of our own is put in
 _VERSIONS = """

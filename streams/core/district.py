@@ -73,9 +73,9 @@ class DistrictState:
         content = canonical(event) if landed_digest is None else b""
         digest = digest_of(content) if landed_digest is None else landed_digest
         conversation: str = getattr(event, "conversation", "")
+        if self.erasures and (taken := self.erasures.taken(event, conversation)) is not event:
+            event, content = taken, canonical(taken)
         if conversation:
-            if self.erasures and (taken := self.erasures.taken(event, conversation)) is not event:
-                event, content = taken, canonical(taken)
             arrival = self._add(conversation, pack(event, digest))
             if isinstance(event, Refused) and arrival is not Arrival.DUPLICATE:
                 arrival = Arrival.ERASED

@@ -97,10 +97,13 @@ class Erasures:
         return any(received_ms >= self._from_ms.get(key, received_ms + 1) for key in keys_in(event))
 
     def taken(self, event: Event, conversation: str) -> Event:
-        """The event as the set may hold it: as it is, sealed, or what stands for a refused one."""
+        """The event as the set may hold it: as it is, sealed, or what stands for a refused one.
+
+        What is of no conversation ('') changes no fact of anybody and is sealed, whenever it came.
+        """
         if not names_in(event):
             return event
-        if self._refuses(event, to_ms(event.received_at)):
+        if conversation and self._refuses(event, to_ms(event.received_at)):
             return _refused(event)
         changes = sealed(event, conversation, self._from_ms.__contains__)
         return event.model_copy(update=changes) if changes else event

@@ -111,6 +111,8 @@ class StatusChanged(NamedTuple):
     source: str
     status: str
     by: str
+    staff: str | None
+    received_ms: int
 
 
 class Correction(NamedTuple):
@@ -138,6 +140,8 @@ class Mark(NamedTuple):
     source: str
     kind: str
     refers_to: str
+    person: str | None = None
+    received_ms: int = 0
 
 
 REFUSED: Final = "refused"
@@ -247,7 +251,9 @@ def _transfer(e: schema.Transfer, digest: int) -> Transfer:
 
 
 def _status(e: schema.StatusChanged, digest: int) -> StatusChanged:
-    return StatusChanged(to_ms(e.occurred_at), 3, e.event_id, digest, intern(e.source), intern(e.status), intern(e.by))
+    frame = to_ms(e.occurred_at), 3, e.event_id, digest, intern(e.source)
+    received_ms = to_ms(e.received_at) if e.staff else 0
+    return StatusChanged(*frame, intern(e.status), intern(e.by), _interned(e.staff), received_ms)
 
 
 def _correction(e: schema.Correction, digest: int) -> Correction:
@@ -270,6 +276,13 @@ def _link(e: schema.Link, digest: int) -> Mark:
     return Mark(to_ms(e.occurred_at), 5, e.event_id, digest, intern(e.source), kind, e.linked_to)
 
 
+def _offer(e: schema.SurveyOffered, digest: int) -> Mark:
+    received_ms = to_ms(e.received_at) if e.person else 0
+    return Mark(
+        to_ms(e.occurred_at), 5, e.event_id, digest, intern(e.source), "survey_offered", "", e.person, received_ms
+    )
+
+
 _REFERENCE = {"merge": "into", "unmerge": "into", "delivery_failed": "reply"}
 
 
@@ -286,6 +299,7 @@ _PACKERS: dict[type, Callable[[Any, int], Packed]] = {
     schema.StatusChanged: _status,
     schema.Correction: _correction,
     schema.Link: _link,
+    schema.SurveyOffered: _offer,
 }
 
 

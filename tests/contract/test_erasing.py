@@ -92,12 +92,14 @@ def test_what_came_after_the_erasure_and_stands_before_it_is_refused_in_the_log_
     received = at("2026-10-20 11:00").isoformat()
     history.add("inquiry", "2026-10-06 09:00", "one", person=WHO, topic="late", received_at=received)
     history.add("rating", "2026-10-06 13:00", "three", score=1, rater=WHO, received_at=received)
+    history.add("status_changed", "2026-10-06 13:00", "two", status="resolved", staff=WHO, received_at=received)
+    history.add("alert_acknowledged", "2026-10-06 13:00", "", alert="k", staff=WHO, received_at=received)
     lasting = Partition(NUMBER, 16, "cx.events")
     take(lasting, history.events, 1, store.sink)
     take(lasting, [erasure], 2, store.sink)
     assert WHO not in stored(store)
     refused = [event for event in store.reader.district_events(["demo"]) if event.kind == "refused"]
-    assert [event.conversation for event in refused] == ["one", "three"]
+    assert [event.conversation for event in refused] == ["one", "three", "two"]
     assert not any(b"late" in event.content or b"score" in event.content for event in refused)
     found = recover([NUMBER], 16, store.reader, 0)
     assert (found.repaired, found.unreadable.total()) == (0, 0)

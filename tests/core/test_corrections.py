@@ -2,15 +2,17 @@
 
 import json
 from hashlib import sha256
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
-from schemas.events import EVENT, Event
+from schemas.events import EVENT, Admitted, Event
 from schemas.facts import as_json
+from schemas.vocabulary import to_ms
 from streams.core.arrival import Arrival
 from streams.core.district import DistrictState
-from streams.core.erasure import digest_of_key
+from streams.core.erasure import FIELDS, digest_of_key, names_in
+from streams.core.packed import pack
 from tests.golden import History, at, district, fold_all, minutes
 
 WHO, RATER = "5f5f5f5f5f5f5f5f", "6a6a6a6a6a6a6a6a"
@@ -140,6 +142,29 @@ def test_what_is_received_after_the_erasure_is_refused_wherever_it_stands(receiv
         assert fact == fold_all([erasure, *history.events])[0]
     sooner = late.model_copy(update={"received_at": at("2026-10-20 09:59")})
     assert fold_all([*history.events[:-1], sooner, erasure])[0]["opened_at"] == "2026-10-06T14:00:00.000Z"
+
+
+def test_whatever_names_a_person_is_kept_with_its_receipt() -> None:
+    history = rated()
+    history.add("transfer", "2026-10-06 12:30", staff=WHO)
+    history.add("status_changed", "2026-10-06 13:00", status="resolved", staff=WHO)
+    history.add("survey_offered", "2026-10-06 13:30", person=WHO)
+    named = [event for event in history.events if names_in(event)]
+    models = {model for model in get_args(get_args(Admitted)[0]) if "conversation" in model.model_fields}
+    assert {type(event) for event in named} == {model for model in models if set(FIELDS) & model.model_fields.keys()}
+    for event in named:
+        packed: Any = pack(event, 1)
+        assert (names_in(packed), packed.received_ms) == (names_in(event), to_ms(event.received_at))
+
+
+def test_what_is_of_no_conversation_is_sealed_whenever_it_came() -> None:
+    frame = {"event_id": "a1", "district": "demo", "source": "cx", "kind": "alert_acknowledged", "alert": "k"}
+    moment = at("2026-10-21 10:00").isoformat()
+    event = EVENT.validate_json(json.dumps({**frame, "occurred_at": moment, "received_at": moment, "staff": WHO}))
+    state = DistrictState("demo")
+    state.apply(erased(WHO, "2026-10-20 10:00"))
+    applied = state.apply(event)
+    assert (applied.arrival, WHO.encode() in applied.content) == (Arrival.NEW, False)
 
 
 def test_a_refused_event_is_known_and_leaves_nothing_of_its_content() -> None:
