@@ -13,7 +13,8 @@ from streams.core.packed import Inquiry, Mark, Packed, Reply, StatusChanged, Tra
 from streams.core.parts import part_name, parts
 from streams.core.promises import verdicts
 from streams.core.ratings import CountedRating, counted
-from streams.core.story import Story, Wait, clamp_skew, opening_of
+from streams.core.skew import reconciled
+from streams.core.story import Story, Wait, opening_of
 
 SCHOOL_DAY_MS = 8 * 3_600_000
 WATCHED_DAYS = 7
@@ -75,7 +76,7 @@ def withdrawn(row: Row, name: str) -> Row:
 
 def _fold_part(key: tuple[str, str], events: Sequence[Packed], frame: _Frame, before: str) -> Row:
     opening = opening_of(events)
-    ordered, skew = clamp_skew(events, opening) if opening is not None else (events, False)
+    ordered, skew = reconciled(events, opening)
     configuration = frame.configuration
     story = Story(opening)
     story.tell(ordered)
