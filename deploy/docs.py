@@ -69,8 +69,9 @@ def metrics_page() -> str:
     ]
     arrivals = [
         "`arrival` is what an event was to the set: `new`, `duplicate` (known already), `conflict` (known with other",
-        "content), `newer` (of a newer schema, kept and not folded), `refused` (sent to the dead letters). `reason` is",
-        "explained in [events.md](events.md#dead-letters).",
+        "content), `earlier` (known with a later receipt), `erased` (of a person erased before), `newer` (of a newer",
+        "schema, kept and not folded), `refused` (sent to the dead letters). `reason` is explained in",
+        "[events.md](events.md#dead-letters).",
     ]
     head = ("name", "type", "labels", "meaning")
     worker = ["## Worker", "", *_table(head, _metric_rows(WorkerMetrics(CollectorRegistry())))]

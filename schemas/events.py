@@ -232,6 +232,12 @@ class Erased(_Event):
     key_digest: Digest = Field(description="SHA-256 of the person's pseudonym")
 
 
+class Refused(_ConversationEvent):
+    """What stands in the log for an event that came of a person erased before: nobody sends it, it counts nowhere."""
+
+    kind: Literal["refused"]
+
+
 class DistrictConfigured(_Event):
     """The district's configuration as a whole; the highest revision counts."""
 
@@ -286,7 +292,7 @@ class Heartbeat(_Event):
     backlog: Count | None = Field(default=None, description="messages the source still holds back")
 
 
-Event = Annotated[
+Admitted = Annotated[
     Inquiry
     | Reply
     | Rating
@@ -309,10 +315,13 @@ Event = Annotated[
     | Heartbeat,
     Field(discriminator="kind"),
 ]
+Event = Admitted | Refused
 
-EVENT: TypeAdapter[Event] = TypeAdapter(Event)
-EVENTS: TypeAdapter[list[Event]] = TypeAdapter(Annotated[list[Event], Field(min_length=1)])
-MESSAGE: TypeAdapter[Event | list[Event]] = TypeAdapter(Event | Annotated[list[Event], Field(min_length=1)])
+EVENT: TypeAdapter[Admitted] = TypeAdapter(Admitted)
+EVENTS: TypeAdapter[list[Admitted]] = TypeAdapter(Annotated[list[Admitted], Field(min_length=1)])
+MESSAGE: TypeAdapter[Admitted | list[Admitted]] = TypeAdapter(Admitted | Annotated[list[Admitted], Field(min_length=1)])
+LOGGED: TypeAdapter[list[Event]] = TypeAdapter(list[Annotated[Admitted | Refused, Field(discriminator="kind")]])
+"""What reading a log back may give."""
 
 KINDS: frozenset[str] = frozenset(EVENT.json_schema()["discriminator"]["mapping"])
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from schemas.vocabulary import from_ms
 
-DEFINITION_VERSION = 4
+DEFINITION_VERSION = 5
 Row = tuple[Any, ...]
 
 INSTANT = "DateTime64(3, 'UTC')"
@@ -226,9 +226,12 @@ GROUPS: dict[str, tuple[Column, ...]] = {
 }
 
 
-def row_version(configurations: int, events: int) -> int:
-    """UInt64 that grows with the definitions, the configurations known and the events folded (conflicts included)."""
-    return DEFINITION_VERSION << 48 | min(configurations, 0xFFFFFF) << 24 | min(events, 0xFFFFFF)
+def row_version(configurations: int, events: int, refused: int = 0) -> int:
+    """UInt64 that grows with the definitions, the configurations known and the events folded (conflicts included).
+
+    It also grows when an event that was folded is `refused`, and again if another content of it then counts.
+    """
+    return DEFINITION_VERSION << 48 | min(configurations, 0xFFFFFF) << 24 | min(2 * events + refused, 0xFFFFFF)
 
 
 def _shown(value: Any, kind: str) -> Any:

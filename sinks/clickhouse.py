@@ -51,7 +51,7 @@ class ClickHouseSink:
             self._insert(ALERTS, landing.alerts, (at, earliest(at)))
             self._insert(ROLLING, landing.rolling, (at, earliest(at)))
             for erasure in landing.erasures:
-                erase(self._client, *erasure, self._send_events)
+                erase(self._client, erasure, self._send_events)
 
     def close(self) -> None:
         """Let go of the connection; `land` would make a new one."""

@@ -10,27 +10,30 @@ from typing import Any
 
 from clickhouse_driver import Client
 
+from sinks.landing import Erasure
 from sinks.tables import EVENTS
-from streams.core.erasure import FIELDS, sealed_content
+from streams.core.erasure import FIELDS, STAND_IN_DIGITS, refused_content, sealed_content
+from streams.core.packed import REFUSED
 
-_HOLDS = " OR ".join(f"lower(hex(SHA256(JSONExtractString(content, '{field}')))) = %(key_digest)s" for field in FIELDS)
+HOLDS = " OR ".join(f"lower(hex(SHA256(JSONExtractString(content, '{field}')))) = %(key_digest)s" for field in FIELDS)
 _FOUND = f"""
-SELECT {{columns}} FROM events FINAL WHERE district = %(district)s AND ({_HOLDS})
+SELECT {{columns}} FROM events FINAL WHERE district = %(district)s AND ({HOLDS})
 """.replace(  # noqa: S608 -- only names of our own are put in
     "{columns}",
     ", ".join(f"toUnixTimestamp64Milli({c.name})" if "DateTime64" in c.type else f"`{c.name}`" for c in EVENTS.columns),
 )
 _IS = "lower(hex(SHA256({}))) = %(key_digest)s"
-# As `streams.core.erasure` makes it, of the conversation's own name.
-_STAND_IN = (
-    "concat('00000000000000', lower(hex(substring("
-    "SHA256(concat(splitByChar('~', conversation)[1], '/', %(key_digest)s)), 1, 1))))"
-)
+# As `streams.core.erasure` makes it, of the key itself and the conversation's own name.
+_STAND_IN = f"substring(lower(hex(SHA256(concat(splitByChar('~', conversation)[1], '/', {{}})))), 1, {STAND_IN_DIGITS})"
 _FACTS = f"""
 ALTER TABLE {{table}} UPDATE
     person = if({_IS.format("person")}, '', person),
-    first_response_staff = if({_IS.format("first_response_staff")}, {_STAND_IN}, first_response_staff),
-    `ratings.rater` = arrayMap(rater -> if({_IS.format("rater")}, {_STAND_IN}, rater), `ratings.rater`)
+    first_response_staff = if(
+        {_IS.format("first_response_staff")}, {_STAND_IN.format("first_response_staff")}, first_response_staff
+    ),
+    `ratings.rater` = arrayMap(
+        rater -> if({_IS.format("rater")}, {_STAND_IN.format("rater")}, rater), `ratings.rater`
+    )
 WHERE district = %(district)s AND (
     {_IS.format("person")} OR {_IS.format("first_response_staff")}
     OR arrayExists(rater -> {_IS.format("rater")}, `ratings.rater`)
@@ -39,7 +42,7 @@ SETTINGS mutations_sync = 2
 """
 _LEFT = f"""
 SELECT
-    (SELECT count() FROM events WHERE district = %(district)s AND ({_HOLDS}))
+    (SELECT count() FROM events WHERE district = %(district)s AND ({HOLDS}))
     + (SELECT count() FROM conversations WHERE district = %(district)s AND {_IS.format("person")})
     + (SELECT count() FROM conversation_versions WHERE district = %(district)s AND {_IS.format("person")})
 """  # noqa: S608 -- only the fragments above are put in
@@ -47,16 +50,15 @@ SELECT
 Send = Callable[[Sequence[Sequence[Any]]], None]
 
 
-def erase(client: Client, district: str, key_digest: str, send_events: Send) -> None:
+def erase(client: Client, erasure: Erasure, send_events: Send) -> None:
     """Make everything landed of a key anonymous. `send_events` writes rows of `events` again, columns in its order.
 
     Blocks until done; raises the driver's errors.
     """
-    parameters = {"district": district, "key_digest": key_digest}
-    rows = client.execute(_FOUND, parameters)
+    parameters = {"district": erasure.district, "key_digest": erasure.key_digest}
+    rows = [dict(zip(EVENTS.names, row, strict=True)) for row in client.execute(_FOUND, parameters)]
     if rows:
-        place, whose = EVENTS.names.index("content"), EVENTS.names.index("conversation")
-        send_events([_anonymous(row, place, row[whose], key_digest) for row in rows])
+        send_events([list((row | anonymous_event(row, erasure)).values()) for row in rows])
         client.execute("OPTIMIZE TABLE events FINAL")
     for table in ("conversations", "conversation_versions"):
         client.execute(_FACTS.replace("{table}", table), parameters)
@@ -68,12 +70,19 @@ def left(client: Client, district: str, key_digest: str) -> int:
     return int(client.execute(_LEFT, {"district": district, "key_digest": key_digest})[0][0])
 
 
-def _anonymous(row: Sequence[Any], place: int, conversation: str, key_digest: str) -> list[Any]:
-    changed = list(row)
-    content = json.loads(row[place])
-    sealed = sealed_content(content, conversation, key_digest.__eq__)
-    changed[place] = json.dumps(sealed, separators=(",", ":"), ensure_ascii=False).encode()
-    return changed
+def anonymous_event(row: Mapping[str, Any], erasure: Erasure) -> dict[str, Any]:
+    """The new values of a row of `events`: none if it does not name the person."""
+    content = json.loads(row["content"])
+    sealed = sealed_content(content, row["conversation"], erasure.key_digest.__eq__)
+    if sealed == content:
+        return {}
+    if row["received_at"] < erasure.since_ms or not row["conversation"]:
+        return {"content": _encoded(sealed)}
+    return {"content": _encoded(refused_content(content)), "kind": REFUSED}
+
+
+def _encoded(content: Mapping[str, Any]) -> bytes:
+    return json.dumps(content, separators=(",", ":"), ensure_ascii=False).encode()
 
 
 def sealed_facts(row: Mapping[str, Any], key_digest: str) -> dict[str, Any]:

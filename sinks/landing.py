@@ -74,10 +74,14 @@ class UnitRow(NamedTuple):
 
 
 class Erasure(NamedTuple):
-    """A person to be forgotten in everything that has landed of a district; SHA-256 of the key in hexadecimal."""
+    """A person to be forgotten in everything that has landed of a district; SHA-256 of the key in hexadecimal.
+
+    Events received at `since_ms` or later are to be replaced by what stands for refused ones.
+    """
 
     district: str
     key_digest: str
+    since_ms: int
 
 
 class DeadLetterRow(NamedTuple):

@@ -1,13 +1,12 @@
 """A sink and reader in memory with the contract of the real ones: for tests, and for trying things without a server."""
 
-import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from schemas.alerts import AlertTransition
 from schemas.facts import NAMES, Row
-from sinks.erasing import sealed_facts
+from sinks.erasing import anonymous_event, sealed_facts
 from sinks.landing import Erasure, Landing, UnitRow
 from sinks.reading import Key, LandedEvent, LandedVersion
 from sinks.tables import (
@@ -23,7 +22,6 @@ from sinks.tables import (
     Table,
     earliest,
 )
-from streams.core.erasure import sealed_content
 
 Rows = dict[tuple[Any, ...], dict[str, Any]]
 
@@ -101,6 +99,12 @@ class MemorySink:
         rows = (row for row in self.rows("conversations") if row["district"] == district and row["version"] < below)
         return [row["conversation"] for row in rows if row["conversation"] > after][:most]
 
+    def naming(self, district: str, key_digest: str, since_ms: int) -> list[str]:
+        """Conversations with an event that names a person and was received since an instant, sorted."""
+        wanted = Erasure(district, key_digest, since_ms)
+        rows = (row for row in self.rows("events") if row["district"] == district and row["received_at"] >= since_ms)
+        return sorted({row["conversation"] for row in rows if row["conversation"] and anonymous_event(row, wanted)})
+
     def versions(self, districts: Sequence[str]) -> dict[Key, LandedVersion]:
         """The landed version of every conversation of these districts, by (district, conversation)."""
         return {
@@ -136,8 +140,7 @@ class MemorySink:
     def _erase(self, erasure: Erasure) -> None:
         for row in self._tables["events"].values():
             if row["district"] == erasure.district:
-                content = sealed_content(json.loads(row["content"]), row["conversation"], erasure.key_digest.__eq__)
-                row["content"] = json.dumps(content, separators=(",", ":"), ensure_ascii=False).encode()
+                row |= anonymous_event(row, erasure)
         for table in ("conversations", "conversation_versions"):
             for row in self._tables[table].values():
                 if row["district"] == erasure.district:

@@ -13,6 +13,7 @@ from schemas.alerts import ALERT, AlertTransition
 from schemas.facts import CONVERSATION, Column, Row
 from schemas.settings import Settings
 from sinks.connection import connect, errors_mapped
+from sinks.erasing import HOLDS
 from sinks.landing import UnitRow
 
 Key = tuple[str, str]
@@ -57,6 +58,9 @@ class Reader(Protocol):
 
     def outdated(self, district: str, below: int, after: str, most: int) -> list[str]:
         """Names of rows of a lower version than `below`, in order, those after a name, at most so many."""
+
+    def naming(self, district: str, key_digest: str, since_ms: int) -> list[str]:
+        """Conversations with an event that names a person and was received since an instant, sorted."""
 
     def versions(self, districts: Sequence[str]) -> dict[Key, LandedVersion]:
         """The landed version of every conversation of these districts, by (district, conversation)."""
@@ -116,6 +120,12 @@ SELECT conversation FROM conversations FINAL
 WHERE district = %(district)s AND version < %(below)s AND conversation > %(after)s
 ORDER BY conversation LIMIT %(most)s
 """
+_NAMING = f"""
+SELECT DISTINCT conversation FROM events FINAL
+WHERE district = %(district)s AND conversation != ''
+    AND received_at >= fromUnixTimestamp64Milli(%(since_ms)s, 'UTC') AND ({HOLDS})
+ORDER BY conversation
+"""  # noqa: S608 -- only a fragment of our own is put in
 _VERSIONS = """
 SELECT district, conversation, version, retracted
 FROM conversations FINAL
@@ -182,6 +192,12 @@ class ClickHouseReader:
         parameters = {"district": district, "below": below, "after": after, "most": most}
         with errors_mapped(self._settings):
             return [name for (name,) in self._client.execute(_OUTDATED, parameters)]
+
+    def naming(self, district: str, key_digest: str, since_ms: int) -> list[str]:
+        """Conversations with an event that names a person and was received since an instant, sorted."""
+        parameters = {"district": district, "key_digest": key_digest, "since_ms": since_ms}
+        with errors_mapped(self._settings):
+            return [name for (name,) in self._client.execute(_NAMING, parameters)]
 
     def versions(self, districts: Sequence[str]) -> dict[Key, LandedVersion]:
         """The landed version of every conversation of these districts, by (district, conversation)."""

@@ -56,7 +56,7 @@ EVENTS = Table(
         Column("conversation", "String", "conversation; empty: an event of the district"),
         Column("event_id", "String", "identifier within the district"),
         DIGEST,
-        Column("kind", CODE, "kind of the event"),
+        Column("kind", CODE, "kind of the event; `refused`: only stands for one of a person erased before"),
         Column("schema_version", COUNT, "version of the event's schema"),
         Column("source", CODE, "system that reported it"),
         Column("occurred_at", INSTANT, "when it happened at the source"),

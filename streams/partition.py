@@ -25,6 +25,7 @@ from sinks.landing import (
 from streams.core.admission import Admission, Refusal, admit, digest
 from streams.core.arrival import Applied, Arrival
 from streams.core.district import Culprit, DistrictState
+from streams.core.packed import REFUSED
 from streams.core.rolling import HORIZON_MS
 
 MINUTE_MS = 60_000
@@ -173,17 +174,20 @@ class Partition:
         self._count(applied.arrival.value)
         if isinstance(event, Erased):
             # Known or not: the process may have died before everything landed was rewritten.
-            self._cut.erasures.append(Erasure(event.district, event.key_digest))
+            since_ms = self.state(event.district).erasures.since_ms(event.key_digest)
+            self._cut.erasures.append(Erasure(event.district, event.key_digest, since_ms))
         if applied.arrival is Arrival.ERASED:
             text = "the person of this event was erased before it came; it counts nowhere"
             refusal = Refusal(position, "erased", "", text, digest(b""), event.district, event.kind)
             self._cut.dead_letters.append(dead_letter_row(refusal, place))
-        elif applied.arrival is not Arrival.DUPLICATE:
+        if applied.arrival is not Arrival.DUPLICATE:
             self._cut.positions.append(position)
             self._record(event, applied, place)
 
     def _record(self, event: Event, applied: Applied, place: Place) -> None:
         row = event_row(event, applied.content, applied.digest, place)
+        if applied.arrival is Arrival.ERASED:
+            row = row._replace(kind=REFUSED)
         self._cut.events.append(row)
         if not isinstance(event, DistrictConfigured):
             # A configuration is published when it pleases, also before a history that comes in after it.

@@ -7,7 +7,7 @@ import gc
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import islice
 
@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from schemas.alerts import AlertTransition
 from schemas.errors import Unavailable
-from schemas.events import EVENT, EVENTS, Event
+from schemas.events import EVENT, LOGGED, Event
 from schemas.facts import DEFINITION_VERSION
 from schemas.topics import partition_of
 from schemas.vocabulary import from_ms
@@ -107,6 +107,11 @@ class Log:
         with closing(self._open_reader()) as reader:
             return reader.outdated(district, below, after, most)
 
+    def naming(self, district: str, key_digest: str, since_ms: int) -> list[str]:
+        """As `Reader.naming`."""
+        with closing(self._open_reader()) as reader:
+            return reader.naming(district, key_digest, since_ms)
+
 
 def _let_depart(state: DistrictState, landed: Mapping[str, LandedVersion]) -> None:
     """Whatever has a row and was not read back has left memory; some of it may be of an earlier configuration."""
@@ -127,7 +132,7 @@ def decoded(rows: Iterable[LandedEvent], unreadable: Counter[str]) -> Iterator[t
     while chunk := list(islice(stored, CHUNK)):
         understood = [row for row in chunk if row.understood]
         try:
-            events = EVENTS.validate_json(b"[" + b",".join(map(_whole, understood)) + b"]") if understood else []
+            events = LOGGED.validate_json(b"[" + b",".join(map(_whole, understood)) + b"]") if understood else []
         except ValidationError:
             yield from _readable(understood, unreadable)
         else:
@@ -139,9 +144,8 @@ def decoded(rows: Iterable[LandedEvent], unreadable: Counter[str]) -> Iterator[t
 
 def _readable(rows: Iterable[LandedEvent], unreadable: Counter[str]) -> Iterator[tuple[Event, int | None]]:
     for row in rows:
-        event = _single(row)
-        if event is not None:
-            yield event, row.digest
+        with suppress(ValidationError):
+            yield LOGGED.validate_json(b"[" + _whole(row) + b"]")[0], row.digest
             continue
         unreadable[row.district] += 1
         log.error("event %s of %s cannot be read back; its conversation may lag", row.digest, row.district)

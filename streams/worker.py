@@ -281,16 +281,29 @@ class Worker:
                 await self._sweep()
 
     async def _bring_back(self) -> None:
-        """Read back, slice by slice, whole histories that new events or a changed configuration ask for."""
-        while wanted := [
-            (partition, district, names[:READ_BACK])
-            for partition in self._owned.values()
-            for district, names in partition.returning()
-        ]:
+        """Read back, slice by slice, whole histories that new events, erasures or a changed configuration ask for."""
+        while True:
+            await self._seek_erased()
+            wanted = [
+                (partition, district, names[:READ_BACK])
+                for partition in self._owned.values()
+                for district, names in partition.returning()
+            ]
+            if not wanted:
+                return
             for owned, district, names in wanted:
                 found = await self._persist(partial(self._around.log.histories, district, names))
                 owned.restore(district, names, found)
                 self._metrics.read_back.inc(len(names))
+
+    async def _seek_erased(self) -> None:
+        """Have conversations folded again that left memory with events received after their person was erased."""
+        while seeking := [
+            state for owned in self._owned.values() for state in owned.states.values() if state.erasures.unsought
+        ]:
+            for state in seeking:
+                key, since_ms = state.erasures.unsought.popitem()
+                state.recall(await self._persist(partial(self._around.log.naming, state.district, key, since_ms)))
 
     async def _sweep(self) -> None:
         """Once what is in memory is up to date: the next slice of rows that left it and are of an earlier one."""

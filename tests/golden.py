@@ -56,7 +56,7 @@ class History:
         self.events: list[Event] = []
 
     def add(self, kind: str, when: str, conversation: str = "c1", **fields: Any) -> Event:
-        """Append one event at a local time."""
+        """Append one event at a local time; of the district itself if `conversation` is empty."""
         moment = at(when).isoformat()
         event: dict[str, Any] = {
             "kind": kind,
@@ -65,7 +65,7 @@ class History:
             "source": "crm",
             "occurred_at": moment,
             "received_at": moment,
-            "conversation": conversation,
+            **({"conversation": conversation} if conversation else {}),
         }
         if kind in ("inquiry", "reply"):
             event["channel"] = "email"

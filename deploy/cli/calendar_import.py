@@ -17,7 +17,7 @@ from schemas.errors import UsageError
 from schemas.vocabulary import Code
 from streams.written.forms import Time
 from streams.written.recognition import Words
-from streams.written.school_calendar import Outcome, Reading, SchoolCalendar, read_school_calendar
+from streams.written.school_calendar import NOT_TAKEN, Outcome, Reading, SchoolCalendar, read_school_calendar
 
 _TIME: TypeAdapter[str] = TypeAdapter(Time)
 _CODE: TypeAdapter[str] = TypeAdapter(Code)
@@ -26,7 +26,9 @@ _OPTIONS = {
     "early": "words for an early release",
     "late": "words for a late start",
     "unless": "words that make a title with a closed word no closure",
+    "beside": "words that may stand beside those above and limit nothing",
 }
+_DECIDING = ("closed", "early", "late")
 _FLAGS = {"early": "--early-release-words", "late": "--late-start-words"}
 
 
@@ -38,6 +40,7 @@ def _words(args: argparse.Namespace) -> Words:
     """The lists of words: given ones replace ours; a list that begins with + adds to ours."""
     usual = Words()
     chosen: dict[str, tuple[str, ...]] = {}
+    given_words: set[str] = set()
     for kind in _OPTIONS:
         given: str | None = getattr(args, f"{kind}_words")
         if given is None:
@@ -45,11 +48,12 @@ def _words(args: argparse.Namespace) -> Words:
         listed = tuple(filter(None, (word.strip() for word in given.removeprefix("+").split(","))))
         if not listed:
             raise UsageError(f"{_flag(kind)} names no word; write them with commas between them.")
+        given_words.update(listed if kind in _DECIDING else ())
         chosen[kind] = (*getattr(usual, kind), *listed) if given.startswith("+") else listed
     # Who says what closes a day means exactly that: our own certain words do not count beside it.
     if args.closed_words is not None and not args.closed_words.startswith("+"):
         chosen["certain"] = ()
-    return Words(**chosen)
+    return Words(**chosen, given=frozenset(given_words))
 
 
 def _checked(adapter: TypeAdapter[str], value: str | None, option: str) -> str | None:
@@ -73,9 +77,15 @@ def _reading(args: argparse.Namespace) -> Reading:
 
 
 def _spelled(outcome: Outcome) -> str:
-    became = {"closed": "closed", "early_release": "early release until", "late_start": "late start from"}
-    what = "ignored" if outcome.became == "ignored" else became[outcome.became]
-    at = f" {outcome.time}" if outcome.time is not None and outcome.became != "ignored" else ""
+    became = {
+        "closed": "closed",
+        "early_release": "early release until",
+        "late_start": "late start from",
+        "ignored": "ignored",
+        "unclear": "not taken, look at it",
+    }
+    what = became[outcome.became]
+    at = f" {outcome.time}" if outcome.time is not None and outcome.became not in NOT_TAKEN else ""
     dates = ", ".join(outcome.dates) or "no date"
     return f"line {outcome.line}: {outcome.title or 'no title'}: {dates}: {what}{at} ({outcome.why})\n"
 
@@ -88,8 +98,10 @@ def _print(found: SchoolCalendar, name: str, as_json: bool) -> None:
         return
     yaml.safe_dump(fragment, sys.stdout, sort_keys=False, allow_unicode=True, width=120)
     sys.stderr.write("".join(_spelled(outcome) for outcome in found.outcomes))
-    ignored = sum(outcome.became == "ignored" for outcome in found.outcomes)
-    sys.stderr.write(f"{len(found.outcomes) - ignored} of {len(found.outcomes)} events are taken, {ignored} are not.\n")
+    left = [outcome.became for outcome in found.outcomes if outcome.became in NOT_TAKEN]
+    look = f"; look at {unclear} of these" if (unclear := left.count("unclear")) else ""
+    taken = len(found.outcomes) - len(left)
+    sys.stderr.write(f"{taken} of {len(found.outcomes)} events are taken, {len(left)} are not{look}.\n")
 
 
 def _import(args: argparse.Namespace) -> int:

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from deploy.cli.command import Command
 from schemas.errors import UsageError
-from schemas.events import MESSAGE, Event
+from schemas.events import MESSAGE, Admitted
 from schemas.facts import CONVERSATION, Column
 from streams.written.document import written_schema
 
@@ -31,7 +31,7 @@ _FACT_TYPES: Mapping[str, dict[str, Any]] = {
 
 def models() -> dict[str, type[BaseModel]]:
     """The model of every kind of event, by kind."""
-    return {get_args(model.model_fields["kind"].annotation)[0]: model for model in get_args(get_args(Event)[0])}
+    return {get_args(model.model_fields["kind"].annotation)[0]: model for model in get_args(get_args(Admitted)[0])}
 
 
 def _fact_value(kind: str, meaning: str) -> dict[str, Any]:

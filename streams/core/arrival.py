@@ -2,16 +2,20 @@
 
 from bisect import insort
 from enum import Enum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from streams.core.packed import Packed
+from streams.core.packed import Packed, is_refused
 
 
 class Arrival(Enum):
-    """What an event was to the set: new, known already, the same id with other content, or of an erased person."""
+    """What an event was to the set: new, known already, the same id with other content, or of an erased person.
+
+    `EARLIER` is known too, and was received before what is known of it: only its receipt is to be kept.
+    """
 
     NEW = "new"
     DUPLICATE = "duplicate"
+    EARLIER = "earlier"
     CONFLICT = "conflict"
     ERASED = "erased"
 
@@ -52,6 +56,8 @@ class Conversation:
         return Arrival.NEW
 
     def _again(self, known: Packed, event: Packed) -> Arrival:
+        if event.digest == known.digest and 0 < getattr(event, "received_ms", 0) < getattr(known, "received_ms", 0):
+            return self._received_earlier(known, event)
         loser = (event.event_id, max(event.digest, known.digest))
         if event.digest == known.digest or (event.digest > known.digest and loser in self.losers):
             return Arrival.DUPLICATE
@@ -61,6 +67,24 @@ class Conversation:
             insort(kept, event, key=lambda e: e[:3])
             self.events = tuple(kept)
         return Arrival.CONFLICT
+
+    def _received_earlier(self, known: Any, event: Any) -> Arrival:
+        earlier = known._replace(received_ms=event.received_ms)
+        self.events = tuple(earlier if each is known else each for each in self.events)
+        return Arrival.EARLIER
+
+    @property
+    def refused(self) -> int:
+        """Events of persons erased before they came."""
+        return sum(map(is_refused, self.events))
+
+    @property
+    def counting(self) -> tuple[Packed, ...]:
+        """The events without the refused ones; only these if there are no others."""
+        refused = self.refused
+        if not refused or refused == len(self.events):
+            return self.events
+        return tuple(event for event in self.events if not is_refused(event))
 
     @property
     def count(self) -> int:

@@ -6,14 +6,15 @@ from typing import Any, NamedTuple
 from schemas.facts import DEFINITION_VERSION, NAMES, Row, row_version
 from schemas.vocabulary import UNROUTED
 from streams.core.configuration import Configuration
-from streams.core.corrections import is_spam
+from streams.core.corrections import counts_nowhere
 from streams.core.merging import is_apart
 from streams.core.ownership import Ownership, Segment
 from streams.core.packed import Inquiry, Mark, Packed, Reply, StatusChanged, Transfer
 from streams.core.parts import part_name, parts
 from streams.core.promises import verdicts
 from streams.core.ratings import CountedRating, counted
-from streams.core.story import Story, Wait, clamp_skew, opening_of
+from streams.core.skew import reconciled
+from streams.core.story import Story, Wait, opening_of
 
 SCHOOL_DAY_MS = 8 * 3_600_000
 WATCHED_DAYS = 7
@@ -27,13 +28,14 @@ class Whole(NamedTuple):
     """What the rows of one conversation, or of several merged into it, have in common.
 
     `known`: events of everything a merge ever named together, conflicts included; `merged`: how many others are in it;
-    `merged_into`: the conversation that it is in itself.
+    `merged_into`: the conversation that it is in itself; `refused`: how many of `known` came of erased persons.
     """
 
     known: int
     conflicts: int
     merged: int = 0
     merged_into: str = ""
+    refused: int = 0
 
 
 class _Frame(NamedTuple):
@@ -54,7 +56,7 @@ def fold(key: tuple[str, str], events: Sequence[Packed], configuration: Configur
     frame = _Frame(
         whole,
         configuration,
-        bool(whole.merged_into) or (bool(marks) and is_spam(marks)),
+        bool(whole.merged_into) or (bool(marks) and counts_nowhere(events)),
         any(mark.kind == "deleted" for mark in marks),
     )
     district, conversation = key
@@ -74,7 +76,7 @@ def withdrawn(row: Row, name: str) -> Row:
 
 def _fold_part(key: tuple[str, str], events: Sequence[Packed], frame: _Frame, before: str) -> Row:
     opening = opening_of(events)
-    ordered, skew = clamp_skew(events, opening) if opening is not None else (events, False)
+    ordered, skew = reconciled(events, opening)
     configuration = frame.configuration
     story = Story(opening)
     story.tell(ordered)
@@ -116,7 +118,7 @@ def _fold_part(key: tuple[str, str], events: Sequence[Packed], frame: _Frame, be
 def _known(frame: _Frame) -> tuple[Any, ...]:
     """The row's version and what it is made of."""
     configurations, whole = frame.configuration.count, frame.whole
-    version = row_version(configurations, whole.known)
+    version = row_version(configurations, whole.known, whole.refused)
     counts = (configurations, whole.known, whole.conflicts, whole.merged)
     return (version, int(frame.retracted), DEFINITION_VERSION, *counts, whole.merged_into)
 

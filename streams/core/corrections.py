@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from streams.core.packed import Correction, Inquiry, Mark, Packed, Reply, Transfer
+from streams.core.packed import Correction, Inquiry, Mark, Packed, Reply, Transfer, is_refused
 
 _UNITED = (Inquiry, Reply, Transfer)
 
@@ -59,3 +59,8 @@ def is_spam(events: Sequence[Packed]) -> bool:
         if type(event) is Mark and event.kind in ("spam", "not_spam"):
             spam = event.kind == "spam"
     return spam
+
+
+def counts_nowhere(events: Sequence[Packed]) -> bool:
+    """Whether a conversation is spam, or holds nothing but events of persons who had been erased before."""
+    return is_spam(events) or all(map(is_refused, events))

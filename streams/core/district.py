@@ -14,7 +14,7 @@ from itertools import islice
 from operator import itemgetter
 from typing import NamedTuple
 
-from schemas.events import DistrictConfigured, Erased, Event, canonical
+from schemas.events import DistrictConfigured, Erased, Event, Refused, canonical
 from schemas.facts import Row, row_version
 from schemas.vocabulary import to_ms
 from streams.core.alerting import AlertBook
@@ -23,7 +23,7 @@ from streams.core.configuration import Configuration, ConfigurationEvent
 from streams.core.conversation import Whole, fold, withdrawn
 from streams.core.corrections import corrected
 from streams.core.departed import Departed
-from streams.core.erasure import digest_of_key, names_in, sealed
+from streams.core.erasure import Erasures
 from streams.core.merging import Links, as_one, groups
 from streams.core.packed import Mark, Packed, digest_of, pack
 from streams.core.parts import part_name, whole_name
@@ -61,7 +61,7 @@ class DistrictState:
         self.departed = Departed()
         self._links = Links()
         self._passing: set[str] = set()
-        self._erased: dict[str, int] = {}
+        self.erasures = Erasures()
         self._dirty: dict[str, list[Packed]] = {}
         self._stale_clocks: dict[str, None] = {}
         self._stale: dict[str, None] = {}
@@ -74,20 +74,20 @@ class DistrictState:
         content = canonical(event) if landed_digest is None else b""
         digest = digest_of(content) if landed_digest is None else landed_digest
         conversation: str = getattr(event, "conversation", "")
+        if self.erasures and (taken := self.erasures.taken(event, conversation)) is not event:
+            event, content = taken, canonical(taken)
         if conversation:
-            if self._erased and (changes := sealed(event, conversation, self._erased.__contains__)):
-                if self._is_refused(event):
-                    return Applied(Arrival.ERASED, conversation, digest, b"")
-                event = event.model_copy(update=changes)
-                content = canonical(event)
-            return Applied(self._add(conversation, pack(event, digest)), conversation, digest, content)
+            arrival = self._add(conversation, pack(event, digest))
+            if isinstance(event, Refused) and arrival is not Arrival.DUPLICATE:
+                arrival = Arrival.ERASED
+            return Applied(arrival, conversation, digest, content)
         known = self._others.setdefault(event.event_id, set())
         arrival = Arrival.DUPLICATE if digest in known else Arrival.CONFLICT if known else Arrival.NEW
         known.add(digest)
         if arrival is not Arrival.DUPLICATE and isinstance(event, DistrictConfigured):
             self._configure(event, digest)
-        elif arrival is not Arrival.DUPLICATE and isinstance(event, Erased):
-            self._erase(event)
+        elif isinstance(event, Erased) and self.erasures.add(event):
+            self._erase()
         return Applied(arrival, "", digest, content)
 
     def _add(self, conversation: str, packed: Packed) -> Arrival:
@@ -96,7 +96,7 @@ class DistrictState:
             held = self.conversations[conversation] = Conversation()
             self._call_back(conversation)
         arrival = held.add(packed)
-        if arrival is not Arrival.DUPLICATE:
+        if arrival is not Arrival.DUPLICATE and arrival is not Arrival.EARLIER:
             self._dirty.setdefault(conversation, []).append(packed)
             self._passing.discard(conversation)
             if type(packed) is Mark and packed.kind in ("merge", "unmerge"):
@@ -191,20 +191,12 @@ class DistrictState:
         if len(self.departed):
             self.departed.swept_to = ""
 
-    def _is_refused(self, event: Event) -> bool:
-        """Whether it was received when a key in it was erased already; what came before stays, without the key."""
-        keys = (digest_of_key(getattr(event, field)) for field in names_in(event))
-        received_ms = to_ms(event.received_at)
-        return any(key in self._erased and received_ms >= self._erased[key] for key in keys)
-
-    def _erase(self, event: Erased) -> None:
-        """Forget who it was wherever the key stands. Looks at every event held: erasures are rare."""
-        erased_ms = to_ms(event.received_at)
-        self._erased[event.key_digest] = min(erased_ms, self._erased.get(event.key_digest, erased_ms))
+    def _erase(self) -> None:
+        """Forget who it was wherever an erased key stands. Looks at every event held: erasures are rare."""
         for conversation, held in self.conversations.items():
-            changes = {e.event_id: sealed(e, conversation, event.key_digest.__eq__) for e in held.events}
-            if any(changes.values()):
-                held.events = tuple(e._replace(**changes[e.event_id]) for e in held.events)
+            events = self.erasures.held(held.events, conversation)
+            if events is not None:
+                held.events = events
                 self._dirty.setdefault(conversation, [])
 
     def touch(self, conversations: Iterable[str]) -> None:
@@ -236,7 +228,7 @@ class DistrictState:
 
     def clean(self) -> None:
         """Forget what changed: after a recovery everything held has landed before."""
-        for changed in (self._dirty, self._stale_clocks, self._stale):
+        for changed in (self._dirty, self._stale_clocks, self._stale, self.erasures.unsought):
             changed.clear()
 
     @property
@@ -267,8 +259,12 @@ class DistrictState:
 
     def version(self, conversation: str) -> int:
         """The row version the conversation's set has now, without folding it."""
-        known = sum(self.conversations[name].count for name in self._together(conversation))
-        return row_version(self.configuration.count, known)
+        return row_version(self.configuration.count, *self._known(self._together(conversation)))
+
+    def _known(self, together: Sequence[str]) -> tuple[int, int]:
+        """Events known of these conversations, and how many of them are refused."""
+        held = [self.conversations[name] for name in together]
+        return sum(each.count for each in held), sum(each.refused for each in held)
 
     def settle(self, most_stale: int | None = None) -> Settled:
         """Fold every conversation with new events, and of the stale ones at most so many (None: all).
@@ -347,18 +343,18 @@ class DistrictState:
         """The rows of conversations that a merge ever named together; of one alone in most cases."""
         if len(together) == 1:
             held = self.conversations[together[0]]
-            whole = Whole(held.count, len(held.losers))
-            return fold((self.district, together[0]), corrected(held.events), self.configuration, whole)
-        known = sum(self.conversations[name].count for name in together)
-        right = {name: corrected(self.conversations[name].events) for name in together}
+            whole = Whole(held.count, len(held.losers), refused=held.refused)
+            return fold((self.district, together[0]), corrected(held.counting), self.configuration, whole)
+        known, refused = self._known(together)
+        right = {name: corrected(self.conversations[name].counting) for name in together}
         rows: list[Row] = []
         for primary, names in groups(right).items():
             events = as_one(right, names)
             conflicts = sum(len(self.conversations[name].losers) for name in names)
-            whole = Whole(known, conflicts, len(names) - 1)
+            whole = Whole(known, conflicts, len(names) - 1, refused=refused)
             rows.extend(fold((self.district, primary), events, self.configuration, whole))
             for name in names[1:]:
-                whole = Whole(known, len(self.conversations[name].losers), 0, primary)
+                whole = Whole(known, len(self.conversations[name].losers), 0, primary, refused)
                 rows.extend(fold((self.district, name), right[name], self.configuration, whole))
         return rows
 

@@ -6,7 +6,7 @@ count the events of all of them, so that a version only grows whatever is merged
 
 from collections.abc import Mapping, Sequence, Set
 
-from streams.core.corrections import is_spam
+from streams.core.corrections import counts_nowhere
 from streams.core.packed import Mark, Packed, Rating, StatusChanged
 from streams.core.story import opening_of
 
@@ -58,9 +58,9 @@ def _merged_pairs(members: Mapping[str, Sequence[Packed]]) -> list[tuple[str, st
 def groups(members: Mapping[str, Sequence[Packed]]) -> dict[str, list[str]]:
     """Members by their primary, the primary itself first: the earliest start, then the smallest id.
 
-    `members`: corrected events by conversation, each sorted and not empty. What is spam takes part in no merge.
+    `members`: corrected events by conversation, each sorted and not empty. What counts nowhere takes part in no merge.
     """
-    starts = {name: (_start_ms(events), name) for name, events in members.items() if not is_spam(events)}
+    starts = {name: (_start_ms(events), name) for name, events in members.items() if not counts_nowhere(events)}
     links = Links()
     for one, other in _merged_pairs(members):
         if one in starts and other in starts:

@@ -1,13 +1,14 @@
 """Events as the core keeps them: flat tuples, times in ms, repeated strings interned.
 
 Every tuple starts with (at_ms, rank, event_id): the order in which a conversation is read. `rank` settles events of
-the same instant: a message comes before what was done about it. `digest` is of the canonical content.
+the same instant: a message comes before what was done about it. `digest` is of the canonical content. What names a
+person keeps `received_ms`, its receipt, by which an erasure decides; it is 0 where nobody is named.
 """
 
 from collections.abc import Callable
 from hashlib import blake2b
 from sys import intern
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from schemas import events as schema
 from schemas.vocabulary import to_ms
@@ -44,6 +45,7 @@ class Inquiry(NamedTuple):
     due_ms: int | None
     source_promises: bool
     staff: str | None
+    received_ms: int
 
 
 class Reply(NamedTuple):
@@ -61,6 +63,7 @@ class Reply(NamedTuple):
     public: bool
     delivered: bool
     visit: str
+    received_ms: int
 
 
 class Rating(NamedTuple):
@@ -81,6 +84,7 @@ class Rating(NamedTuple):
     trust: int | None
     answered: bool | None
     items: tuple[tuple[str, int], ...]
+    received_ms: int
 
 
 class Transfer(NamedTuple):
@@ -94,6 +98,7 @@ class Transfer(NamedTuple):
     unit: str | None
     from_bot: bool
     staff: str | None
+    received_ms: int
 
 
 class StatusChanged(NamedTuple):
@@ -106,6 +111,8 @@ class StatusChanged(NamedTuple):
     source: str
     status: str
     by: str
+    staff: str | None
+    received_ms: int
 
 
 class Correction(NamedTuple):
@@ -133,7 +140,12 @@ class Mark(NamedTuple):
     source: str
     kind: str
     refers_to: str
+    person: str | None = None
+    received_ms: int = 0
 
+
+REFUSED: Final = "refused"
+"""The kind of a mark that stands for an event of an erased person: known, and counting nowhere."""
 
 Packed = Inquiry | Reply | Rating | Transfer | StatusChanged | Correction | Mark
 
@@ -179,6 +191,7 @@ def _inquiry(e: schema.Inquiry, digest: int) -> Inquiry:
         None if due is None or due == "unit" else to_ms(due),
         due != "unit",
         _interned(e.staff),
+        to_ms(e.received_at) if e.person or e.staff else 0,
     )
 
 
@@ -196,6 +209,7 @@ def _reply(e: schema.Reply, digest: int) -> Reply:
         e.public,
         e.delivered,
         intern(e.visit),
+        to_ms(e.received_at) if e.staff else 0,
     )
 
 
@@ -217,16 +231,29 @@ def _rating(e: schema.Rating, digest: int) -> Rating:
         e.trust,
         e.answered,
         tuple(sorted(e.items.items())),
+        to_ms(e.received_at) if e.rater else 0,
     )
 
 
 def _transfer(e: schema.Transfer, digest: int) -> Transfer:
-    unit, staff = _interned(e.unit), _interned(e.staff)
-    return Transfer(to_ms(e.occurred_at), 1, e.event_id, digest, intern(e.source), unit, e.from_bot, staff)
+    received_ms = to_ms(e.received_at) if e.staff else 0
+    return Transfer(
+        to_ms(e.occurred_at),
+        1,
+        e.event_id,
+        digest,
+        intern(e.source),
+        _interned(e.unit),
+        e.from_bot,
+        _interned(e.staff),
+        received_ms,
+    )
 
 
 def _status(e: schema.StatusChanged, digest: int) -> StatusChanged:
-    return StatusChanged(to_ms(e.occurred_at), 3, e.event_id, digest, intern(e.source), intern(e.status), intern(e.by))
+    frame = to_ms(e.occurred_at), 3, e.event_id, digest, intern(e.source)
+    received_ms = to_ms(e.received_at) if e.staff else 0
+    return StatusChanged(*frame, intern(e.status), intern(e.by), _interned(e.staff), received_ms)
 
 
 def _correction(e: schema.Correction, digest: int) -> Correction:
@@ -249,6 +276,13 @@ def _link(e: schema.Link, digest: int) -> Mark:
     return Mark(to_ms(e.occurred_at), 5, e.event_id, digest, intern(e.source), kind, e.linked_to)
 
 
+def _offer(e: schema.SurveyOffered, digest: int) -> Mark:
+    received_ms = to_ms(e.received_at) if e.person else 0
+    return Mark(
+        to_ms(e.occurred_at), 5, e.event_id, digest, intern(e.source), "survey_offered", "", e.person, received_ms
+    )
+
+
 _REFERENCE = {"merge": "into", "unmerge": "into", "delivery_failed": "reply"}
 
 
@@ -265,7 +299,18 @@ _PACKERS: dict[type, Callable[[Any, int], Packed]] = {
     schema.StatusChanged: _status,
     schema.Correction: _correction,
     schema.Link: _link,
+    schema.SurveyOffered: _offer,
 }
+
+
+def is_refused(event: Packed) -> bool:
+    """Whether it only stands for an event of a person erased before."""
+    return type(event) is Mark and event.kind == REFUSED
+
+
+def refusal(event: Packed) -> Mark:
+    """What stands for an event once it is refused."""
+    return Mark(event.at_ms, 5, event.event_id, event.digest, event.source, REFUSED, "")
 
 
 def pack(event: Any, digest: int) -> Packed:

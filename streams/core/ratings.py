@@ -33,9 +33,18 @@ def _credit(at_ms: int, story: Story, ownership: Ownership, configuration: Confi
 
 
 def is_late(score: Rating, story: Story) -> bool:
-    """Whether a score came more than 28 days after the last resolve before it."""
-    resolved = [resolve.at_ms for resolve in story.resolves if resolve.at_ms <= score.at_ms]
-    return bool(resolved) and score.at_ms - resolved[-1] > ACCEPTED_MS
+    """Whether a score came more than 28 days after the resolve that ended the last episode before it.
+
+    A resolve of what is resolved already, with no reopening between, ends nothing and accepts no rating anew.
+    """
+    ended_ms: int | None = None
+    is_over = False
+    for resolve in story.resolves:
+        if resolve.at_ms > score.at_ms:
+            break
+        ended_ms = ended_ms if is_over else resolve.at_ms
+        is_over = resolve.reopened_ms is None
+    return ended_ms is not None and score.at_ms - ended_ms > ACCEPTED_MS
 
 
 def counted(

@@ -5,7 +5,6 @@ from typing import NamedTuple
 
 from streams.core.packed import Inquiry, Mark, Packed, Reply, StatusChanged, Transfer
 
-SKEW_MS = 300_000
 _MISSED = ("missed_call", "voicemail")
 
 
@@ -75,34 +74,6 @@ def opening_of(events: Sequence[Packed]) -> Inquiry | None:
                 return event
             first = first or event
     return first
-
-
-def clamp_skew(events: Sequence[Packed], opening: Inquiry) -> tuple[Sequence[Packed], bool]:
-    """Events with the order of cause and effect restored where two clocks ran against each other.
-
-    A resolve before the opening moves to it (same source: whatever the distance); so does a reply of another source
-    at most five minutes before it. If the district had written earlier than that, it began, and nothing moves.
-    """
-    if events[0] is opening:
-        return events, False
-    start = opening.at_ms
-    earlier = [e for e in events if e.at_ms < start and is_staff_reply(e)]
-    if any(e.source == opening.source or start - e.at_ms > SKEW_MS for e in earlier):
-        return events, False
-    moved: list[Packed] = []
-    skew = False
-    for event in events:
-        late_opening = event.at_ms < start and (
-            is_staff_reply(event)
-            or (
-                type(event) is StatusChanged
-                and event.status == "resolved"
-                and (event.source == opening.source or start - event.at_ms <= SKEW_MS)
-            )
-        )
-        moved.append(event._replace(at_ms=start) if late_opening else event)
-        skew = skew or late_opening
-    return (sorted(moved) if skew else events), skew
 
 
 def is_staff_reply(event: Packed) -> bool:

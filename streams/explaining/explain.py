@@ -12,7 +12,8 @@ from streams.core.ownership import Ownership
 from streams.core.packed import Correction, Mark, Packed
 from streams.core.parts import LINKED_AFTER_DAYS, part_name, parts, whole_name
 from streams.core.ratings import counted
-from streams.core.story import Story, clamp_skew, opening_of
+from streams.core.skew import reconciled
+from streams.core.story import Story, opening_of
 from streams.explaining import told
 from streams.explaining.changes import effect
 from streams.explaining.known import Known, Origin
@@ -95,7 +96,7 @@ class _Parts:
     def _part(self, row: Row, origins: Sequence[Origin], number: int) -> told.Part:
         events = [origin.event for origin in origins]
         opening = opening_of(events)
-        ordered, _ = clamp_skew(events, opening) if opening is not None else (events, False)
+        ordered, _ = reconciled(events, opening)
         configuration = self._known.configuration
         story = Story(opening)
         story.tell(ordered)
@@ -184,7 +185,7 @@ class _Parts:
             f"someone in it was erased by {erasure}: the facts stay, without the person"
             for erasure in self._known.erased_in(self._conversation)
         )
-        refused = self._known.refused.get(self._conversation, [])
+        refused = self._known.refused(self._conversation)
         if refused:
             notes.append(f"left out, as their person had been erased when they came: {', '.join(refused)}")
         replies = {clock.opened_by_event for clock in promised if clock.clock in ("first_reply", "next_reply")}

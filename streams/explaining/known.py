@@ -10,13 +10,12 @@ from schemas.calendar import Calendar
 from schemas.events import DistrictConfigured, Erased, Event
 from schemas.facts import Row
 from schemas.vocabulary import to_ms
-from streams.core.arrival import Arrival
 from streams.core.configuration import Configuration, ConfigurationEvent
 from streams.core.corrections import corrected
 from streams.core.district import DistrictState
-from streams.core.erasure import digest_of_key, names_in
+from streams.core.erasure import keys_in
 from streams.core.merging import Links, groups, moved
-from streams.core.packed import Mark, Packed
+from streams.core.packed import Mark, Packed, is_refused
 from streams.explaining.changes import changes_of
 from streams.explaining.told import Change
 
@@ -46,22 +45,18 @@ class Known:
         self.received_ms: dict[Receipt, int] = {}
         self._erased: dict[str, str] = {}
         self._keys: dict[str, set[str]] = {}
-        self.refused: dict[str, list[str]] = {}
         configured: dict[tuple[str, int], DistrictConfigured] = {}
         for event, landed_digest in events:
             applied = self.state.apply(event, landed_digest)
             receipt = applied.conversation, event.event_id, applied.digest
             at_ms = to_ms(event.received_at)
             self.received_ms[receipt] = min(at_ms, self.received_ms.get(receipt, at_ms))
-            if applied.arrival is Arrival.ERASED:
-                self.refused.setdefault(applied.conversation, []).append(event.event_id)
-            elif isinstance(event, DistrictConfigured):
+            if isinstance(event, DistrictConfigured):
                 configured.setdefault((event.event_id, applied.digest), event)
             elif isinstance(event, Erased):
                 self._erased[event.key_digest] = event.event_id
             else:
-                keys = (digest_of_key(getattr(event, field)) for field in names_in(event))
-                self._keys.setdefault(applied.conversation, set()).update(keys)
+                self._keys.setdefault(applied.conversation, set()).update(keys_in(event))
         self.revisions = [
             Revision(event, _alone(event)) for event in sorted(configured.values(), key=lambda e: e.received_at)
         ]
@@ -77,9 +72,14 @@ class Known:
         keys = self._keys.get(conversation, set())
         return sorted({erasure for key, erasure in self._erased.items() if key in keys})
 
+    def refused(self, conversation: str) -> list[str]:
+        """Ids of a conversation's own events whose person had been erased when they came."""
+        events = self.state.conversations[conversation].events
+        return [event.event_id for event in events if is_refused(event)]
+
     def changes(self, conversation: str) -> dict[str, list[Change]]:
         """What corrections replaced in a conversation's own events."""
-        return changes_of(self.state.conversations[conversation].events)
+        return changes_of(self.state.conversations[conversation].counting)
 
     def events_in(self, conversation: str) -> list[Origin]:
         """The events that a conversation's rows are made of, as they count, in order; a later part's too."""
@@ -89,7 +89,7 @@ class Known:
                 if type(event) is Mark and event.kind in ("merge", "unmerge"):
                     links.add(name, event.refers_to)
         together = [name for name in links.together(conversation) if name in self.state.conversations]
-        right = {name: corrected(self.state.conversations[name].events) for name in together}
+        right = {name: corrected(self.state.conversations[name].counting) for name in together}
         names = groups(right).get(conversation, [conversation])
         return [Origin(name, event) for name, event in moved(right, names)]
 

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from sinks.dead_letters import OPEN, DeadLetter, Decision, LetterPlace
 from streams.core.admission import Refusal, admit, digest, read_json
-from streams.core.erasure import digest_of_key, names_in
+from streams.core.erasure import keys_in
 from streams.intake.producer import Encoded, Publisher, encode, publish_events
 
 LETTERS_TOGETHER = 500
@@ -137,7 +137,7 @@ def judge(letter: DeadLetter, payload: bytes, erased: Erased) -> Judgement:
     events = [event for position, event in admission.events if belongs(position)]
     for district in {event.district for event in events}:
         gone = erased(district)
-        if any(digest_of_key(getattr(event, field)) in gone for event in events for field in names_in(event)):
+        if any(key in gone for event in events for key in keys_in(event)):
             return Judgement([], outcome(Result.ERASED, 0, "its person was erased meanwhile: it is not sent again"))
     found = [*map(encode, events), *(Encoded(n.district, n.content) for n in admission.newer if belongs(n.position))]
     refused = [refusal for refusal in admission.refused if belongs(refusal.position)]

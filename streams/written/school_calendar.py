@@ -10,6 +10,8 @@ from streams.written.calendars import as_ranges
 from streams.written.icalendar_events import Entry, Published, dates_of_entry, read_events
 from streams.written.recognition import Meaning, Words, recognise, times_in
 
+NotTaken = Literal["ignored", "unclear"]
+NOT_TAKEN: tuple[NotTaken, ...] = ("ignored", "unclear")
 LONGEST_ENTRY_DAYS = 120
 SHORTEST_CLOSURE_HOURS = 4.0
 
@@ -26,12 +28,15 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one event, and why; `dates` are dates and inclusive ranges."""
+    """What became of one event, and why; `dates` are dates and inclusive ranges.
+
+    `unclear`: not taken, and to be looked at: the title speaks of a closure or a cut, but not plainly of all schools.
+    """
 
     line: int
     title: str
     dates: list[str]
-    became: Meaning | Literal["ignored"]
+    became: Meaning | NotTaken
     time: str | None
     why: str
 
@@ -48,7 +53,7 @@ def read_school_calendar(text: str, name: str, reading: Reading) -> SchoolCalend
     """Read an iCalendar file. Raises `DocumentError`: not iCalendar, no dates, or nothing recognised."""
     published = read_events(text, name, reading.zone)
     outcomes = [_outcome(entry, reading) for entry in published.entries]
-    if all(outcome.became == "ignored" for outcome in outcomes):
+    if all(outcome.became in NOT_TAKEN for outcome in outcomes):
         raise DocumentError(
             [
                 f"{name}: none of its {len(outcomes)} events is a closure, an early release or a late start",
@@ -61,11 +66,11 @@ def read_school_calendar(text: str, name: str, reading: Reading) -> SchoolCalend
 
 def _outcome(entry: Entry, reading: Reading) -> Outcome:
     dates = as_ranges(set(dates_of_entry(entry)))
-    meaning, why = recognise(entry.title, reading.words)
+    meaning, why, unclear = recognise(entry.title, reading.words)
     if not entry.occurrences:
         return Outcome(entry.line, entry.title, [], "ignored", None, entry.problem)
     if meaning is None:
-        return Outcome(entry.line, entry.title, dates, "ignored", None, why)
+        return Outcome(entry.line, entry.title, dates, "unclear" if unclear else "ignored", None, why)
     why = "; ".join(filter(None, [why, entry.remark]))
     longest = max((last - first).days + 1 for first, last, _ in entry.occurrences)
     if longest > LONGEST_ENTRY_DAYS:
@@ -141,7 +146,7 @@ def _corrected(
     entry: Entry, outcome: Outcome, closed: dict[date, int], chosen: dict[tuple[Meaning, date], str]
 ) -> Outcome:
     """The outcome with what other events take from it."""
-    if outcome.became in ("ignored", "closed"):
+    if outcome.became in (*NOT_TAKEN, "closed"):
         return outcome
     kind: Meaning = "early_release" if outcome.became == "early_release" else "late_start"
     days = set(dates_of_entry(entry))
@@ -153,5 +158,5 @@ def _corrected(
     if lost:
         why += f"; {', '.join(as_ranges(lost))} has another entry that leaves less open"
     left = days - shut - lost
-    became: Meaning | Literal["ignored"] = kind if left else "ignored"
+    became: Meaning | NotTaken = kind if left else "ignored"
     return Outcome(outcome.line, outcome.title, as_ranges(left or days), became, outcome.time, why)

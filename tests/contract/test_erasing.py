@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from schemas.facts import NAMES
 from schemas.settings import Settings
 from schemas.topics import partition_of
 from sinks.clickhouse import ClickHouseSink
@@ -13,16 +14,18 @@ from sinks.connection import connect
 from sinks.erasing import left
 from sinks.landing import Landing
 from sinks.memory import MemorySink
+from streams.auditing import audit
 from streams.core.erasure import digest_of_key
 from streams.partition import Cut, Delivery, Partition
 from streams.recovery import recover
 from tests.contract.test_standing import Store, store
 from tests.core.test_corrections import erased
-from tests.golden import History, district
+from tests.golden import History, at, district, ms
 
 __all__ = ["store"]
 WHO, STAFF = "5f5f5f5f5f5f5f5f", "6a6a6a6a6a6a6a6a"
 NUMBER = partition_of("demo", 16)
+RETRACTED = NAMES.index("retracted")
 
 
 def lived() -> History:
@@ -82,6 +85,43 @@ def test_what_recovers_later_is_what_a_district_that_lived_through_it_holds(stor
     # Repeated deliveries of what was erased are known: the digest is that of the original.
     take(partition, history.events[1:], 3, store.sink)
     assert partition.arrivals.get("conflict") is None
+
+
+def test_what_came_after_the_erasure_and_stands_before_it_is_refused_in_the_log_too(store: Store) -> None:
+    history, erasure = lived(), erased(WHO, "2026-10-20 10:00")
+    received = at("2026-10-20 11:00").isoformat()
+    history.add("inquiry", "2026-10-06 09:00", "one", person=WHO, topic="late", received_at=received)
+    history.add("rating", "2026-10-06 13:00", "three", score=1, rater=WHO, received_at=received)
+    history.add("status_changed", "2026-10-06 13:00", "two", status="resolved", staff=WHO, received_at=received)
+    history.add("alert_acknowledged", "2026-10-06 13:00", "", alert="k", staff=WHO, received_at=received)
+    lasting = Partition(NUMBER, 16, "cx.events")
+    take(lasting, history.events, 1, store.sink)
+    take(lasting, [erasure], 2, store.sink)
+    assert WHO not in stored(store)
+    refused = [event for event in store.reader.district_events(["demo"]) if event.kind == "refused"]
+    assert [event.conversation for event in refused] == ["one", "three", "two"]
+    assert not any(b"late" in event.content or b"score" in event.content for event in refused)
+    found = recover([NUMBER], 16, store.reader, 0)
+    assert (found.repaired, found.unreadable.total()) == (0, 0)
+    first = Partition(NUMBER, 16, "cx.events")
+    take(first, [history.events[0], erasure, *history.events[1:]], 1, MemorySink())
+    for state in (found.states[NUMBER]["demo"], first.states["demo"]):
+        state.touch(state.conversations)
+    assert found.states[NUMBER]["demo"].settle().rows == first.states["demo"].settle().rows
+    landed = {row[1]: row for row in store.reader.facts("demo", ["one", "two", "three"])}
+    assert [name for name, row in sorted(landed.items()) if row[RETRACTED]] == ["three"]
+    findings = audit(["demo"], lambda: store.reader, lambda *_: None, 0.0)
+    assert (findings.different, findings.unreadable) == (0, 0)
+
+
+def test_conversations_are_found_by_who_is_in_them_and_when_it_came(store: Store) -> None:
+    take(Partition(NUMBER, 16, "cx.events"), lived().events, 1, store.sink)
+    digest = digest_of_key(WHO)
+    assert store.reader.naming("demo", digest, 0) == ["one", "two"]
+    assert store.reader.naming("demo", digest, ms("2026-10-06 12:00")) == ["one", "two"]
+    assert store.reader.naming("demo", digest, ms("2026-10-06 12:01")) == []
+    assert store.reader.naming("other", digest, 0) == []
+    assert store.reader.naming("demo", digest_of_key("7b" * 8), 0) == []
 
 
 def test_the_facts_in_the_tables_are_those_of_the_stream(

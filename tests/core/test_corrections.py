@@ -1,15 +1,18 @@
 """Corrections of earlier events, spam, deletion and erasure: as if what is right had always been known."""
 
 import json
-from typing import Any
+from hashlib import sha256
+from typing import Any, get_args
 
 import pytest
 
-from schemas.events import EVENT, Event
+from schemas.events import EVENT, Admitted, Event
 from schemas.facts import as_json
+from schemas.vocabulary import to_ms
 from streams.core.arrival import Arrival
 from streams.core.district import DistrictState
-from streams.core.erasure import digest_of_key
+from streams.core.erasure import FIELDS, digest_of_key, names_in
+from streams.core.packed import pack
 from tests.golden import History, at, district, fold_all, minutes
 
 WHO, RATER = "5f5f5f5f5f5f5f5f", "6a6a6a6a6a6a6a6a"
@@ -127,19 +130,104 @@ def test_an_erased_person_leaves_anonymous_facts_whenever_the_erasure_comes(posi
     assert after == fold_all(rest)[0]
 
 
-def test_what_comes_of_an_erased_person_later_is_refused() -> None:
+@pytest.mark.parametrize("received", ["2026-10-20 10:00", "2026-10-21 10:00"])
+def test_what_is_received_after_the_erasure_is_refused_wherever_it_stands(received: str) -> None:
+    history = rated()
+    before = history.fact()
+    late = history.add("inquiry", "2026-10-06 09:00", person=WHO, received_at=at(received).isoformat())
+    erasure = erased(WHO, "2026-10-20 10:00")
+    for events in ([*history.events, erasure], [erasure, *history.events], [*history.events[:-1], erasure, late]):
+        fact = fold_all(events)[0]
+        assert (fact["events"], fact["opened_at"]) == (before["events"] + 1, before["opened_at"])
+        assert fact == fold_all([erasure, *history.events])[0]
+    sooner = late.model_copy(update={"received_at": at("2026-10-20 09:59")})
+    assert fold_all([*history.events[:-1], sooner, erasure])[0]["opened_at"] == "2026-10-06T14:00:00.000Z"
+
+
+def test_whatever_names_a_person_is_kept_with_its_receipt() -> None:
+    history = rated()
+    history.add("transfer", "2026-10-06 12:30", staff=WHO)
+    history.add("status_changed", "2026-10-06 13:00", status="resolved", staff=WHO)
+    history.add("survey_offered", "2026-10-06 13:30", person=WHO)
+    named = [event for event in history.events if names_in(event)]
+    models = {model for model in get_args(get_args(Admitted)[0]) if "conversation" in model.model_fields}
+    assert {type(event) for event in named} == {model for model in models if set(FIELDS) & model.model_fields.keys()}
+    for event in named:
+        packed: Any = pack(event, 1)
+        assert (names_in(packed), packed.received_ms) == (names_in(event), to_ms(event.received_at))
+
+
+def test_what_is_of_no_conversation_is_sealed_whenever_it_came() -> None:
+    frame = {"event_id": "a1", "district": "demo", "source": "cx", "kind": "alert_acknowledged", "alert": "k"}
+    moment = at("2026-10-21 10:00").isoformat()
+    event = EVENT.validate_json(json.dumps({**frame, "occurred_at": moment, "received_at": moment, "staff": WHO}))
+    state = DistrictState("demo")
+    state.apply(erased(WHO, "2026-10-20 10:00"))
+    applied = state.apply(event)
+    assert (applied.arrival, WHO.encode() in applied.content) == (Arrival.NEW, False)
+
+
+def test_a_refused_event_is_known_and_leaves_nothing_of_its_content() -> None:
     state = DistrictState("demo")
     for event in rated().events:
         state.apply(event)
     state.apply(erased(WHO, "2026-10-20 10:00"))
     state.settle()
     late = History()
-    for _ in range(6):
-        event = late.add("inquiry", "2026-10-21 10:00", person=WHO)
-    assert state.apply(event).arrival is Arrival.ERASED
-    assert state.changed == 0
+    event = late.add("inquiry", "2026-10-21 10:00", "c2", person=WHO, topic="bus")
+    applied = state.apply(event)
+    assert applied.arrival is Arrival.ERASED
+    assert json.loads(applied.content).keys() == {
+        "kind", "event_id", "district", "source", "occurred_at", "conversation"
+    }  # fmt: skip
+    (row,) = map(as_json, state.settle().rows)
+    assert (row["conversation"], row["retracted"], row["waits"], row["person"]) == ("c2", 1, [], "")
+    assert state.apply(event).arrival is Arrival.DUPLICATE
     # What was received before it and is delivered again is known: nothing changes.
     assert {state.apply(event).arrival for event in rated().events} == {Arrival.DUPLICATE}
+
+
+def test_the_earliest_receipt_of_one_content_decides() -> None:
+    history = story()
+    first = history.add("inquiry", "2026-10-06 10:00", person=WHO)
+    again = first.model_copy(update={"received_at": at("2026-10-21 10:00")})
+    erasure = erased(WHO, "2026-10-20 10:00")
+    kept = fold_all([*history.events, erasure])
+    assert kept[0]["retracted"] == 0
+    for events in ([first, again, erasure], [again, first, erasure], [first, erasure, again]):
+        assert fold_all([history.events[0], *events]) == kept
+
+
+def test_a_content_that_wins_over_a_refused_one_counts() -> None:
+    history = story()
+    one = history.add("inquiry", "2026-10-21 10:00", person=WHO)
+    other = one.model_copy(update={"person": None, "touch_point": "desk"})
+    erasure = erased(WHO, "2026-10-20 10:00")
+    found = fold_all([*history.events, other, erasure])
+    assert found == fold_all([erasure, other, *history.events]) == fold_all([one, erasure, other, history.events[0]])
+
+
+def test_many_raters_of_one_conversation_stay_as_many() -> None:
+    history = story()
+    history.add("inquiry", "2026-10-06 10:00")
+    people = [f"{number:016x}" for number in range(1, 201)]
+    for person in people:
+        history.add("rating", "2026-10-06 12:00", score=5, rater=person)
+    erasures = [erased(person, "2026-10-20 10:00") for person in people]
+    assert len({rating["rater"] for rating in fold_all([*history.events, *erasures])[0]["ratings"]}) == len(people)
+
+
+def test_a_stand_in_is_made_of_the_key_and_of_the_conversation() -> None:
+    history = story()
+    for name in ("one", "two"):
+        history.add("inquiry", "2026-10-06 10:00", name)
+        history.add("rating", "2026-10-06 12:00", name, score=5, rater=WHO)
+    rows = fold_all([*history.events, erased(WHO, "2026-10-20 10:00")])
+    raters = {rating["rater"] for row in rows for rating in row["ratings"]}
+    assert len(raters) == 2
+    # Whoever has the log knows the key's digest: it must not lead to what is sealed.
+    digest = digest_of_key(WHO)
+    assert not raters & {sha256(f"{name}/{digest}".encode()).hexdigest()[:32] for name in ("one", "two")}
 
 
 def test_what_was_received_before_the_erasure_and_comes_after_it_lands_without_the_key() -> None:

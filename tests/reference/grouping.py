@@ -22,6 +22,11 @@ def is_spam(items: list[Item]) -> bool:
     return bool(words) and words[-1] == "spam"
 
 
+def counts_nowhere(thread: Thread) -> bool:
+    """Spam, or nothing but what came of persons erased before."""
+    return is_spam(thread.items) or thread.refused + thread.conflicts == thread.contents
+
+
 def _words(threads: dict[str, Thread]) -> list[Item]:
     words = [item for thread in threads.values() for item in thread.items if item.event.kind in ("merge", "unmerge")]
     return sorted(words, key=lambda item: (item.at, item.event.event_id, item.event.kind == "merge"))
@@ -41,7 +46,7 @@ def merged(threads: dict[str, Thread]) -> dict[str, Group]:
     last: dict[frozenset[str], str] = {}
     for item in _words(threads):
         last[frozenset((item.event.conversation, item.event.into))] = item.event.kind
-    good = {name for name, thread in threads.items() if not is_spam(thread.items)}
+    good = {name for name, thread in threads.items() if not counts_nowhere(thread)}
     pairs = [pair for pair, kind in last.items() if kind == "merge" and pair <= good]
     groups: dict[str, Group] = {}
     for name in good:

@@ -3,6 +3,7 @@
 import json
 from datetime import UTC, datetime, timedelta
 from functools import cache
+from hashlib import sha256
 from typing import Any
 
 from hypothesis import strategies as st
@@ -106,7 +107,8 @@ _STATUS = st.fixed_dictionaries(
         "status": st.sampled_from(
             ["resolved", "resolved", "resolved", "pending", "pending", "on_hold", "reopened", "withdrawn"]
         )
-    }
+    },
+    optional={"staff": PERSON},
 )
 _TRANSFER = st.fixed_dictionaries({}, optional={"unit": UNIT, "staff": PERSON, "from_bot": st.booleans()})
 _INTO = st.fixed_dictionaries({"into": st.sampled_from(["c1", "c2", "c3"])})
@@ -136,6 +138,7 @@ def _fields(kind: str, base: datetime) -> st.SearchStrategy[dict[str, Any]]:
         "correction": _corrections(moments),
         "merge": _INTO,
         "unmerge": _INTO,
+        "survey_offered": st.fixed_dictionaries({}, optional={"person": PERSON}),
         "delivery_failed": st.fixed_dictionaries({"reply": EVENT_ID}),
         "link": st.fixed_dictionaries(
             {"linked_to": st.sampled_from(["x1", "x2"]), "relation": st.sampled_from(["continues", "related"])}
@@ -155,6 +158,22 @@ def _moments(base: datetime) -> st.SearchStrategy[datetime]:
     close = st.integers(0, 8)
     far = st.builds(lambda days, minutes: days * 1440 + minutes, st.integers(4, 60), st.integers(0, 1439))
     return st.one_of(close, near, near, far).map(lambda number: base + timedelta(minutes=number))
+
+
+@st.composite
+def _scenes(draw: st.DrawFn, base: datetime) -> list[tuple[str, datetime]]:
+    """What chance alone hardly brings together: kinds and moments of a talk, or of ratings long after resolves."""
+    if draw(st.booleans()):
+        kinds = ["inquiry", "reply", "reply", "reply", "inquiry"]
+        gaps = [0, 3, draw(st.sampled_from([1, 4, 9])), draw(st.integers(0, 6)), draw(st.integers(1, 6))]
+    else:
+        kinds = ["inquiry", "status_changed", "status_changed", "rating", "rating"]
+        gaps = [0, 30, *(draw(st.integers(0, 20)) * 1440 for _ in range(3))]
+    moment, found = base, []
+    for kind, gap in zip(kinds, gaps, strict=True):
+        moment += timedelta(minutes=gap)
+        found.append((kind, moment))
+    return found
 
 
 def configuration(revision: int, fields: dict[str, Any]) -> District:
@@ -198,19 +217,29 @@ def histories(draw: st.DrawFn, most: int = 12) -> list[Event]:
     for revision in range(2, 2 + draw(st.sampled_from([0, 0, 0, 1, 2]))):
         event_id = f"configuration-{revision if draw(st.integers(0, 3)) else 1}"
         events.append(_configured(revision, draw(_edits(base)), draw(moments), event_id))
-    for number in range(1, 1 + draw(st.integers(1, most))):
-        kind = draw(st.sampled_from(KINDS))
+    planned = draw(_scenes(base)) if draw(st.integers(0, 2)) == 0 else []
+    for number in range(1, 1 + max(draw(st.integers(1, most)), len(planned))):
+        kind, moment = planned[number - 1] if number <= len(planned) else (draw(st.sampled_from(KINDS)), draw(moments))
         event = {
             "kind": kind,
             "event_id": f"e{number:02d}" if draw(st.integers(0, 7)) else draw(EVENT_ID),
-            "conversation": draw(st.sampled_from(["c1", "c1", "c1", "c2", "c3"])),
+            "conversation": "c1" if number <= len(planned) else draw(st.sampled_from(["c1", "c1", "c1", "c2", "c3"])),
             "source": draw(st.sampled_from(["crm", "phone"])),
-            "occurred_at": draw(moments).isoformat(),
+            "occurred_at": moment.isoformat(),
         }
         if draw(st.integers(0, 3)) == 0:
             event["touch_point"] = "desk"
         events.append(_event(event | draw(_fields(kind, base))))
+    for key in draw(st.lists(PERSON, max_size=2, unique=True)) if draw(st.integers(0, 2)) == 0 else []:
+        events.insert(draw(st.integers(0, len(events))), erasure(key, draw(moments)))
     return events
+
+
+def erasure(key: str, moment: datetime) -> Event:
+    """The erasure of a person's key."""
+    digest = sha256(key.encode()).hexdigest()
+    frame = {"kind": "erased", "event_id": f"erased-{digest[:8]}", "source": "cx", "key_digest": digest}
+    return _event(frame | {"occurred_at": moment.isoformat()})
 
 
 @cache

@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 from schemas.events import Rating
-from tests.reference.reading import Item, is_live, is_reply, is_status
+from tests.reference.reading import Item, is_live, is_message, is_reply, is_status
 from tests.reference.story import Story, answered_at
 
 EDITABLE = timedelta(days=14) // timedelta(milliseconds=1)
@@ -29,8 +29,17 @@ def ratings(story: Story) -> list[dict[str, Any]]:
 
 
 def _is_late(item: Item, story: Story) -> bool:
-    resolves = [each.at for each in story.items if is_status(each, "resolved") and each.order < item.order]
-    return bool(resolves) and item.at - resolves[-1] > ACCEPTED
+    """More than 28 days after the end of the last episode that had ended; what is over does not end again."""
+    ended, over = None, False
+    for each in story.items:
+        if each.order > item.order:
+            break
+        if is_status(each, "resolved"):
+            ended = ended if over else each.at
+            over = True
+        elif is_message(each) or is_status(each, "reopened"):
+            over = False
+    return ended is not None and item.at - ended > ACCEPTED
 
 
 def credited(item: Item, story: Story) -> str:

@@ -2,10 +2,22 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from hashlib import blake2b
+from hashlib import blake2b, sha256
 from typing import Any
 
-from schemas.events import Correction, DeliveryFailed, Event, Inquiry, Merge, Reply, StatusChanged, Unmerge, canonical
+from schemas.events import (
+    Correction,
+    DeliveryFailed,
+    Erased,
+    Event,
+    Inquiry,
+    Merge,
+    Refused,
+    Reply,
+    StatusChanged,
+    Unmerge,
+    canonical,
+)
 from schemas.vocabulary import to_ms
 
 RANKS = ("inquiry", "transfer", "reply", "status_changed", "rating")
@@ -29,12 +41,13 @@ class Item:
 
 @dataclass(frozen=True)
 class Thread:
-    """All that one conversation's id was ever named with."""
+    """All that one conversation's id was ever named with. `refused`: contents of persons erased before."""
 
     items: list[Item]
     contents: int
     conflicts: int
     named: set[str]
+    refused: int
 
 
 def counting(events: Iterable[Event]) -> tuple[list[Event], int]:
@@ -57,16 +70,44 @@ def threads(events: list[Event]) -> dict[str, Thread]:
         name = getattr(event, "conversation", None)
         if name is not None:
             by_id.setdefault(name, []).append(event)
-    return {name: _thread(found) for name, found in by_id.items()}
+    erasures = _erasures(events)
+    return {name: _thread(found, erasures) for name, found in by_id.items()}
 
 
-def _thread(events: list[Event]) -> Thread:
+def _thread(events: list[Event], erasures: dict[str, int]) -> Thread:
     chosen, conflicts = counting(events)
-    items = corrected(in_order(Item(to_ms(event.occurred_at), event) for event in chosen))
+    chosen = [_anonymous(event, erasures) for event in chosen]
+    told = [event for event in chosen if not isinstance(event, Refused)]
+    items = corrected(in_order(Item(to_ms(event.occurred_at), event) for event in told or chosen))
     lost = {item.event.reply for item in items if isinstance(item.event, DeliveryFailed)}
     items = [replace(item, failed=item.event.event_id in lost) for item in items]
     named = {event.into for event in events if isinstance(event, (Merge, Unmerge))}
-    return Thread(items, len(chosen) + conflicts, conflicts, named)
+    return Thread(items, len(chosen) + conflicts, conflicts, named, len(chosen) - len(told))
+
+
+def _erasures(events: Iterable[Event]) -> dict[str, int]:
+    """From when on what names a key is refused, by the key's digest."""
+    since: dict[str, int] = {}
+    for event in events:
+        if isinstance(event, Erased):
+            at = to_ms(event.received_at)
+            since[event.key_digest] = min(at, since.get(event.key_digest, at))
+    return since
+
+
+def _anonymous(event: Any, erasures: dict[str, int]) -> Any:
+    """The event without erased persons; a `Refused` one if it came after the erasure of one of them."""
+    named = {name: getattr(event, name, None) for name in ("person", "staff", "rater")}
+    since = {name: erasures.get(sha256(key.encode()).hexdigest()) for name, key in named.items() if key}
+    if any(at is not None and to_ms(event.received_at) >= at for at in since.values()):
+        frame = ("event_id", "district", "conversation", "source", "occurred_at", "received_at")
+        return Refused(kind="refused", **{name: getattr(event, name) for name in frame})
+    new = {name: _stand_in(event, named[name]) for name, at in since.items() if at is not None}
+    return event.model_copy(update=new | {name: None for name in new if name == "person"})
+
+
+def _stand_in(event: Any, key: str | None) -> str:
+    return sha256(f"{event.conversation}/{key}".encode()).hexdigest()[:32]
 
 
 def in_order(items: Iterable[Item]) -> list[Item]:

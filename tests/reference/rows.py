@@ -6,7 +6,7 @@ from typing import Any
 from schemas.events import DistrictConfigured, Event, Inquiry, Link, Rating
 from schemas.facts import CONVERSATION, DEFINITION_VERSION, row_version
 from schemas.vocabulary import UNROUTED, from_ms
-from tests.reference.grouping import ever_named_together, is_spam, merged, parts
+from tests.reference.grouping import counts_nowhere, ever_named_together, merged, parts
 from tests.reference.hours import reached
 from tests.reference.promises import clocks, first_owned, verdict
 from tests.reference.ratings import ratings, sender
@@ -36,10 +36,12 @@ def facts(district: str, events: list[Event]) -> list[Fact]:
             fact = _fact(Story(part, setting))
             fact |= _identity(name, number, [found[member] for member in members], part)
             fact["deleted"] = int(any(item.event.kind == "deleted" for item in items))
-            fact["retracted"] = int(is_spam(thread.items) or not together)
+            fact["retracted"] = int(counts_nowhere(thread) or not together)
             fact["merged_into"] = group.primary if group is not None and not together else ""
-            fact["events"] = sum(found[each].contents for each in ever_named_together(name, found))
-            fact["version"] = row_version(len(known) + conflicts, fact["events"])
+            known_too = [found[each] for each in ever_named_together(name, found)]
+            fact["events"] = sum(each.contents for each in known_too)
+            refused = sum(each.refused for each in known_too)
+            fact["version"] = row_version(len(known) + conflicts, fact["events"], refused)
             rows.append(_shown(fact | {"district": district, "configurations": len(known) + conflicts}))
     return sorted(rows, key=lambda row: str(row["conversation"]))
 

@@ -61,6 +61,8 @@ class Story:
     def __post_init__(self) -> None:
         self.opening = opening(self.items)
         self._reconcile()
+        while self._reconcile_later():
+            self.skew = True
         self.owners = Owners(self.items, self.setting)
 
     def _reconcile(self) -> None:
@@ -77,6 +79,31 @@ class Story:
         if moved:
             self.skew = True
             self.items = in_order(replace(i, at=first.at) if i in moved else i for i in self.items)
+
+    def _reconcile_later(self) -> bool:
+        """Move what was told a little before a later message, by another clock, to it; whether anything was."""
+        waits = waits_of(self.items)
+        messages = [item for item in self.items if is_message(item)]
+        for wait in waits:
+            at, before = wait.at, [each for each in messages if each.order < wait.opened.order]
+            if not before or wait.live or wait.outcome == "unreachable":
+                continue
+            ended = [each.ended for each in waits]
+            told = [
+                each for each in self.items if is_reply(each) and messages[0].order < each.order < wait.opened.order
+            ]
+            lives = [each for each in before if is_live(each)]
+            # The first to answer is the first response, whether or not anyone still waited.
+            answers = [each for each in told if any(each is end for end in ended)]
+            answers += [each for each in told if not any(word.order < each.order for word in [*answers, *lives])][:1]
+            idle = [each for each in told if each.order > before[-1].order and not any(each is a for a in answers)]
+            near = [each for each in idle if at - SKEW <= each.at < at]
+            answered = [each.at for each in answers] + [answered_at(each) for each in lives]
+            other = all(each.event.source != wait.opened.event.source for each in near)
+            if near and other and answered and max(answered) < at - SKEW:
+                self.items = in_order(replace(i, at=at) if any(i is each for each in near) else i for i in self.items)
+                return True
+        return False
 
     @property
     def started(self) -> int:
@@ -102,18 +129,7 @@ class Story:
     @cached_property
     def waits(self) -> list[Wait]:
         """All waits, in order."""
-        waits: list[Wait] = []
-        for item in self.items:
-            last = waits[-1] if waits and waits[-1].outcome == "open" else None
-            if is_live(item):
-                if last is None:
-                    waits.append(Wait(item, item.at, live=True))
-                waits[-1].close("answered", item, answered_at(item))
-            elif is_message(item):
-                _message(waits, last, item)
-            elif last is not None:
-                _word(last, item)
-        return waits
+        return waits_of(self.items)
 
     @cached_property
     def resolutions(self) -> list[Resolution]:
@@ -190,6 +206,22 @@ class Story:
             if item.event.kind == "transfer" and (item.event.from_bot or machine) and after and before:
                 found.append(item.at)
         return found
+
+
+def waits_of(items: list[Item]) -> list[Wait]:
+    """All waits, in order."""
+    waits: list[Wait] = []
+    for item in items:
+        last = waits[-1] if waits and waits[-1].outcome == "open" else None
+        if is_live(item):
+            if last is None:
+                waits.append(Wait(item, item.at, live=True))
+            waits[-1].close("answered", item, answered_at(item))
+        elif is_message(item):
+            _message(waits, last, item)
+        elif last is not None:
+            _word(last, item)
+    return waits
 
 
 def answered_at(item: Item) -> int:

@@ -1,10 +1,12 @@
 """The worker and conversations that left memory: read back before the cut, swept after a closure, none lost."""
 
 import asyncio
+from collections.abc import Sequence
 
 from schemas.events import Event
 from sinks.memory import MemorySink
-from tests.golden import OFFICE, History, district, ms
+from tests.core.test_corrections import WHO, erased
+from tests.golden import OFFICE, History, at, district, ms
 from tests.unit.test_worker import NUMBER, World, delivery
 
 LATER = ms("2026-10-06 12:00")
@@ -85,6 +87,24 @@ def test_the_sweep_goes_on_while_events_keep_coming() -> None:
     asyncio.run(story())
 
 
+def test_an_erasure_finds_what_it_refuses_among_those_that_left_memory() -> None:
+    async def story() -> None:
+        history = History()
+        late = at("2026-09-01 10:00").isoformat()
+        history.add("inquiry", "2026-01-06 08:00", person=WHO, received_at=late)
+        world = await lived(history.events)
+        (before,) = world.sink.rows("conversations")
+        await world.receive(9, erased(WHO, "2026-08-01 10:00"))
+        await world.worker.flush()
+        (row,) = world.sink.rows("conversations")
+        assert (before["first_response_ms"], row["first_response_ms"]) == (2 * 3_600_000, 3_600_000)
+        assert row["version"] > before["version"]
+        assert WHO not in str(world.sink.rows("events"))
+        assert world.value("cx_conversations_held") == 0
+
+    asyncio.run(story())
+
+
 class Past(World):
     """A world whose one conversation ended long before what recovery holds; `unread` says how often reading fails."""
 
@@ -97,7 +117,7 @@ class Past(World):
         await self.worker.receive(delivery(offset, event.model_dump_json(exclude_defaults=True).encode()))
 
 
-async def lived() -> Past:
+async def lived(more: Sequence[Event] = ()) -> Past:
     world = Past()
     world.now_ms = LATER
     world.worker.assign({NUMBER})
@@ -105,7 +125,7 @@ async def lived() -> Past:
     world.history.configured(district())
     world.history.add("inquiry", "2026-01-06 09:00")
     world.history.add("reply", "2026-01-06 10:00")
-    for offset, event in enumerate(world.history.events):
+    for offset, event in enumerate([*world.history.events, *more]):
         await world.receive(offset, event)
     await world.worker.flush()
     # The same process is assigned anew and holds only what stands since October.
