@@ -17,12 +17,14 @@ from aiohttp import web
 from faust.types import TP
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
+from schemas.errors import UsageError
 from schemas.settings import Settings
 from schemas.topics import EVENTS
 from sinks.clickhouse import ClickHouseSink
 from sinks.reading import ClickHouseReader
 from streams.core.rolling import HORIZON_MS
 from streams.dead_letter_watch import DeadLetterLimit
+from streams.fault_points import FaultFile, Reached, undisturbed
 from streams.metrics import WorkerMetrics
 from streams.notifier import Webhook
 from streams.outlet import KafkaOutlet
@@ -39,6 +41,7 @@ LARGEST_FETCH = 16 * 1024 * 1024
 DAY_SECONDS = 86_400.0
 UNASSIGNED_SECONDS = 60.0
 LAG_SECONDS = 2.0
+LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
 def die(reason: str, code: int = EXIT_UNFORESEEN) -> NoReturn:
@@ -62,13 +65,23 @@ def make_app(settings: Settings) -> faust.App:
         consumer_auto_offset_reset="earliest",
         consumer_max_fetch_size=LARGEST_FETCH,
         broker_max_poll_interval=DAY_SECONDS,
-        broker_session_timeout=12.0,
-        broker_heartbeat_interval=3.0,
+        broker_session_timeout=settings.session_seconds,
+        broker_heartbeat_interval=settings.session_seconds / 4,
         stream_buffer_maxsize=64,
         stream_wait_empty=False,
         web_enabled=False,
         value_serializer="raw",
     )
+
+
+def fault_points(settings: Settings) -> Reached:
+    """What hears of a worker's steps. Raises `UsageError` for faults with servers that are not this machine's."""
+    if settings.fault_file is None:
+        return undisturbed
+    hosts = (settings.kafka_address.rpartition(":")[0].strip("[]"), settings.clickhouse_address[0])
+    if not LOOPBACK.issuperset(hosts):
+        raise UsageError("CX_FAULT_FILE is for tests with servers on 127.0.0.1 only: unset it.")
+    return FaultFile(settings.fault_file)
 
 
 class Process:
@@ -83,6 +96,7 @@ class Process:
         self._unassigned_since: float | None = time.monotonic()
         self._acknowledged: dict[int, int] = {}
         self._received: dict[int, int] = {}
+        self._reached = fault_points(settings)
         self._webhook = Webhook(settings, self._metrics)
         self._worker: Worker | None = None
         self.app = make_app(settings)
@@ -90,9 +104,9 @@ class Process:
         self._connect_signals()
 
     def _make_worker(self) -> Worker:
-        settings = self._settings
+        settings, reached = self._settings, self._reached
         around = Surroundings(
-            sink=ClickHouseSink(settings),
+            sink=ClickHouseSink(settings, reached),
             outlet=KafkaOutlet(settings),
             recover=self._recover,
             acknowledge=self._acknowledge,
@@ -103,6 +117,7 @@ class Process:
             log=Log(partial(ClickHouseReader, settings)),
             die=die,
             halt=partial(die, code=EXIT_DEAD_LETTERS),
+            reached=reached,
         )
         limit = DeadLetterLimit(settings.dead_letter_limit)
         policy = FlushPolicy(settings.flush_seconds, settings.flush_events, settings.buffer_events, dead_letters=limit)

@@ -25,6 +25,7 @@ from schemas.alerts import AlertTransition
 from schemas.errors import Unavailable
 from sinks.landing import DeadLetterRow, Landing, Sink
 from streams.dead_letter_watch import USUAL_LIMIT, DeadLetterLimit, DeadLetterWatch
+from streams.fault_points import Reached, undisturbed
 from streams.metrics import WorkerMetrics
 from streams.partition import Cut, Delivery, Forward, Partition
 from streams.present import wall_ms
@@ -93,6 +94,8 @@ class Surroundings:
     """End the process because of what it reads: to start it again changes nothing."""
     wall_ms: Callable[[], int] = wall_ms
     """The machine's own clock, which Kafka's timestamps follow."""
+    reached: Reached = undisturbed
+    """Hears of each numbered step, before and after it."""
 
 
 class Worker:
@@ -184,7 +187,9 @@ class Worker:
         while assignment == self._assignment:
             try:
                 with self._metrics.recovery_seconds.time():
+                    self._around.reached("before:recovery")
                     found = await asyncio.to_thread(self._around.recover, numbers)
+                    self._around.reached("after:recovery")
             except Unavailable as error:
                 log.warning("recovery waits: %s", error)
                 await asyncio.sleep(error.retry_after)
@@ -208,6 +213,7 @@ class Worker:
 
     async def revoke(self) -> None:
         """Give everything up: land and acknowledge what can be landed soon, then forget."""
+        self._around.reached("before:revoke")
         try:
             await asyncio.wait_for(asyncio.shield(asyncio.ensure_future(self.flush())), REVOKE_SECONDS)
         except TimeoutError:
@@ -218,6 +224,7 @@ class Worker:
         self._metrics.partitions.set(0)
         self._metrics.ready.set(0)
         self._room.set()
+        self._around.reached("after:revoke")
 
     async def run(self) -> None:
         """Flush by time or by size for ever."""
@@ -262,7 +269,9 @@ class Worker:
                 await self._persist(lambda: self._publish(landing, forwards))
                 await self._persist(lambda: self._around.sink.land(landing))
             self._around.notify([alert for alert in landing.alerts if alert.notify])
+            self._around.reached("before:5")
             await self._around.acknowledge(deliveries)
+            self._around.reached("after:5")
             self._landing_events = 0
             self._report(landing, deliveries, forwards)
             self._room.set()
@@ -279,7 +288,9 @@ class Worker:
             for district, names in partition.returning()
         ]:
             for owned, district, names in wanted:
+                self._around.reached("before:read-back")
                 found = await self._persist(partial(self._around.log.histories, district, names))
+                self._around.reached("after:read-back")
                 owned.restore(district, names, found)
                 self._metrics.read_back.inc(len(names))
 
@@ -291,7 +302,9 @@ class Worker:
                 if after is None:
                     continue
                 ask = partial(self._around.log.outdated, state.district, state.oldest_version, after, SWEPT)
+                self._around.reached("before:sweep")
                 names = await self._persist(ask)
+                self._around.reached("after:sweep")
                 state.recall(names)
                 if state.departed.swept_to == after:
                     state.departed.swept_to = names[-1] if names else None
@@ -311,12 +324,16 @@ class Worker:
                 pause = min(pause * 2, LONGEST_PAUSE, max(error.retry_after * 5, 1.0))
 
     def _publish(self, landing: Landing, forwards: list[Forward]) -> None:
+        self._around.reached("before:0")
         if landing.dead_letters:
             self._around.outlet.dead_letters(landing.dead_letters)
         if forwards:
             self._around.outlet.forward(forwards)
+        self._around.reached("after:0")
+        self._around.reached("before:1")
         if landing.alerts:
             self._around.outlet.alerts(landing.alerts)
+        self._around.reached("after:1")
 
     def _report(self, landing: Landing, deliveries: list[Delivery], forwards: list[Forward]) -> None:
         m = self._metrics
