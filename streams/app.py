@@ -8,6 +8,7 @@ import logging
 import os
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
@@ -28,9 +29,10 @@ from streams.fault_points import FaultFile, Reached, undisturbed
 from streams.metrics import WorkerMetrics
 from streams.notifier import Webhook
 from streams.outlet import KafkaOutlet
-from streams.partition import Delivery, Partition
+from streams.partition import Delivery, Membership, Partition
 from streams.present import now_ms
 from streams.recovery import Log, Recovered, recover
+from streams.told import tails
 from streams.worker import FlushPolicy, Surroundings, Worker
 
 log = logging.getLogger("cx.app")
@@ -127,11 +129,14 @@ class Process:
         return Partition(number, self._settings.partitions, self._topic)
 
     def _recover(self, numbers: Sequence[int]) -> Recovered:
-        reader = ClickHouseReader(self._settings)
-        try:
-            return recover(numbers, self._settings.partitions, reader, now_ms(self._settings) - HORIZON_MS)
-        finally:
-            reader.close()
+        # What was told is asked for first: whoever told it could not since this assignment began.
+        told = tails(self._settings, numbers)
+        since_ms = now_ms(self._settings) - HORIZON_MS
+        with closing(ClickHouseReader(self._settings)) as reader:
+            alerts = {number: tail.alerts for number, tail in told.items()}
+            found = recover(numbers, self._settings.partitions, reader, since_ms, alerts)
+        found.told_from = {number: tail.start for number, tail in told.items()}
+        return found
 
     def _connect_signals(self) -> None:
         """The agent and Faust's signals; each only hands over."""
@@ -203,7 +208,12 @@ class Process:
         if self._worker is None:
             self._worker = self._make_worker()
             self._spawn(self._worker.run())
-        self._worker.assign(numbers)
+        self._worker.assign(numbers, self._membership())
+
+    def _membership(self) -> Membership:
+        """Under which name the broker knows this process since the assignment in force."""
+        coordinator = self.app.consumer._thread._ensure_consumer()._coordinator  # noqa: SLF001 -- there is no public way
+        return Membership(self.app.consumer_generation_id, coordinator.member_id)
 
     async def _revoked(self, _revoked: set[TP]) -> None:
         self._unassigned_since = time.monotonic()
@@ -227,6 +237,8 @@ class Process:
         """Report the lag; end the process when the group gave it nothing for a minute."""
         while True:
             await asyncio.sleep(LAG_SECONDS)
+            if self._worker is not None and not self._worker.holds and self._unassigned_since is None:
+                self._unassigned_since = time.monotonic()
             since = self._unassigned_since
             if since is not None and time.monotonic() - since > UNASSIGNED_SECONDS:
                 die("no assignment for a minute: this process left its group")

@@ -15,19 +15,19 @@ A crash before (5) has the messages read again: sets ignore what they know, and 
 import asyncio
 import logging
 import math
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import NoReturn, Protocol, TypeVar
 
 from schemas.alerts import AlertTransition
-from schemas.errors import Unavailable
+from schemas.errors import Fenced, Unavailable
 from sinks.landing import DeadLetterRow, Landing, Sink
 from streams.dead_letter_watch import USUAL_LIMIT, DeadLetterLimit, DeadLetterWatch
 from streams.fault_points import Reached, undisturbed
 from streams.metrics import WorkerMetrics
-from streams.partition import Cut, Delivery, Forward, Partition
+from streams.partition import Delivery, Forward, Membership, Partition, landing_of
 from streams.present import wall_ms
 from streams.recovery import Log, Recovered
 
@@ -50,11 +50,23 @@ class Outlet(Protocol):
     def dead_letters(self, rows: Sequence[DeadLetterRow]) -> None:
         """Publish refusals: reason, field and digest, never the payload."""
 
-    def alerts(self, rows: Sequence[AlertTransition]) -> None:
-        """Publish alert transitions, each under its idempotency key."""
+    def begin(self, landed: Mapping[int, int]) -> None:
+        """Everything before these offsets of `cx.alerts` has landed or is about to, by partition."""
+
+    def alerts(self, rows: Sequence[AlertTransition], membership: Membership) -> None:
+        """Publish alert transitions, each under its idempotency key. Raises `Fenced` for an earlier assignment."""
 
     def forward(self, messages: Sequence[Forward]) -> None:
         """Publish messages again, into the partition they belong to."""
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """What a flush has to say to Kafka, and in the name of which assignment."""
+
+    forwards: list[Forward]
+    alerts: list[AlertTransition]
+    membership: Membership
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +124,8 @@ class Worker:
         self._owned: dict[int, Partition] = {}
         self._parked: dict[int, list[Delivery]] = {}
         self._assignment = 0
+        self._membership = Membership()
+        self._holds = False
         self._past_until: dict[int, float] = {}
         self._flushing = asyncio.Lock()
         self._landing_events = 0
@@ -122,8 +136,13 @@ class Worker:
 
     @property
     def ready(self) -> bool:
-        """True when every owned partition is recovered."""
-        return bool(self._assignment) and not self._parked
+        """True when there is an assignment, be it an empty one, and all of it is recovered."""
+        return self._holds and not self._parked
+
+    @property
+    def holds(self) -> bool:
+        """Whether there is an assignment that nothing took back."""
+        return self._holds
 
     @property
     def buffered(self) -> int:
@@ -162,9 +181,10 @@ class Worker:
         if self.buffered >= self._policy.events:
             self._due.set()
 
-    def assign(self, numbers: Collection[int]) -> None:
+    def assign(self, numbers: Collection[int], membership: Membership = Membership()) -> None:  # noqa: B008 -- a value
         """Own exactly these partitions from now on, all recovered anew; messages wait until they are."""
         self._assignment += 1
+        self._membership, self._holds = membership, True
         self._owned = {}
         self._parked = {number: [] for number in sorted(numbers)}
         self._metrics.partitions.set(len(numbers))
@@ -203,9 +223,11 @@ class Worker:
         self._metrics.repaired.inc(found.repaired)
         self._metrics.unreadable.inc(found.unreadable.total())
         log.info("recovered partitions=%d events=%d repaired=%d", len(found.states), found.events, found.repaired)
+        self._around.outlet.begin(found.told_from)
         for number, states in found.states.items():
             partition = self._owned[number] = self._make(number)
             partition.states = states
+            partition.owe(found.told.get(number, ()))
             for delivery in self._parked.pop(number):
                 self._take(partition, delivery)
         self._metrics.ready.set(len(self._owned))
@@ -218,13 +240,17 @@ class Worker:
             await asyncio.wait_for(asyncio.shield(asyncio.ensure_future(self.flush())), REVOKE_SECONDS)
         except TimeoutError:
             log.warning("partitions are given up before their last rows landed; their next owner reads them again")
+        self._forget()
+        self._around.reached("after:revoke")
+
+    def _forget(self) -> None:
         self._assignment += 1
+        self._holds = False
         self._owned = {}
         self._parked = {}
         self._metrics.partitions.set(0)
         self._metrics.ready.set(0)
         self._room.set()
-        self._around.reached("after:revoke")
 
     async def run(self) -> None:
         """Flush by time or by size for ever."""
@@ -257,8 +283,9 @@ class Worker:
             now_ms = self._around.now_ms()
             cuts = [partition.cut(now_ms, self._is_live(number)) for number, partition in self._owned.items()]
             deliveries = [delivery for cut in cuts for delivery in cut.deliveries]
-            landing = _together(cuts, now_ms)
+            landing = landing_of(cuts, now_ms)
             forwards = [message for cut in cuts for message in cut.forwards]
+            news = News(forwards, [alert for cut in cuts for alert in cut.alerts], self._membership)
             if not (deliveries or landing.conversations or landing.alerts or landing.rolling):
                 await self._sweep()
                 return
@@ -266,8 +293,15 @@ class Worker:
                 self._around.halt(too_much)
             self._landing_events = max(len(landing.events), len(deliveries))
             with self._metrics.flush_seconds.time():
-                await self._persist(lambda: self._publish(landing, forwards))
-                await self._persist(lambda: self._around.sink.land(landing))
+                try:
+                    await self._persist(partial(self._publish, landing.dead_letters, news))
+                except Fenced as error:
+                    log.warning("everything is given up and read again by its owner: %s", error)
+                    self._landing_events = 0
+                    if news.membership == self._membership:
+                        self._forget()
+                    return
+                await self._persist(partial(self._around.sink.land, landing))
             self._around.notify([alert for alert in landing.alerts if alert.notify])
             self._around.reached("before:5")
             await self._around.acknowledge(deliveries)
@@ -323,16 +357,16 @@ class Worker:
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, LONGEST_PAUSE, max(error.retry_after * 5, 1.0))
 
-    def _publish(self, landing: Landing, forwards: list[Forward]) -> None:
+    def _publish(self, dead_letters: Sequence[DeadLetterRow], news: News) -> None:
         self._around.reached("before:0")
-        if landing.dead_letters:
-            self._around.outlet.dead_letters(landing.dead_letters)
-        if forwards:
-            self._around.outlet.forward(forwards)
+        if dead_letters:
+            self._around.outlet.dead_letters(dead_letters)
+        if news.forwards:
+            self._around.outlet.forward(news.forwards)
         self._around.reached("after:0")
         self._around.reached("before:1")
-        if landing.alerts:
-            self._around.outlet.alerts(landing.alerts)
+        if news.alerts:
+            self._around.outlet.alerts(news.alerts, news.membership)
         self._around.reached("after:1")
 
     def _report(self, landing: Landing, deliveries: list[Delivery], forwards: list[Forward]) -> None:
@@ -353,17 +387,3 @@ class Worker:
         states = [state for partition in self._owned.values() for state in partition.states.values()]
         m.conversations.set(sum(len(state.conversations) for state in states))
         m.departed.set(sum(len(state.departed) for state in states))
-
-
-def _together(cuts: Sequence[Cut], now_ms: int) -> Landing:
-    return Landing(
-        landed_at_ms=now_ms,
-        events=[row for cut in cuts for row in cut.events],
-        conversations=[row for cut in cuts for row in cut.conversations],
-        configurations=[row for cut in cuts for row in cut.configurations],
-        units=[row for cut in cuts for row in cut.units],
-        dead_letters=[row for cut in cuts for row in cut.dead_letters],
-        rolling=[row for cut in cuts for row in cut.rolling],
-        alerts=[row for cut in cuts for row in cut.alerts],
-        erasures=[erasure for cut in cuts for erasure in cut.erasures],
-    )

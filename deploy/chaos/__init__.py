@@ -1,1 +1,1 @@
-"""Proves on a real stack of its own that nothing is lost and nothing counts twice, by killing and stopping its parts."""
+"""Kills and stops the parts of a real stack of its own, and looks whether anything was lost or counts twice."""

@@ -12,6 +12,7 @@ WORKER_KILLED, WORKER_PAUSED, ZOMBIE = "worker-killed", "worker-paused", "zombie
 CLICKHOUSE_KILLED, CLICKHOUSE_PAUSED = "clickhouse-killed", "clickhouse-paused"
 KAFKA_KILLED, KAFKA_PAUSED = "kafka-killed", "kafka-paused"
 CLOCK_JUMPS = "clock-jumps"
+OVERTAKEN, ZOMBIE_OVERTAKEN = "overtaken", "zombie-overtaken"
 ONE_WORKER = (WORKER_KILLED, WORKER_PAUSED, CLICKHOUSE_KILLED, CLICKHOUSE_PAUSED, KAFKA_KILLED, KAFKA_PAUSED)
 HARMS = {
     WORKER_KILLED: "SIGKILL of the only worker; another is started",
@@ -21,6 +22,8 @@ HARMS = {
     CLICKHOUSE_PAUSED: "SIGSTOP of ClickHouse while the worker stands at the point, later SIGCONT",
     KAFKA_KILLED: "SIGKILL of Kafka while the worker stands at the point; it is started again",
     KAFKA_PAUSED: "SIGSTOP of Kafka while the worker stands at the point, for longer than a session; then SIGCONT",
+    OVERTAKEN: "SIGKILL of the only worker with a broken promise at hand; then an answer in time, another worker",
+    ZOMBIE_OVERTAKEN: "SIGSTOP of one of two workers with a broken promise at hand; then an answer in time, SIGCONT",
     CLOCK_JUMPS: "workers whose clock stands 40 days ahead, then 2 days behind, then right; a SIGKILL between",
 }
 FLUSH = tuple(point for point in POINTS if point[-1].isdigit())
@@ -54,7 +57,9 @@ def short() -> tuple[Cell, ...]:
         *(Cell(WORKER_PAUSED, point) for point in ("before:1", "before:5")),
         *(Cell(CLICKHOUSE_KILLED, point) for point in ("before:2", "after:2")),
         Cell(KAFKA_KILLED, "before:5"),
-        *(Cell(ZOMBIE, point) for point in ("before:1", "before:3", "before:5")),
+        *(Cell(ZOMBIE, point) for point in ("before:3", "before:5")),
+        Cell(OVERTAKEN, "after:1"),
+        Cell(ZOMBIE_OVERTAKEN, "before:1"),
     ]
     return tuple(cells)
 
@@ -69,6 +74,7 @@ def full() -> tuple[Cell, ...]:
         *(Cell(harm, point) for harm in servers for point in FLUSH),
         *(Cell(CLICKHOUSE_KILLED, point) for point in reading_back),
         *(Cell(ZOMBIE, point) for point in FLUSH),
+        *(Cell(harm, point) for harm in (OVERTAKEN, ZOMBIE_OVERTAKEN) for point in FLUSH),
         Cell(CLOCK_JUMPS),
     ]
     return tuple(cells)

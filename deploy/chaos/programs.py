@@ -24,7 +24,7 @@ from schemas.errors import EnvironmentProblem, Unavailable
 from schemas.settings import PREFIX, Settings
 from streams.fault_points import Fault
 
-PATIENCE = 60.0
+PATIENCE = 120.0
 LOOK_SECONDS = 0.02
 _NUMBERS = count(1)
 

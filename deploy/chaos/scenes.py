@@ -3,13 +3,24 @@
 import random
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from deploy.chaos import cells
 from deploy.chaos.cells import Cell
 from deploy.chaos.programs import Server, WorkerProgram, until
-from deploy.chaos.workload import DAY_MS, Workload, long_ago, made, reconfigured, taken_up
+from deploy.chaos.workload import (
+    DAY_MS,
+    Message,
+    Workload,
+    answered_in_time,
+    long_ago,
+    made,
+    reconfigured,
+    taken_up,
+    waiting,
+)
 from deploy.chaos.world import SESSION_SECONDS, World
 from schemas.clock import Clock
 from schemas.errors import CxError
@@ -17,6 +28,7 @@ from streams.fault_points import Fault
 from streams.present import wall_ms
 
 AHEAD_MS, BEHIND_MS = 40 * DAY_MS, -2 * DAY_MS
+RECOVERIES = "cx_recovery_seconds_count"
 NOTICED_SECONDS = 1.5
 LONGER_THAN_A_SESSION = 1.5 * SESSION_SECONDS
 LONGEST_RANDOM = 3 * SESSION_SECONDS
@@ -47,6 +59,7 @@ class Scene:
         self._now_ms = wall_ms()
         self._workload = made(name, world.settings.partitions, self._now_ms, f"{seed}/{cell}")
         self._looked_at = [self._workload]
+        self._before: Sequence[Message] = ()
         self._problems: list[str] = []
 
     def play(self) -> Outcome:
@@ -57,7 +70,7 @@ class Scene:
             self._provoked()
             self._world.wait_landed()
             for each in self._looked_at:
-                self._world.wait(lambda each=each: witness.transitions(each), "alerts of broken promises")  # type: ignore[misc]
+                self._world.wait(partial(witness.transitions, each), "alerts of broken promises")
                 self._problems += witness.problems(each)
         except CxError as error:
             self._problems.append(str(error))
@@ -76,6 +89,8 @@ class Scene:
             self._clock_jumps()
         elif point == cells.RANDOM:
             self._at_random()
+        elif harm in (cells.OVERTAKEN, cells.ZOMBIE_OVERTAKEN):
+            self._overtaken()
         elif harm == cells.ZOMBIE:
             self._zombie()
         elif harm == cells.WORKER_KILLED:
@@ -89,7 +104,7 @@ class Scene:
         self._problems += self._world.witness.acknowledged_ahead()
 
     def _write(self) -> None:
-        self._world.ledger.write(self._workload.messages)
+        self._world.ledger.write([*self._before, *self._workload.messages])
 
     def _armed(self, kind: str) -> WorkerProgram:
         """A worker that will die or stop at the cell's point, after what leads there has been provoked."""
@@ -120,14 +135,8 @@ class Scene:
         self._world.dismiss()
         (worker,) = self._world.have_workers(1)
         more = (taken_up if step == "read-back" else reconfigured)(f"{self._name}-old", partitions, self._now_ms)
-        both = Workload(old.districts, (*old.messages, *more.messages))
-        self._looked_at.append(both)
-        self._workload = Workload(
-            self._workload.districts,
-            (*more.messages, *self._workload.messages),
-            self._workload.transitions,
-        )
-        self._looked_at[0] = self._workload
+        self._looked_at.append(Workload(old.districts, (*old.messages, *more.messages)))
+        self._before = more.messages
         return worker
 
     def _killed(self) -> None:
@@ -170,26 +179,57 @@ class Scene:
         else:
             self._server.send(signal.SIGCONT)
 
+    def _wake(self, zombie: WorkerProgram, recoveries: float) -> None:
+        """Let it go on, and wait until it has found out and belongs to the group again."""
+        self._world.go_on(zombie)
+
+        def back() -> bool:
+            return not zombie.alive or (zombie.metric(RECOVERIES) > recoveries and zombie.ready)
+
+        self._world.wait(back, "a worker that belongs to its group again")
+
     def _zombie(self) -> None:
         """One of two stands still until the other has done everything; then it goes on, and changes nothing."""
         zombie, other = self._world.have_workers(2)
+        recoveries = zombie.metric(RECOVERIES)
         zombie.arm(Fault(self._cell.point, "stop"))
         self._write()
         self._world.wait_stopped(zombie)
         self._look()
         self._world.wait_landed()
-        self._world.wait(lambda: self._world.witness.transitions(self._workload), "alerts of broken promises")
+        self._world.wait(partial(self._world.witness.transitions, self._workload), "alerts of broken promises")
         self._problems += self._world.witness.problems(self._workload)
         before = self._world.witness.committed()
-        self._world.go_on(zombie)
-        self._world.wait(lambda: all(each.ready for each in self._world.workers), "workers that are ready again")
+        self._wake(zombie, recoveries)
         after = self._world.witness.committed()
-        self._problems += [f"partition {n} went back from {before[n]} to {after[n]}" for n in before if after[n] < before[n]]
+        back = [(n, offset, after[n]) for n, offset in before.items() if after[n] < offset]
+        self._problems += ["partition {} went back from {} to {}".format(*each) for each in back]
         more = made(f"{self._name}-after", self._world.settings.partitions, self._now_ms, self._name)
         self._looked_at.append(more)
         self._world.ledger.write(more.messages)
         if not other.alive:
             self._problems.append("the worker that took over ended")
+
+    def _overtaken(self) -> None:
+        """A breach about to be told, told, or landed; then the answer comes that had been given in time."""
+        is_zombie = self._cell.harm == cells.ZOMBIE_OVERTAKEN
+        worker = self._world.have_workers(2 if is_zombie else 1)[0]
+        recoveries = worker.metric(RECOVERIES)
+        worker.arm(Fault(self._cell.point, "stop" if is_zombie else "exit"))
+        late, answer = (
+            of(f"{self._name}-wait", self._world.settings.partitions, self._now_ms)
+            for of in (waiting, answered_in_time)
+        )
+        self._looked_at = [Workload(late.districts, (*late.messages, *answer.messages), doubtful=True)]
+        self._world.ledger.write(late.messages)
+        until(lambda: worker.stopped or not worker.alive, f"a worker that stands {self._cell.point}")
+        self._look()
+        self._world.ledger.write(answer.messages)
+        if is_zombie:
+            self._world.wait_landed()
+            self._wake(worker, recoveries)
+        else:
+            self._world.replace(worker)
 
     def _at_random(self) -> None:
         """Harm at a time drawn from the seed, with the other half of the messages to come."""

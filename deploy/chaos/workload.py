@@ -16,6 +16,7 @@ from schemas.vocabulary import from_ms
 
 MINUTE_MS = 60_000
 DAY_MS = 1_440 * MINUTE_MS
+KEPT_MS = 500
 STARTED_AGO_MS = 3 * 3_600_000
 CONFIGURED_AGO_MS = 400 * DAY_MS
 LONG_AGO_MS = 50 * DAY_MS
@@ -59,8 +60,8 @@ class Workload:
     districts: tuple[str, ...]
     messages: tuple[Message, ...]
     transitions: frozenset[Transition] = frozenset()
-    refused: int = 0
-    """Items that become dead letters."""
+    doubtful: bool = False
+    """Its transitions depend on when it was read: each breach, if it was told, must be taken back; no more is known."""
 
     @property
     def events(self) -> set[tuple[str, str]]:
@@ -138,9 +139,7 @@ def _promises(writing: _Writing) -> Iterator[Transition]:
     for number in range(CONVERSATIONS):
         ago_ms = STARTED_AGO_MS - number * 11 * MINUTE_MS
         if number % 3 == 0:
-            kept = [
-                writing.event(kind, f"k{number}", ago_ms, channel="email", source="crm") for kind in ("inquiry", "reply")
-            ]
+            kept = [writing.event(kind, f"k{number}", ago_ms, channel="email") for kind in ("inquiry", "reply")]
             writing.send(kept)
             continue
         events.append(writing.event("inquiry", f"l{number}", ago_ms, channel="email"))
@@ -166,7 +165,7 @@ def made(name: str, partitions: int, now_ms: int, seed: str) -> Workload:
     stray.send([stray.event("inquiry", "stray", STARTED_AGO_MS, channel="phone")], partition=1)
     messages += [*stray.messages, Message(draw.randrange(partitions), NOT_JSON, ())]
     draw.shuffle(messages)
-    return Workload(names, tuple(messages), frozenset(transitions), refused=1)
+    return Workload(names, tuple(messages), frozenset(transitions))
 
 
 def long_ago(name: str, partitions: int, now_ms: int) -> Workload:
@@ -196,5 +195,33 @@ def reconfigured(name: str, partitions: int, now_ms: int) -> Workload:
         writing = _Writing(district, partition, now_ms, random.Random(name), numbers=200)  # noqa: S311 -- as above
         document = {"district": district, "label": "another name"}
         writing.send([writing.event("district_configured", "", DAY_MS, revision=1, configuration=document)])
+        messages.extend(writing.messages)
+    return Workload(districts_of(name, partitions), tuple(messages))
+
+
+def waiting(name: str, partitions: int, now_ms: int) -> Workload:
+    """A promise in each district and a conversation without an answer; a later one shows that it is too late."""
+    messages: list[Message] = []
+    for partition, district in enumerate(districts_of(name, partitions)):
+        writing = _Writing(district, partition, now_ms, random.Random(name))  # noqa: S311 -- as above
+        configuration = {"district": district, "promises": [PROMISE]}
+        writing.send(
+            [
+                writing.event("district_configured", "", CONFIGURED_AGO_MS, revision=1, configuration=configuration),
+                writing.event("inquiry", "w", STARTED_AGO_MS, channel="email"),
+                writing.event("inquiry", "later", STARTED_AGO_MS - 30 * MINUTE_MS, channel="email"),
+                writing.event("reply", "later", STARTED_AGO_MS - 30 * MINUTE_MS, channel="email"),
+            ]
+        )
+        messages.extend(writing.messages)
+    return Workload(districts_of(name, partitions), tuple(messages))
+
+
+def answered_in_time(name: str, partitions: int, now_ms: int) -> Workload:
+    """The answers to `waiting`, given within what was promised."""
+    messages: list[Message] = []
+    for partition, district in enumerate(districts_of(name, partitions)):
+        writing = _Writing(district, partition, now_ms, random.Random(name), numbers=100)  # noqa: S311 -- as above
+        writing.send([writing.event("reply", "w", STARTED_AGO_MS - KEPT_MS, channel="email")])
         messages.extend(writing.messages)
     return Workload(districts_of(name, partitions), tuple(messages))

@@ -1,4 +1,4 @@
-"""A stack of a chaos run's own: servers in a directory of its own, workers that are kept running as a supervisor would."""
+"""A chaos run's own stack: servers in a directory of its own, workers kept running as by a supervisor."""
 
 import signal
 import time
@@ -10,9 +10,10 @@ from typing import Self
 from deploy.chaos.programs import PATIENCE, Server, WorkerProgram, until
 from deploy.chaos.witness import Ledger, Witness
 from deploy.local.machine import free_ports
+from schemas.errors import Unavailable
 from schemas.settings import Settings
 
-PARTITIONS = 8
+PARTITIONS = 4
 SESSION_SECONDS = 2.0
 FLUSH_SECONDS = 0.2
 LOOK_SECONDS = 0.1
@@ -36,6 +37,8 @@ class World:
         self.kafka = Server(given, "kafka")
         self.clickhouse = Server(given, "clickhouse")
         self.workers: list[WorkerProgram] = []
+        self.ledger = Ledger(given)
+        self.witness = Witness(given, self.ledger)
         self.ended = 0
         """Workers that ended by themselves and were started again."""
 
@@ -58,8 +61,8 @@ class World:
 
     def close(self) -> None:
         """End every worker, then the servers."""
-        for worker in self.workers:
-            worker.kill()
+        self.witness.close()
+        self.start_over()
         self.clickhouse.stop()
         self.kafka.stop()
 
@@ -86,6 +89,12 @@ class World:
             worker.leave()
         self.workers = []
 
+    def start_over(self) -> None:
+        """End all workers at once, stopped ones too; whatever they left is for those that come."""
+        for worker in self.workers:
+            worker.kill()
+        self.workers = []
+
     def replace(self, dead: WorkerProgram) -> None:
         """Start another worker in place of one that was ended."""
         self.workers.remove(dead)
@@ -103,7 +112,11 @@ class World:
         def looked() -> bool:
             self.tend()
             time.sleep(LOOK_SECONDS)
-            return holds()
+            try:
+                return holds()
+            except Unavailable:
+                # A server that was taken away needs a moment before it answers every question again.
+                return False
 
         until(looked, what, seconds)
 

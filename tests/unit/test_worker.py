@@ -1,7 +1,7 @@
 """The worker with shipped fakes: gate, order of a flush, retries, and what happens when it cannot go on."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NoReturn
 
 import pytest
@@ -13,7 +13,7 @@ from schemas.topics import partition_of
 from sinks.landing import DeadLetterRow
 from sinks.memory import MemorySink
 from streams.metrics import WorkerMetrics
-from streams.partition import Delivery, Forward, Partition
+from streams.partition import Delivery, Forward, Membership, Partition
 from streams.recovery import Log, Recovered, recover
 from streams.worker import FlushPolicy, Surroundings, Worker
 from tests.golden import History, district, ms
@@ -66,7 +66,10 @@ class World:
         """Part of an outlet."""
         self.steps.append(f"dead letters {len(rows)}, landed {len(self.sink.rows('events'))}")
 
-    def alerts(self, rows: Sequence[AlertTransition]) -> None:
+    def begin(self, landed: Mapping[int, int]) -> None:
+        """Part of an outlet."""
+
+    def alerts(self, rows: Sequence[AlertTransition], _membership: Membership) -> None:
         """Part of an outlet."""
         self.steps.append(f"alerts {len(rows)}, landed {len(self.sink.rows('events'))}")
 
