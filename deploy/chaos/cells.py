@@ -12,6 +12,7 @@ WORKER_KILLED, WORKER_PAUSED, ZOMBIE = "worker-killed", "worker-paused", "zombie
 CLICKHOUSE_KILLED, CLICKHOUSE_PAUSED = "clickhouse-killed", "clickhouse-paused"
 KAFKA_KILLED, KAFKA_PAUSED = "kafka-killed", "kafka-paused"
 CLOCK_JUMPS = "clock-jumps"
+KAFKA_AWAY, CLICKHOUSE_AWAY = "kafka-away", "clickhouse-away"
 OVERTAKEN, ZOMBIE_OVERTAKEN = "overtaken", "zombie-overtaken"
 ONE_WORKER = (WORKER_KILLED, WORKER_PAUSED, CLICKHOUSE_KILLED, CLICKHOUSE_PAUSED, KAFKA_KILLED, KAFKA_PAUSED)
 HARMS = {
@@ -22,6 +23,8 @@ HARMS = {
     CLICKHOUSE_PAUSED: "SIGSTOP of ClickHouse while the worker stands at the point, later SIGCONT",
     KAFKA_KILLED: "SIGKILL of Kafka while the worker stands at the point; it is started again",
     KAFKA_PAUSED: "SIGSTOP of Kafka while the worker stands at the point, for longer than a session; then SIGCONT",
+    KAFKA_AWAY: "SIGKILL of Kafka for 75 s, 37 sessions and longer than a worker may be without an assignment",
+    CLICKHOUSE_AWAY: "SIGKILL of ClickHouse for 75 s with messages coming in",
     OVERTAKEN: "SIGKILL of the only worker with a broken promise at hand; then an answer in time, another worker",
     ZOMBIE_OVERTAKEN: "SIGSTOP of one of two workers with a broken promise at hand; then an answer in time, SIGCONT",
     CLOCK_JUMPS: "workers whose clock stands 40 days ahead, then 2 days behind, then right; a SIGKILL between",
@@ -50,15 +53,15 @@ class Cell:
 
 
 def short() -> tuple[Cell, ...]:
-    """What every test run goes through: each step of a flush killed after, the others where they differ most."""
-    killed = ["before:0", "after:0", "after:1", "after:2", "after:3", "after:4", "after:5", "after:recovery"]
+    """What every test run goes through: a death after each step of a flush, the others where they differ most."""
+    killed = ["after:0", "after:2", "after:3", "after:4", "after:5"]
     cells = [
         *(Cell(WORKER_KILLED, point) for point in killed),
-        *(Cell(WORKER_PAUSED, point) for point in ("before:1", "before:5")),
-        *(Cell(CLICKHOUSE_KILLED, point) for point in ("before:2", "after:2")),
-        Cell(KAFKA_KILLED, "before:5"),
-        *(Cell(ZOMBIE, point) for point in ("before:3", "before:5")),
         Cell(OVERTAKEN, "after:1"),
+        Cell(WORKER_PAUSED, "before:5"),
+        Cell(CLICKHOUSE_KILLED, "after:2"),
+        Cell(KAFKA_KILLED, "before:5"),
+        Cell(ZOMBIE, "before:3"),
         Cell(ZOMBIE_OVERTAKEN, "before:1"),
     ]
     return tuple(cells)
@@ -76,6 +79,8 @@ def full() -> tuple[Cell, ...]:
         *(Cell(ZOMBIE, point) for point in FLUSH),
         *(Cell(harm, point) for harm in (OVERTAKEN, ZOMBIE_OVERTAKEN) for point in FLUSH),
         Cell(CLOCK_JUMPS),
+        Cell(KAFKA_AWAY),
+        Cell(CLICKHOUSE_AWAY),
     ]
     return tuple(cells)
 

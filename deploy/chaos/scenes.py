@@ -29,6 +29,7 @@ from streams.present import wall_ms
 
 AHEAD_MS, BEHIND_MS = 40 * DAY_MS, -2 * DAY_MS
 RECOVERIES = "cx_recovery_seconds_count"
+AWAY_SECONDS = 75.0
 NOTICED_SECONDS = 1.5
 LONGER_THAN_A_SESSION = 1.5 * SESSION_SECONDS
 LONGEST_RANDOM = 3 * SESSION_SECONDS
@@ -89,6 +90,8 @@ class Scene:
             self._clock_jumps()
         elif point == cells.RANDOM:
             self._at_random()
+        elif harm in (cells.KAFKA_AWAY, cells.CLICKHOUSE_AWAY):
+            self._away()
         elif harm in (cells.OVERTAKEN, cells.ZOMBIE_OVERTAKEN):
             self._overtaken()
         elif harm == cells.ZOMBIE:
@@ -168,16 +171,17 @@ class Scene:
         return self._world.kafka if self._cell.harm.startswith("kafka") else self._world.clickhouse
 
     def _take_away(self) -> None:
-        if self._cell.harm.endswith("killed"):
-            self._server.kill()
-        else:
+        self._world.witness.close()
+        if self._cell.harm.endswith("paused"):
             self._server.send(signal.SIGSTOP)
+        else:
+            self._server.kill()
 
     def _bring_back(self) -> None:
-        if self._cell.harm.endswith("killed"):
-            self._server.start()
-        else:
+        if self._cell.harm.endswith("paused"):
             self._server.send(signal.SIGCONT)
+        else:
+            self._server.start()
 
     def _wake(self, zombie: WorkerProgram, recoveries: float) -> None:
         """Let it go on, and wait until it has found out and belongs to the group again."""
@@ -250,6 +254,23 @@ class Scene:
             self._bring_back()
         self._look()
         self._world.ledger.write(second)
+
+    def _away(self) -> None:
+        """A server is away for long; workers that end themselves meanwhile are started again, as everywhere."""
+        self._world.have_workers(1)
+        first, second = self._workload.halves()
+        self._world.ledger.write(first)
+        self._take_away()
+        if self._cell.harm == cells.CLICKHOUSE_AWAY:
+            self._world.ledger.write(second)
+        end = time.monotonic() + AWAY_SECONDS
+        while time.monotonic() < end:
+            self._world.tend()
+            time.sleep(1)
+        self._bring_back()
+        self._look()
+        if self._cell.harm == cells.KAFKA_AWAY:
+            self._world.ledger.write(second)
 
     def _clock_jumps(self) -> None:
         """A clock far ahead, one behind, and the machine's own, with a kill between the first two."""

@@ -20,6 +20,7 @@ from schemas.topics import ALERTS, EVENTS
 from sinks.connection import connect, errors_mapped
 from sinks.reading import ClickHouseReader
 from streams.auditing import audit
+from streams.intake.producer import check_reachable
 
 RECHECK_SECONDS = 0.5
 POLL_MS = 200
@@ -90,6 +91,7 @@ class Witness:
 
     def _asked(self) -> KafkaAdminClient:
         if self._admin is None:
+            check_reachable(self._settings.kafka_address)
             self._admin = KafkaAdminClient(bootstrap_servers=self._settings.kafka_address)
         return self._admin
 
@@ -125,6 +127,7 @@ class Witness:
             return {tp.partition: end for tp, end in consumer.end_offsets(numbers).items() if end}
 
     def _consumer(self) -> KafkaConsumer:
+        check_reachable(self._settings.kafka_address)
         return KafkaConsumer(bootstrap_servers=self._settings.kafka_address, isolation_level="read_committed")
 
     def acknowledged_ahead(self) -> list[str]:
