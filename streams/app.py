@@ -25,6 +25,7 @@ from sinks.clickhouse import ClickHouseSink
 from sinks.reading import ClickHouseReader
 from streams.core.rolling import HORIZON_MS
 from streams.dead_letter_watch import DeadLetterLimit
+from streams.driver_logs import calm
 from streams.fault_points import FaultFile, Reached, undisturbed
 from streams.metrics import WorkerMetrics
 from streams.notifier import Webhook
@@ -42,6 +43,7 @@ EXIT_DEAD_LETTERS = 71
 LARGEST_FETCH = 16 * 1024 * 1024
 DAY_SECONDS = 86_400.0
 UNASSIGNED_SECONDS = 60.0
+STANDSTILL_SECONDS = 300.0
 LAG_SECONDS = 2.0
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
@@ -239,6 +241,8 @@ class Process:
             await asyncio.sleep(LAG_SECONDS)
             if self._worker is not None and not self._worker.holds and self._unassigned_since is None:
                 self._unassigned_since = time.monotonic()
+            if self._worker is not None and self._worker.attempt_seconds > STANDSTILL_SECONDS:
+                die("a step of a flush has come to no end, whatever its time-outs")
             since = self._unassigned_since
             if since is not None and time.monotonic() - since > UNASSIGNED_SECONDS:
                 die("no assignment for a minute: this process left its group")
@@ -267,9 +271,8 @@ class Process:
 
 def run(settings: Settings) -> NoReturn:
     """Run one worker until SIGINT or SIGTERM; ends the process with Faust's exit code."""
-    # The clients tell every request; what matters of it is in the metrics.
-    for chatty in ("kafka", "aiokafka"):
-        logging.getLogger(chatty).setLevel(logging.WARNING)
+    # The clients tell every request and every attempt; what matters of it is in the metrics.
+    calm()
     process = Process(settings)
     faust.Worker(process.app, loglevel="INFO", quiet=False, redirect_stdouts=False).execute_from_commandline()
     raise SystemExit(0)

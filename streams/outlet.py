@@ -5,12 +5,15 @@ partition's new owner says. See `streams.told` for what reads them back.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+from functools import partial
+from threading import Thread
 from typing import Any
 from uuid import uuid4
 
 from kafka import ConsumerGroupMetadata, KafkaProducer, OffsetAndMetadata, TopicPartition
-from kafka.errors import CommitFailedError, KafkaError
+from kafka.errors import CommitFailedError, KafkaError, KafkaTimeoutError
 
 from schemas.alerts import AlertTransition, as_json
 from schemas.errors import Fenced, Unavailable
@@ -22,6 +25,28 @@ from streams.partition import Forward, Membership
 SECONDS = 30
 TRANSACTION_SECONDS = 10
 LARGEST_REQUEST = 16 * 1024 * 1024
+
+
+def bounded(work: Callable[[], None], seconds: float) -> None:
+    """Do it, or raise `KafkaTimeoutError` after so many seconds and leave it behind.
+
+    The client waits without end for what belongs to a transaction, also when its broker has come back long since.
+    """
+    ended: Future[None] = Future()
+
+    def run() -> None:
+        try:
+            work()
+        except BaseException as error:  # noqa: BLE001 -- whatever it is, it is raised to who waits
+            ended.set_exception(error)
+        else:
+            ended.set_result(None)
+
+    Thread(target=run, name="bounded", daemon=True).start()
+    try:
+        ended.result(seconds)
+    except TimeoutError:
+        raise KafkaTimeoutError(f"no end after {seconds:.0f} s") from None
 
 
 class KafkaOutlet:
@@ -47,33 +72,31 @@ class KafkaOutlet:
 
         Everything that an earlier call published must have landed. Raises `Fenced` for an earlier assignment.
         """
-        topic = self._settings.topic(ALERTS)
-        numbered = [(partition_of(row.district, self._settings.partitions), row) for row in rows]
-        landed = {TopicPartition(topic, n): OffsetAndMetadata(self._landed.get(n, 0)) for n, _ in numbered}
         try:
-            producer = self._teller()
-            producer.begin_transaction()
-            sent: list[tuple[int, Any]] = [
-                (n, producer.send(topic, json.dumps(as_json(row)).encode(), row.idempotency_key.encode(), partition=n))
-                for n, row in numbered
-            ]
-            self._end(producer, landed, membership)
-            self._landed |= {n: future.get(SECONDS).offset + 1 for n, future in sent}
+            bounded(partial(self._tell, rows, membership), SECONDS)
         except (KafkaError, OSError) as error:
             self.close()
             raise self._away(error) from None
 
-    def _end(self, producer: KafkaProducer, landed: Mapping[TopicPartition, Any], membership: Membership) -> None:
-        """Commit the open transaction, in the name of one assignment."""
-        group = f"{self._settings.topic_prefix}{self._settings.group}"
+    def _tell(self, rows: Sequence[AlertTransition], membership: Membership) -> None:
+        """One transaction: the alerts, and up to where those before have landed in the name of one assignment."""
+        topic = self._settings.topic(ALERTS)
+        numbered = [(partition_of(row.district, self._settings.partitions), row) for row in rows]
+        landed = {TopicPartition(topic, n): OffsetAndMetadata(self._landed.get(n, 0)) for n, _ in numbered}
+        group = ConsumerGroupMetadata(f"{self._settings.topic_prefix}{self._settings.group}", *membership)
+        producer = self._teller()
+        producer.begin_transaction()
+        sent: list[tuple[int, Any]] = [
+            (n, producer.send(topic, json.dumps(as_json(row)).encode(), row.idempotency_key.encode(), partition=n))
+            for n, row in numbered
+        ]
         try:
-            producer.send_offsets_to_transaction(
-                landed, ConsumerGroupMetadata(group, membership.generation, membership.member)
-            )
+            producer.send_offsets_to_transaction(landed, group)
         except CommitFailedError:
             producer.abort_transaction()
             raise Fenced("another worker owns the partitions of these alerts by now") from None
         producer.commit_transaction()
+        self._landed |= {n: future.get(SECONDS).offset + 1 for n, future in sent}
 
     def forward(self, messages: Sequence[Forward]) -> None:
         """Publish messages again, into the partition of their district."""

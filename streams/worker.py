@@ -15,6 +15,7 @@ A crash before (5) has the messages read again: sets ignore what they know, and 
 import asyncio
 import logging
 import math
+import time
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -126,6 +127,7 @@ class Worker:
         self._assignment = 0
         self._membership = Membership()
         self._holds = False
+        self._attempt_since: float | None = None
         self._past_until: dict[int, float] = {}
         self._flushing = asyncio.Lock()
         self._landing_events = 0
@@ -149,6 +151,12 @@ class Worker:
         """Events and messages read and not landed yet."""
         parked = sum(len(waiting) for waiting in self._parked.values())
         return parked + self._landing_events + sum(p.waiting for p in self._owned.values())
+
+    @property
+    def attempt_seconds(self) -> float:
+        """For how long a server has been at what it was last asked; each attempt is bounded by its time-outs."""
+        since = self._attempt_since
+        return 0.0 if since is None else time.monotonic() - since
 
     async def receive(self, delivery: Delivery) -> None:
         """Take a message; returns when there is room for the next. Messages of lost partitions are dropped."""
@@ -349,6 +357,7 @@ class Worker:
         """Try until it succeeds. Kafka's part is not repeated while ClickHouse is away."""
         pause = 0.2
         while True:
+            self._attempt_since = time.monotonic()
             try:
                 return await asyncio.to_thread(work)
             except Unavailable as error:
@@ -356,6 +365,8 @@ class Worker:
                 log.warning("flush waits %.1f s: %s", pause, error)
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, LONGEST_PAUSE, max(error.retry_after * 5, 1.0))
+            finally:
+                self._attempt_since = None
 
     def _publish(self, dead_letters: Sequence[DeadLetterRow], news: News) -> None:
         self._around.reached("before:0")

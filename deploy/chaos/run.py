@@ -66,6 +66,12 @@ def rows(outcomes: Sequence[Outcome]) -> list[list[str]]:
     return [head, *body]
 
 
+def markdown(outcomes: Sequence[Outcome]) -> str:
+    """The matrix as a table for a document."""
+    head, *body = rows(outcomes)
+    return "\n".join("| " + " | ".join(row) + " |" for row in (head, ["---"] * len(head), *body))
+
+
 def _told(results: Sequence[bool]) -> str:
     return f"{sum(results)}/{len(results)}" if results else ""
 

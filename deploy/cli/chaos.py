@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from deploy.chaos.cells import HARMS, Cell
-from deploy.chaos.run import matrix, order, play, shown, totals
+from deploy.chaos.run import markdown, matrix, order, play, shown, totals
 from deploy.chaos.scenes import Outcome
 from deploy.chaos.world import World
 from deploy.cli.command import Command
@@ -33,6 +33,7 @@ def _configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--cell", action="append", default=[], metavar="HARM@POINT", help=f"only this one; repeatable. {harms}"
     )
+    parser.add_argument("--markdown", action="store_true", help="the matrix as a table for a document")
     parser.add_argument("--json", action="store_true", help="the result as one JSON object")
 
 
@@ -58,9 +59,11 @@ def _played(folder: Path, chosen: Sequence[Cell], seed: int, seconds: float) -> 
             return play(world, iter(chosen) if chosen else order(seed), seed, seconds, report)
 
 
-def _write_text(outcomes: Sequence[Outcome], seed: int) -> None:
-    console = Console()
-    console.print(shown(outcomes))
+def _write_text(outcomes: Sequence[Outcome], seed: int, as_document: bool) -> None:
+    if as_document:
+        sys.stdout.write(f"{markdown(outcomes)}\n\n")
+    else:
+        Console().print(shown(outcomes))
     told = totals(outcomes)
     sys.stdout.write(
         f"{told['clean']:,} of {told['cells']:,} cells clean, {told['events']:,} events; "
@@ -92,7 +95,7 @@ def _run(args: argparse.Namespace) -> int:
         result = {"seed": args.seed, **totals(outcomes), "matrix": matrix(outcomes), "outcomes": cells}
         sys.stdout.write(json.dumps(result) + "\n")
     else:
-        _write_text(outcomes, args.seed)
+        _write_text(outcomes, args.seed, args.markdown)
     return 0 if clean else 1
 
 
