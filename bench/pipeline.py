@@ -1,16 +1,15 @@
 """The whole way, Kafka to ClickHouse, through one worker: events per second from the first message to the last row."""
 
 import os
-import socket
 import subprocess
 import tempfile
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
 from pathlib import Path
 
 from bench.workload import configured, messages
 from deploy.local.health import http_is_ready
+from deploy.local.machine import free_ports
 from deploy.local.state import child_environment, python_command
 from deploy.local.supervisor import Stack
 from schemas.errors import EnvironmentProblem
@@ -23,15 +22,6 @@ DISTRICT = "bench"
 CONVERSATIONS = 20_000
 EVENTS_PER_MESSAGE = 500
 PATIENCE = 300.0
-
-
-def free_ports(number: int) -> list[int]:
-    """Ports that nobody listens on at the moment, all different."""
-    with ExitStack() as held:
-        sockets = [held.enter_context(socket.socket()) for _ in range(number)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
 
 
 def _until(holds: Callable[[], bool], what: str) -> None:

@@ -9,8 +9,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from bench.pipeline import free_ports
 from bench.workload import MINUTE_MS, START_MS, configured, messages
+from deploy.local.machine import free_ports
 from deploy.local.supervisor import Stack
 from schemas.settings import Settings
 from schemas.topics import partition_of

@@ -4,11 +4,13 @@ The key is made of {district, conversation, clock, event that opened the wait} a
 edited policy changes: unit and promise are annotations. Instants are milliseconds UTC.
 """
 
+from collections.abc import Mapping
+from datetime import datetime
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
 from schemas.facts import CODE, COUNT, FLAG, INSTANT, Column
-from schemas.vocabulary import from_ms
+from schemas.vocabulary import from_ms, to_ms
 
 BREACHED, RESOLVED, CORRECTED = "breached", "resolved", "corrected"
 
@@ -71,3 +73,13 @@ def as_json(transition: AlertTransition) -> dict[str, Any]:
             shown[column.name] = value
     shown["notify"] = bool(transition.notify)
     return shown
+
+
+def from_json(shown: Mapping[str, Any]) -> AlertTransition:
+    """The transition that `as_json` shows as this object. Raises `KeyError` or `ValueError` for anything else."""
+    values: list[Any] = []
+    for column in ALERT:
+        value = shown[column.name]
+        is_instant = "DateTime64" in column.type and value is not None
+        values.append(to_ms(datetime.fromisoformat(value)) if is_instant else value)
+    return AlertTransition(*values)._replace(notify=int(shown["notify"]))

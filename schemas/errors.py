@@ -6,6 +6,7 @@
     ├── EnvironmentProblem (3)   the machine: a port taken, a disk full, a registry out of reach
     ├── Unavailable        (4)   Kafka, ClickHouse or Grafana cannot be reached now; trying again may help
     ├── Refused            (5)   the other side answered and said no (password, query, record)
+    ├── Fenced             (1)   a worker's group gave its partitions to others: what it has to say is theirs to say
     └── DifferenceFound    (6)   a check ran to its end and found a difference
 
 The number in brackets is the process's exit code. Foreign errors are mapped to these once, at the edge.
@@ -52,6 +53,10 @@ class Refused(CxError):
     """A server was reached and refused the request."""
 
     exit_code = 5
+
+
+class Fenced(CxError):
+    """The broker knows a later assignment than the one in whose name something was to be told."""
 
 
 class DifferenceFound(CxError):

@@ -78,6 +78,11 @@ class Settings(BaseModel):
         description="put before every topic and group name: two systems, one Kafka",
     )
     group: str = Field(default="cx-worker", pattern=r"^[a-z0-9.-]{1,64}$", description="consumer group of the workers")
+    session_seconds: Annotated[float, Field(ge=1, le=60)] = Field(
+        default=12.0,
+        description="seconds without a sign of life after which the group gives a worker's partitions to others; "
+        "the broker's group.min.session.timeout.ms is the least it takes",
+    )
     flush_seconds: Annotated[float, Field(gt=0, le=60)] = Field(
         default=0.5, description="longest time a live event waits for its flush, in seconds"
     )
@@ -110,6 +115,11 @@ class Settings(BaseModel):
     )
     backup_days: Annotated[int, Field(ge=0, le=3_650)] = Field(
         default=7, description="days that backups are kept; only told, by `./cx erase`"
+    )
+    fault_file: Path | None = Field(
+        default=None,
+        description="file in which tests of faults say where a worker is to die or stop; only with local servers; "
+        "empty: none",
     )
     clock: Annotated[Clock, BeforeValidator(_clock)] | None = Field(
         default=None,

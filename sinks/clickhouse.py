@@ -1,6 +1,7 @@
 """The sink that the product runs on: rows into ClickHouse, column by column, over the native protocol."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from clickhouse_driver import Client
@@ -20,6 +21,7 @@ from sinks.tables import (
     Table,
     earliest,
 )
+from streams.fault_points import Reached, undisturbed
 
 Columns = list[Sequence[Any]]
 _RECEIVED = EVENTS.names.index("received_at")
@@ -29,8 +31,9 @@ _CONFIGURATION_RECEIVED = DISTRICTS.names.index("received_at")
 class ClickHouseSink:
     """Lands in the settings' database. One thread at a time; the connection is made by the first landing."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, reached: Reached = undisturbed) -> None:
         self._settings = settings
+        self._reached = reached
         self._client: Client = connect(settings)
 
     def land(self, landing: Landing) -> None:
@@ -44,18 +47,27 @@ class ClickHouseSink:
         at = landing.landed_at_ms
         with errors_mapped(self._settings):
             self._insert(DEAD_LETTERS, landing.dead_letters, (at, earliest(at)))
-            self._insert_received(EVENTS, landing.events, at, _RECEIVED)
-            self._insert_received(DISTRICTS, landing.configurations, at, _CONFIGURATION_RECEIVED)
-            self._insert(UNITS, landing.units, (at,))
-            self._insert(CONVERSATION_VERSIONS, landing.conversations, (at, earliest(at)))
-            self._insert(ALERTS, landing.alerts, (at, earliest(at)))
-            self._insert(ROLLING, landing.rolling, (at, earliest(at)))
+            with self._step("2"):
+                self._insert_received(EVENTS, landing.events, at, _RECEIVED)
+                self._insert_received(DISTRICTS, landing.configurations, at, _CONFIGURATION_RECEIVED)
+                self._insert(UNITS, landing.units, (at,))
+            with self._step("3"):
+                self._insert(CONVERSATION_VERSIONS, landing.conversations, (at, earliest(at)))
+                self._insert(ALERTS, landing.alerts, (at, earliest(at)))
+            with self._step("4"):
+                self._insert(ROLLING, landing.rolling, (at, earliest(at)))
             for erasure in landing.erasures:
                 erase(self._client, erasure, self._send_events)
 
     def close(self) -> None:
         """Let go of the connection; `land` would make a new one."""
         self._client.disconnect()
+
+    @contextmanager
+    def _step(self, number: str) -> Iterator[None]:
+        self._reached(f"before:{number}")
+        yield
+        self._reached(f"after:{number}")
 
     def _insert(self, table: Table, rows: Sequence[Sequence[Any]], stamps: Iterable[int]) -> None:
         if rows:

@@ -8,6 +8,7 @@ import logging
 import os
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
@@ -17,18 +18,22 @@ from aiohttp import web
 from faust.types import TP
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
+from schemas.errors import UsageError
 from schemas.settings import Settings
 from schemas.topics import EVENTS
 from sinks.clickhouse import ClickHouseSink
 from sinks.reading import ClickHouseReader
 from streams.core.rolling import HORIZON_MS
 from streams.dead_letter_watch import DeadLetterLimit
+from streams.driver_logs import calm
+from streams.fault_points import FaultFile, Reached, undisturbed
 from streams.metrics import WorkerMetrics
 from streams.notifier import Webhook
 from streams.outlet import KafkaOutlet
-from streams.partition import Delivery, Partition
+from streams.partition import Delivery, Membership, Partition
 from streams.present import now_ms
 from streams.recovery import Log, Recovered, recover
+from streams.told import tails
 from streams.worker import FlushPolicy, Surroundings, Worker
 
 log = logging.getLogger("cx.app")
@@ -38,7 +43,9 @@ EXIT_DEAD_LETTERS = 71
 LARGEST_FETCH = 16 * 1024 * 1024
 DAY_SECONDS = 86_400.0
 UNASSIGNED_SECONDS = 60.0
+STANDSTILL_SECONDS = 300.0
 LAG_SECONDS = 2.0
+LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
 def die(reason: str, code: int = EXIT_UNFORESEEN) -> NoReturn:
@@ -62,13 +69,23 @@ def make_app(settings: Settings) -> faust.App:
         consumer_auto_offset_reset="earliest",
         consumer_max_fetch_size=LARGEST_FETCH,
         broker_max_poll_interval=DAY_SECONDS,
-        broker_session_timeout=12.0,
-        broker_heartbeat_interval=3.0,
+        broker_session_timeout=settings.session_seconds,
+        broker_heartbeat_interval=settings.session_seconds / 4,
         stream_buffer_maxsize=64,
         stream_wait_empty=False,
         web_enabled=False,
         value_serializer="raw",
     )
+
+
+def fault_points(settings: Settings) -> Reached:
+    """What hears of a worker's steps. Raises `UsageError` for faults with servers that are not this machine's."""
+    if settings.fault_file is None:
+        return undisturbed
+    hosts = (settings.kafka_address.rpartition(":")[0].strip("[]"), settings.clickhouse_address[0])
+    if not LOOPBACK.issuperset(hosts):
+        raise UsageError("CX_FAULT_FILE is for tests with servers on 127.0.0.1 only: unset it.")
+    return FaultFile(settings.fault_file)
 
 
 class Process:
@@ -83,6 +100,7 @@ class Process:
         self._unassigned_since: float | None = time.monotonic()
         self._acknowledged: dict[int, int] = {}
         self._received: dict[int, int] = {}
+        self._reached = fault_points(settings)
         self._webhook = Webhook(settings, self._metrics)
         self._worker: Worker | None = None
         self.app = make_app(settings)
@@ -90,9 +108,9 @@ class Process:
         self._connect_signals()
 
     def _make_worker(self) -> Worker:
-        settings = self._settings
+        settings, reached = self._settings, self._reached
         around = Surroundings(
-            sink=ClickHouseSink(settings),
+            sink=ClickHouseSink(settings, reached),
             outlet=KafkaOutlet(settings),
             recover=self._recover,
             acknowledge=self._acknowledge,
@@ -103,6 +121,7 @@ class Process:
             log=Log(partial(ClickHouseReader, settings)),
             die=die,
             halt=partial(die, code=EXIT_DEAD_LETTERS),
+            reached=reached,
         )
         limit = DeadLetterLimit(settings.dead_letter_limit)
         policy = FlushPolicy(settings.flush_seconds, settings.flush_events, settings.buffer_events, dead_letters=limit)
@@ -112,11 +131,14 @@ class Process:
         return Partition(number, self._settings.partitions, self._topic)
 
     def _recover(self, numbers: Sequence[int]) -> Recovered:
-        reader = ClickHouseReader(self._settings)
-        try:
-            return recover(numbers, self._settings.partitions, reader, now_ms(self._settings) - HORIZON_MS)
-        finally:
-            reader.close()
+        # What was told is asked for first: whoever told it could not since this assignment began.
+        told = tails(self._settings, numbers)
+        since_ms = now_ms(self._settings) - HORIZON_MS
+        with closing(ClickHouseReader(self._settings)) as reader:
+            alerts = {number: tail.alerts for number, tail in told.items()}
+            found = recover(numbers, self._settings.partitions, reader, since_ms, alerts)
+        found.told_from = {number: tail.start for number, tail in told.items()}
+        return found
 
     def _connect_signals(self) -> None:
         """The agent and Faust's signals; each only hands over."""
@@ -188,7 +210,12 @@ class Process:
         if self._worker is None:
             self._worker = self._make_worker()
             self._spawn(self._worker.run())
-        self._worker.assign(numbers)
+        self._worker.assign(numbers, self._membership())
+
+    def _membership(self) -> Membership:
+        """Under which name the broker knows this process since the assignment in force."""
+        coordinator = self.app.consumer._thread._ensure_consumer()._coordinator  # noqa: SLF001 -- there is no public way
+        return Membership(self.app.consumer_generation_id, coordinator.member_id)
 
     async def _revoked(self, _revoked: set[TP]) -> None:
         self._unassigned_since = time.monotonic()
@@ -212,6 +239,10 @@ class Process:
         """Report the lag; end the process when the group gave it nothing for a minute."""
         while True:
             await asyncio.sleep(LAG_SECONDS)
+            if self._worker is not None and not self._worker.holds and self._unassigned_since is None:
+                self._unassigned_since = time.monotonic()
+            if self._worker is not None and self._worker.attempt_seconds > STANDSTILL_SECONDS:
+                die("a step of a flush has come to no end, whatever its time-outs")
             since = self._unassigned_since
             if since is not None and time.monotonic() - since > UNASSIGNED_SECONDS:
                 die("no assignment for a minute: this process left its group")
@@ -240,9 +271,8 @@ class Process:
 
 def run(settings: Settings) -> NoReturn:
     """Run one worker until SIGINT or SIGTERM; ends the process with Faust's exit code."""
-    # The clients tell every request; what matters of it is in the metrics.
-    for chatty in ("kafka", "aiokafka"):
-        logging.getLogger(chatty).setLevel(logging.WARNING)
+    # The clients tell every request and every attempt; what matters of it is in the metrics.
+    calm()
     process = Process(settings)
     faust.Worker(process.app, loglevel="INFO", quiet=False, redirect_stdouts=False).execute_from_commandline()
     raise SystemExit(0)

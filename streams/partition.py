@@ -14,6 +14,7 @@ from sinks.landing import (
     DeadLetterRow,
     Erasure,
     EventRow,
+    Landing,
     Place,
     UnitRow,
     configuration_row,
@@ -45,6 +46,13 @@ class Delivery(NamedTuple):
     handle: Any = None
 
 
+class Membership(NamedTuple):
+    """Who a worker is in its group, under one assignment; the broker refuses an earlier one."""
+
+    generation: int = -1
+    member: str = ""
+
+
 class Forward(NamedTuple):
     """A message that belongs into another partition."""
 
@@ -63,6 +71,8 @@ class Cut:
     units: list[UnitRow] = field(default_factory=list)
     dead_letters: list[DeadLetterRow] = field(default_factory=list)
     alerts: list[AlertTransition] = field(default_factory=list)
+    told: list[AlertTransition] = field(default_factory=list)
+    """Transitions that stand on `cx.alerts` already and have to land."""
     rolling: list[RollingRow] = field(default_factory=list)
     erasures: list[Erasure] = field(default_factory=list)
     forwards: list[Forward] = field(default_factory=list)
@@ -98,6 +108,10 @@ class Partition:
     def has_stale_clocks(self) -> bool:
         """Whether a promise clock still runs by an earlier configuration."""
         return any(state.has_stale_clocks for state in self.states.values())
+
+    def owe(self, told: Sequence[AlertTransition]) -> None:
+        """Have transitions land that were told before and did not."""
+        self._cut.told.extend(told)
 
     def returning(self) -> list[tuple[str, list[str]]]:
         """By district, conversations that left memory and whose history is needed for the next cut."""
@@ -224,6 +238,21 @@ class Partition:
                 cut.rolling.extend(state.rolling.rows(minute_ms, state.configuration))
         self._evict(clock_ms)
         return cut
+
+
+def landing_of(cuts: Sequence[Cut], now_ms: int) -> Landing:
+    """Everything that these cuts have to land, in one."""
+    return Landing(
+        landed_at_ms=now_ms,
+        events=[row for cut in cuts for row in cut.events],
+        conversations=[row for cut in cuts for row in cut.conversations],
+        configurations=[row for cut in cuts for row in cut.configurations],
+        units=[row for cut in cuts for row in cut.units],
+        dead_letters=[row for cut in cuts for row in cut.dead_letters],
+        rolling=[row for cut in cuts for row in cut.rolling],
+        alerts=[row for cut in cuts for row in (*cut.told, *cut.alerts)],
+        erasures=[erasure for cut in cuts for erasure in cut.erasures],
+    )
 
 
 def _internal(position: int, error: str, payload_digest: str, event: Event) -> Refusal:

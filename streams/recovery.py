@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import islice
+from types import MappingProxyType
 
 from pydantic import ValidationError
 
@@ -35,6 +36,10 @@ class Recovered:
     states: dict[int, dict[str, DistrictState]]
     events: int = 0
     repaired: int = 0
+    told: dict[int, list[AlertTransition]] = field(default_factory=dict)
+    """Alerts that stand on `cx.alerts` and did not land, by partition."""
+    told_from: dict[int, int] = field(default_factory=dict)
+    """Offset of `cx.alerts` before which everything landed, by partition."""
     unreadable: Counter[str] = field(default_factory=Counter)
     """Events that landed and cannot be read back, by district: never in normal operation."""
 
@@ -53,16 +58,21 @@ def _uncollected() -> Iterator[None]:
 
 
 @_uncollected()
-def recover(numbers: Sequence[int], partitions: int, reader: Reader, since_ms: int) -> Recovered:
+def recover(
+    numbers: Sequence[int],
+    partitions: int,
+    reader: Reader,
+    since_ms: int,
+    told: Mapping[int, Sequence[AlertTransition]] = MappingProxyType({}),
+) -> Recovered:
     """Rebuild the states of these partitions, with the conversations that stand since an instant; others are departed.
 
+    `told`: what was told last, by partition, whether it landed or not.
     Raises `Unavailable` if ClickHouse is away or a set came incomplete.
     """
     found = Recovered({number: {} for number in numbers})
     owner = {district: partition_of(district, partitions) for district in reader.districts()}
     districts = sorted(district for district, number in owner.items() if number in found.states)
-    if not districts:
-        return found
     for district in districts:
         # Also one of which nothing stands: it has to know who left.
         found.states[owner[district]][district] = DistrictState(district)
@@ -72,19 +82,36 @@ def recover(numbers: Sequence[int], partitions: int, reader: Reader, since_ms: i
     landed: dict[str, dict[str, LandedVersion]] = {district: {} for district in districts}
     for (district, name), version in reader.versions(districts).items():
         landed[district][name] = version
-    said: dict[str, list[AlertTransition]] = {}
-    for alert in reader.alerts(districts):
-        said.setdefault(alert.district, []).append(alert)
+    said = _said(found, reader.alerts(districts), told)
     for states in found.states.values():
         for state in states.values():
             state.clean()
-            _let_depart(state, landed[state.district])
-            behind = _behind(state, landed[state.district], state.district in found.unreadable)
+            rows = landed.get(state.district, {})
+            _let_depart(state, rows)
+            behind = _behind(state, rows, state.district in found.unreadable)
             state.alerts.known(said.get(state.district, ()))
             state.refill()
             state.touch(behind)
             found.repaired += len(behind)
     return found
+
+
+def _said(
+    found: Recovered, landed: Iterable[AlertTransition], told: Mapping[int, Sequence[AlertTransition]]
+) -> dict[str, list[AlertTransition]]:
+    """Everything that was ever said, by district; what did not land is to land now."""
+    said: dict[str, dict[str, AlertTransition]] = {}
+    for alert in landed:
+        said.setdefault(alert.district, {})[alert.idempotency_key] = alert
+    for number, alerts in told.items():
+        for alert in alerts:
+            # Its district may have nothing in ClickHouse yet.
+            found.states[number].setdefault(alert.district, DistrictState(alert.district))
+            known = said.setdefault(alert.district, {})
+            if alert.idempotency_key not in known:
+                known[alert.idempotency_key] = alert
+                found.told.setdefault(number, []).append(alert)
+    return {district: list(alerts.values()) for district, alerts in said.items()}
 
 
 class Log:

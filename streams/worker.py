@@ -15,18 +15,20 @@ A crash before (5) has the messages read again: sets ignore what they know, and 
 import asyncio
 import logging
 import math
-from collections.abc import Awaitable, Callable, Collection, Sequence
+import time
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import NoReturn, Protocol, TypeVar
 
 from schemas.alerts import AlertTransition
-from schemas.errors import Unavailable
+from schemas.errors import Fenced, Unavailable
 from sinks.landing import DeadLetterRow, Landing, Sink
 from streams.dead_letter_watch import USUAL_LIMIT, DeadLetterLimit, DeadLetterWatch
+from streams.fault_points import Reached, undisturbed
 from streams.metrics import WorkerMetrics
-from streams.partition import Cut, Delivery, Forward, Partition
+from streams.partition import Delivery, Forward, Membership, Partition, landing_of
 from streams.present import wall_ms
 from streams.recovery import Log, Recovered
 
@@ -50,11 +52,23 @@ class Outlet(Protocol):
     def dead_letters(self, rows: Sequence[DeadLetterRow]) -> None:
         """Publish refusals: reason, field and digest, never the payload."""
 
-    def alerts(self, rows: Sequence[AlertTransition]) -> None:
-        """Publish alert transitions, each under its idempotency key."""
+    def begin(self, landed: Mapping[int, int]) -> None:
+        """Everything before these offsets of `cx.alerts` has landed or is about to, by partition."""
+
+    def alerts(self, rows: Sequence[AlertTransition], membership: Membership) -> None:
+        """Publish alert transitions, each under its idempotency key. Raises `Fenced` for an earlier assignment."""
 
     def forward(self, messages: Sequence[Forward]) -> None:
         """Publish messages again, into the partition they belong to."""
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """What a flush has to say to Kafka, and in the name of which assignment."""
+
+    forwards: list[Forward]
+    alerts: list[AlertTransition]
+    membership: Membership
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +108,8 @@ class Surroundings:
     """End the process because of what it reads: to start it again changes nothing."""
     wall_ms: Callable[[], int] = wall_ms
     """The machine's own clock, which Kafka's timestamps follow."""
+    reached: Reached = undisturbed
+    """Hears of each numbered step, before and after it."""
 
 
 class Worker:
@@ -110,6 +126,9 @@ class Worker:
         self._owned: dict[int, Partition] = {}
         self._parked: dict[int, list[Delivery]] = {}
         self._assignment = 0
+        self._membership = Membership()
+        self._holds = False
+        self._attempt_since: float | None = None
         self._past_until: dict[int, float] = {}
         self._flushing = asyncio.Lock()
         self._landing_events = 0
@@ -120,14 +139,25 @@ class Worker:
 
     @property
     def ready(self) -> bool:
-        """True when every owned partition is recovered."""
-        return bool(self._assignment) and not self._parked
+        """True when there is an assignment, be it an empty one, and all of it is recovered."""
+        return self._holds and not self._parked
+
+    @property
+    def holds(self) -> bool:
+        """Whether there is an assignment that nothing took back."""
+        return self._holds
 
     @property
     def buffered(self) -> int:
         """Events and messages read and not landed yet."""
         parked = sum(len(waiting) for waiting in self._parked.values())
         return parked + self._landing_events + sum(p.waiting for p in self._owned.values())
+
+    @property
+    def attempt_seconds(self) -> float:
+        """For how long a server has been at what it was last asked; each attempt is bounded by its time-outs."""
+        since = self._attempt_since
+        return 0.0 if since is None else time.monotonic() - since
 
     async def receive(self, delivery: Delivery) -> None:
         """Take a message; returns when there is room for the next. Messages of lost partitions are dropped."""
@@ -160,9 +190,10 @@ class Worker:
         if self.buffered >= self._policy.events:
             self._due.set()
 
-    def assign(self, numbers: Collection[int]) -> None:
+    def assign(self, numbers: Collection[int], membership: Membership = Membership()) -> None:  # noqa: B008 -- a value
         """Own exactly these partitions from now on, all recovered anew; messages wait until they are."""
         self._assignment += 1
+        self._membership, self._holds = membership, True
         self._owned = {}
         self._parked = {number: [] for number in sorted(numbers)}
         self._metrics.partitions.set(len(numbers))
@@ -185,7 +216,9 @@ class Worker:
         while assignment == self._assignment:
             try:
                 with self._metrics.recovery_seconds.time():
+                    self._around.reached("before:recovery")
                     found = await asyncio.to_thread(self._around.recover, numbers)
+                    self._around.reached("after:recovery")
             except Unavailable as error:
                 log.warning("recovery waits: %s", error)
                 await asyncio.sleep(error.retry_after)
@@ -199,9 +232,11 @@ class Worker:
         self._metrics.repaired.inc(found.repaired)
         self._metrics.unreadable.inc(found.unreadable.total())
         log.info("recovered partitions=%d events=%d repaired=%d", len(found.states), found.events, found.repaired)
+        self._around.outlet.begin(found.told_from)
         for number, states in found.states.items():
             partition = self._owned[number] = self._make(number)
             partition.states = states
+            partition.owe(found.told.get(number, ()))
             for delivery in self._parked.pop(number):
                 self._take(partition, delivery)
         self._metrics.ready.set(len(self._owned))
@@ -209,11 +244,17 @@ class Worker:
 
     async def revoke(self) -> None:
         """Give everything up: land and acknowledge what can be landed soon, then forget."""
+        self._around.reached("before:revoke")
         try:
             await asyncio.wait_for(asyncio.shield(asyncio.ensure_future(self.flush())), REVOKE_SECONDS)
         except TimeoutError:
             log.warning("partitions are given up before their last rows landed; their next owner reads them again")
+        self._forget()
+        self._around.reached("after:revoke")
+
+    def _forget(self) -> None:
         self._assignment += 1
+        self._holds = False
         self._owned = {}
         self._parked = {}
         self._metrics.partitions.set(0)
@@ -259,8 +300,9 @@ class Worker:
             now_ms = self._around.now_ms()
             cuts = [partition.cut(now_ms, self._is_live(number)) for number, partition in self._owned.items()]
             deliveries = [delivery for cut in cuts for delivery in cut.deliveries]
-            landing = _together(cuts, now_ms)
+            landing = landing_of(cuts, now_ms)
             forwards = [message for cut in cuts for message in cut.forwards]
+            news = News(forwards, [alert for cut in cuts for alert in cut.alerts], self._membership)
             if not (deliveries or landing.conversations or landing.alerts or landing.rolling):
                 await self._sweep()
                 return
@@ -268,10 +310,19 @@ class Worker:
                 self._around.halt(too_much)
             self._landing_events = max(len(landing.events), len(deliveries))
             with self._metrics.flush_seconds.time():
-                await self._persist(lambda: self._publish(landing, forwards))
-                await self._persist(lambda: self._around.sink.land(landing))
+                try:
+                    await self._persist(partial(self._publish, landing.dead_letters, news))
+                except Fenced as error:
+                    log.warning("everything is given up and read again by its owner: %s", error)
+                    self._landing_events = 0
+                    if news.membership == self._membership:
+                        self._forget()
+                    return
+                await self._persist(partial(self._around.sink.land, landing))
             self._around.notify([alert for alert in landing.alerts if alert.notify])
+            self._around.reached("before:5")
             await self._around.acknowledge(deliveries)
+            self._around.reached("after:5")
             self._landing_events = 0
             self._report(landing, deliveries, forwards)
             self._room.set()
@@ -292,7 +343,9 @@ class Worker:
             if not wanted:
                 return
             for owned, district, names in wanted:
+                self._around.reached("before:read-back")
                 found = await self._persist(partial(self._around.log.histories, district, names))
+                self._around.reached("after:read-back")
                 owned.restore(district, names, found)
                 self._metrics.read_back.inc(len(names))
 
@@ -313,7 +366,9 @@ class Worker:
                 if after is None:
                     continue
                 ask = partial(self._around.log.outdated, state.district, state.oldest_version, after, SWEPT)
+                self._around.reached("before:sweep")
                 names = await self._persist(ask)
+                self._around.reached("after:sweep")
                 state.recall(names)
                 if state.departed.swept_to == after:
                     state.departed.swept_to = names[-1] if names else None
@@ -324,6 +379,7 @@ class Worker:
         """Try until it succeeds. Kafka's part is not repeated while ClickHouse is away."""
         pause = 0.2
         while True:
+            self._attempt_since = time.monotonic()
             try:
                 return await asyncio.to_thread(work)
             except Unavailable as error:
@@ -331,14 +387,20 @@ class Worker:
                 log.warning("flush waits %.1f s: %s", pause, error)
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, LONGEST_PAUSE, max(error.retry_after * 5, 1.0))
+            finally:
+                self._attempt_since = None
 
-    def _publish(self, landing: Landing, forwards: list[Forward]) -> None:
-        if landing.dead_letters:
-            self._around.outlet.dead_letters(landing.dead_letters)
-        if forwards:
-            self._around.outlet.forward(forwards)
-        if landing.alerts:
-            self._around.outlet.alerts(landing.alerts)
+    def _publish(self, dead_letters: Sequence[DeadLetterRow], news: News) -> None:
+        self._around.reached("before:0")
+        if dead_letters:
+            self._around.outlet.dead_letters(dead_letters)
+        if news.forwards:
+            self._around.outlet.forward(news.forwards)
+        self._around.reached("after:0")
+        self._around.reached("before:1")
+        if news.alerts:
+            self._around.outlet.alerts(news.alerts, news.membership)
+        self._around.reached("after:1")
 
     def _report(self, landing: Landing, deliveries: list[Delivery], forwards: list[Forward]) -> None:
         m = self._metrics
@@ -358,17 +420,3 @@ class Worker:
         states = [state for partition in self._owned.values() for state in partition.states.values()]
         m.conversations.set(sum(len(state.conversations) for state in states))
         m.departed.set(sum(len(state.departed) for state in states))
-
-
-def _together(cuts: Sequence[Cut], now_ms: int) -> Landing:
-    return Landing(
-        landed_at_ms=now_ms,
-        events=[row for cut in cuts for row in cut.events],
-        conversations=[row for cut in cuts for row in cut.conversations],
-        configurations=[row for cut in cuts for row in cut.configurations],
-        units=[row for cut in cuts for row in cut.units],
-        dead_letters=[row for cut in cuts for row in cut.dead_letters],
-        rolling=[row for cut in cuts for row in cut.rolling],
-        alerts=[row for cut in cuts for row in cut.alerts],
-        erasures=[erasure for cut in cuts for erasure in cut.erasures],
-    )

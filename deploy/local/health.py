@@ -69,11 +69,22 @@ def clickhouse_is_ready(settings: Settings) -> bool:
 
 def http_is_ready(host: str, port: int, path: str) -> bool:
     """Whether a GET is answered with 200."""
+    return _get(host, port, path)[0] == http.HTTPStatus.OK
+
+
+def http_text(host: str, port: int, path: str) -> str:
+    """What a GET is answered with; nothing if it is not."""
+    return _get(host, port, path)[1]
+
+
+def _get(host: str, port: int, path: str) -> tuple[int, str]:
+    """Status and text of an answer; 0 and nothing if there is none."""
     connection = http.client.HTTPConnection(host, port, timeout=SECONDS)
     try:
         connection.request("GET", path)
-        return connection.getresponse().status == http.HTTPStatus.OK
+        response = connection.getresponse()
+        return response.status, response.read().decode()
     except (OSError, http.client.HTTPException):
-        return False
+        return 0, ""
     finally:
         connection.close()

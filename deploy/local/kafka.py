@@ -70,11 +70,13 @@ class KafkaNode:
             "message.max.bytes": str(MAX_MESSAGE_BYTES),
             "log.retention.hours": "168",
             "group.initial.rebalance.delay.ms": "0",
+            "group.min.session.timeout.ms": "1000",
             "offsets.topic.replication.factor": "1",
             "offsets.topic.num.partitions": "4",
             "transaction.state.log.replication.factor": "1",
             "transaction.state.log.min.isr": "1",
             "transaction.state.log.num.partitions": "4",
+            "transaction.abort.timed.out.transaction.cleanup.interval.ms": "1000",
             "share.coordinator.state.topic.replication.factor": "1",
             "share.coordinator.state.topic.min.isr": "1",
             "share.coordinator.state.topic.num.partitions": "4",
@@ -104,7 +106,8 @@ class KafkaNode:
         return self.java(jars, "kafka.Kafka", str(self.properties_path))
 
     def _format(self, jars: list[Path]) -> None:
-        arguments = ["format", "--cluster-id", _cluster_id(), "--config", str(self.properties_path)]
+        # One word: an id may begin with a dash.
+        arguments = ["format", f"--cluster-id={_cluster_id()}", "--config", str(self.properties_path)]
         command = self.java(jars, "kafka.tools.StorageTool", *arguments, "--ignore-formatted")
         done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
         if done.returncode:

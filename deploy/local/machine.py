@@ -3,6 +3,7 @@
 import shutil
 import socket
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 from deploy.local.parts import Part
@@ -43,3 +44,12 @@ def _check_port(bind: str, port: int, setting: str, name: str) -> None:
                 f"Port {port} on {bind} cannot be used for {name} ({error.strerror}): "
                 f"set {setting} to a free port, or stop what listens there."
             ) from None
+
+
+def free_ports(number: int) -> list[int]:
+    """Ports of the loopback address that nobody listens on at the moment, all different."""
+    with ExitStack() as held:
+        sockets = [held.enter_context(socket.socket()) for _ in range(number)]
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [each.getsockname()[1] for each in sockets]

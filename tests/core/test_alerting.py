@@ -1,12 +1,13 @@
 """Broken promises: each transition once, never too early, whatever the order of what is known."""
 
+import json
 from itertools import pairwise
 from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from schemas.alerts import AlertTransition
+from schemas.alerts import AlertTransition, as_json, from_json
 from streams.core.alerting import NOTIFY_WITHIN_MS, AlertBook
 from streams.core.district import DistrictState
 from tests.golden import OFFICE, History, district, ms
@@ -61,6 +62,14 @@ def test_a_reply_in_time_says_nothing_and_a_late_one_ends_the_alert() -> None:
     assert said(transitions) == [("breached", 0, ms("2026-10-06 14:00")), ("resolved", 0, ms("2026-10-06 14:01"))]
     assert len({each.key for each in transitions}) == 1
     assert [each.notify for each in transitions] == [0, 0]
+
+
+def test_what_is_told_can_be_read_back_as_it_was() -> None:
+    history = opened()
+    history.add("reply", "2026-10-07 16:00")
+    transitions = state_of(history).alerts.advance(LATE)
+    assert [each.transition for each in transitions] == ["breached", "resolved"]
+    assert [from_json(json.loads(json.dumps(as_json(each)))) for each in transitions] == transitions
 
 
 def test_a_second_breach_in_the_conversation_is_another_alert() -> None:

@@ -82,7 +82,8 @@ def committed(settings: Settings) -> dict[int, int]:
         found: dict[Any, Any] = admin.list_group_offsets({group: None}).get(group, {})
     finally:
         admin.close()
-    return {tp.partition: meta.offset for tp, meta in found.items() if meta.offset >= 0}
+    topic = settings.topic(EVENTS)
+    return {tp.partition: meta.offset for tp, meta in found.items() if tp.topic == topic and meta.offset >= 0}
 
 
 def ends(settings: Settings) -> dict[int, int]:

@@ -1,19 +1,19 @@
 """The worker with shipped fakes: gate, order of a flush, retries, and what happens when it cannot go on."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NoReturn
 
 import pytest
 from prometheus_client import CollectorRegistry
 
 from schemas.alerts import AlertTransition
-from schemas.errors import Unavailable
+from schemas.errors import Fenced, Unavailable
 from schemas.topics import partition_of
 from sinks.landing import DeadLetterRow
 from sinks.memory import MemorySink
 from streams.metrics import WorkerMetrics
-from streams.partition import Delivery, Forward, Partition
+from streams.partition import Delivery, Forward, Membership, Partition
 from streams.recovery import Log, Recovered, recover
 from streams.worker import FlushPolicy, Surroundings, Worker
 from tests.golden import History, district, ms
@@ -39,6 +39,9 @@ class World:
         self.unread = 0
         self.live = True
         self.told: list[str] = []
+        self.published: list[AlertTransition] = []
+        self.published_before: list[AlertTransition] = []
+        self.fenced = False
         self.registry = CollectorRegistry()
         around = Surroundings(
             sink=sink,
@@ -66,8 +69,14 @@ class World:
         """Part of an outlet."""
         self.steps.append(f"dead letters {len(rows)}, landed {len(self.sink.rows('events'))}")
 
-    def alerts(self, rows: Sequence[AlertTransition]) -> None:
+    def begin(self, landed: Mapping[int, int]) -> None:
         """Part of an outlet."""
+
+    def alerts(self, rows: Sequence[AlertTransition], _membership: Membership) -> None:
+        """Part of an outlet."""
+        if self.fenced:
+            raise Fenced("another owns them")
+        self.published.extend(rows)
         self.steps.append(f"alerts {len(rows)}, landed {len(self.sink.rows('events'))}")
 
     def forward(self, messages: Sequence[Forward]) -> None:
@@ -78,7 +87,7 @@ class World:
         if self.away:
             self.away -= 1
             raise Unavailable("away", 0.01)
-        return recover(numbers, 16, self.sink, self.since_ms)
+        return recover(numbers, 16, self.sink, self.since_ms, {NUMBER: self.published_before})
 
     def _reader(self) -> MemorySink:
         if self.unread:

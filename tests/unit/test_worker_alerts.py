@@ -3,6 +3,8 @@
 import asyncio
 from typing import Any
 
+import pytest
+
 from schemas.errors import Unavailable
 from sinks.memory import MemorySink
 from tests.golden import History, district, ms
@@ -140,5 +142,46 @@ def test_the_next_owner_knows_the_clocks_that_still_run() -> None:
         await second.assigned()
         await second.worker.flush()
         assert second.told == ["breached"]
+
+    asyncio.run(scene())
+
+
+def test_what_was_told_before_a_crash_lands_and_can_be_taken_back() -> None:
+    async def scene() -> None:
+        first = World(MemorySink(failures=[("events", ZeroDivisionError("a crash before anything landed"))]))
+        first.now_ms = BROKEN_MS
+        await given(first)
+        with pytest.raises(ZeroDivisionError):
+            await first.worker.flush()
+        assert [alert.transition for alert in first.published] == ["breached"]
+        second = World(MemorySink())
+        second.published_before = first.published
+        second.now_ms = BROKEN_MS + 1
+        await given(second, "2026-10-06 10:00:01")
+        await second.worker.flush()
+        assert [alert.transition for alert in second.published] == ["corrected"]
+        assert sorted(transition for transition, _ in landed(second)) == ["breached", "corrected"]
+        assert second.told == ["breached", "corrected"]
+
+    asyncio.run(scene())
+
+
+def test_a_worker_that_lost_its_partitions_lands_and_acknowledges_nothing_and_starts_over() -> None:
+    async def scene() -> None:
+        world = World(MemorySink())
+        world.now_ms = BROKEN_MS
+        world.fenced = True
+        await given(world)
+        await world.worker.flush()
+        assert (world.sink.rows("events"), world.steps, world.told) == ([], [], [])
+        assert not world.worker.ready
+        assert not world.worker.holds
+        await world.worker.flush()
+        assert world.acknowledged == []
+        world.fenced = False
+        await given(world)
+        await world.worker.flush()
+        assert world.acknowledged == [0, 1]
+        assert world.told == ["breached"]
 
     asyncio.run(scene())

@@ -1,0 +1,29 @@
+"""The short fault matrix on a real stack of its own: one world for all cells, fresh districts for each."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from deploy.chaos.cells import Cell, short
+from deploy.chaos.scenes import Scene
+from deploy.chaos.world import World
+
+pytestmark = pytest.mark.stack
+
+SEED = 7
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """Kafka, ClickHouse and workers that this module may kill."""
+    with World(tmp_path_factory.mktemp("chaos")) as made:
+        yield made
+
+
+@pytest.mark.parametrize("cell", short(), ids=str)
+def test_a_fault_loses_nothing_and_repeats_nothing(world: World, cell: Cell) -> None:
+    outcome = Scene(world, cell, f"cell{short().index(cell)}", SEED).play()
+    if outcome.problems:
+        world.start_over()
+    assert outcome.problems == []
+    assert outcome.events > 0
