@@ -155,6 +155,19 @@ ALERTS = Table(
     "earliest",
     (*ALERT, LANDED_AT, FIRST_LANDED),
 )
+REPLAYS = Table(
+    "replays",
+    ("replay", "part"),
+    "noted_at",
+    (
+        Column("replay", "String", "what is replayed: definition version, source, span, districts"),
+        Column("part", "String", "district or Kafka partition; empty: the replay as a whole"),
+        Column("started_at", INSTANT, "when the replay began; places of an earlier beginning do not count"),
+        Column("after", "String", "the last conversation, or the first Kafka offset to come"),
+        Column("finished", FLAG, "1: nothing is left"),
+        Column("noted_at", INSTANT, "when it was noted"),
+    ),
+)
 TABLES = (
     EVENTS,
     DISTRICTS,
@@ -165,4 +178,5 @@ TABLES = (
     DEAD_LETTER_DECISIONS,
     ROLLING,
     ALERTS,
+    REPLAYS,
 )

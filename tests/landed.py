@@ -2,13 +2,16 @@
 
 from collections.abc import Callable
 from concurrent.futures import Future
+from functools import partial
 
 from schemas.settings import Settings
 from schemas.topics import EVENTS
 from sinks.clickhouse import ClickHouseSink
 from sinks.landing import Landing
+from sinks.reading import ClickHouseReader
 from streams.intake.producer import Written
 from streams.partition import Delivery, Partition
+from streams.recovery import Log
 
 
 class LandingLog:
@@ -16,6 +19,7 @@ class LandingLog:
 
     def __init__(self, settings: Settings, now_ms: Callable[[], int]) -> None:
         self._sink = ClickHouseSink(settings)
+        self._log = Log(partial(ClickHouseReader, settings))
         self._partition = Partition(0, 1, EVENTS)
         self._now_ms = now_ms
         self._offset = 0
@@ -25,9 +29,13 @@ class LandingLog:
         self._partition.take(Delivery(0, self._offset, payload, 0))
         self._offset += 1
 
-    def land(self) -> None:
-        """Land what changed, and what became true by now: alerts, and rolling rows of a full minute."""
+    def land(self, with_erasures: bool = False) -> None:
+        """Land what changed, and what became true by now: alerts, and rolling rows of a full minute.
+
+        `with_erasures`: also rewrite what has landed of erased persons.
+        """
         while True:
+            self._bring_back()
             now_ms = self._now_ms()
             cut = self._partition.cut(now_ms, live=True)
             self._sink.land(
@@ -40,10 +48,27 @@ class LandingLog:
                     dead_letters=cut.dead_letters,
                     rolling=cut.rolling,
                     alerts=cut.alerts,
+                    erasures=cut.erasures if with_erasures else (),
                 )
             )
-            if not self._partition.stale:
+            if not (self._partition.stale or self._swept()):
                 return
+
+    def _bring_back(self) -> None:
+        while wanted := self._partition.returning():
+            for district, names in wanted:
+                self._partition.restore(district, names, self._log.histories(district, names))
+
+    def _swept(self) -> bool:
+        """Have rows that left memory and are of an earlier configuration folded again; False: there are none."""
+        for state in self._partition.states.values():
+            after = state.departed.swept_to
+            if after is not None:
+                names = self._log.outdated(state.district, state.oldest_version, after, 100)
+                state.recall(names)
+                state.departed.swept_to = names[-1] if names else None
+                return bool(names)
+        return False
 
     def publish(self, _district: str, payload: bytes) -> "Future[Written]":
         """Take an array of events and land it."""

@@ -6,7 +6,6 @@ import sys
 from collections import Counter
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import cache, partial
 from itertools import islice
 from typing import Any
@@ -17,12 +16,13 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from deploy.cli.command import Command
+from deploy.cli.instants import instant_ms
 from deploy.local.state import local_settings
 from schemas.errors import UsageError
 from schemas.events import Erased
 from schemas.settings import Settings
 from schemas.topics import EVENTS
-from schemas.vocabulary import Code, from_ms, to_ms
+from schemas.vocabulary import Code, from_ms
 from sinks.dead_letters import DROPPED, OPEN, STATES, DeadLetter, DeadLetters, Decision, LetterPlace, Wanted
 from sinks.reading import ClickHouseReader
 from streams.intake.producer import EventProducer
@@ -47,14 +47,6 @@ def parse_place(text: str, topic: str) -> LetterPlace:
     return LetterPlace(named, partition, offset, *position)
 
 
-def _instant(text: str) -> int:
-    try:
-        instant = datetime.fromisoformat(text)
-    except ValueError:
-        raise UsageError(f"{text} is no instant: write 2026-10-06 or 2026-10-06T07:00:00-05:00.") from None
-    return to_ms(instant if instant.tzinfo else instant.replace(tzinfo=UTC))
-
-
 def _code(text: str) -> str:
     try:
         code: str = TypeAdapter(Code).validate_python(text)
@@ -65,7 +57,7 @@ def _code(text: str) -> str:
 
 def _wanted(args: argparse.Namespace, settings: Settings, state: str | None) -> Wanted:
     places = tuple(parse_place(text, settings.topic(EVENTS)) for text in args.place)
-    since = _instant(args.since) if args.since else None
+    since = instant_ms(args.since) if args.since else None
     return Wanted(places, args.district, args.reason, since, state)
 
 
