@@ -55,8 +55,8 @@ SELECT uniqExact(event_id, digest) FROM events
 WHERE district = %(district)s AND conversation = '' AND kind IN ('district_configured', 'erased')
 """
 _ERASED = """
-SELECT DISTINCT JSONExtractString(content, 'key_digest') FROM events
-WHERE district = %(district)s AND conversation = '' AND kind = 'erased'
+SELECT JSONExtractString(content, 'key_digest') AS key, toUnixTimestamp64Milli(min(received_at)) FROM events
+WHERE district = %(district)s AND conversation = '' AND kind = 'erased' GROUP BY key
 """
 _PLACES = f"""
 SELECT {", ".join(f"toUnixTimestamp64Milli({n})" if n.endswith("_at") else f"`{n}`" for n in Place._fields)}
@@ -94,9 +94,9 @@ class Replays:
         ((number,),) = self._ask(_RULES, {"district": district})
         return int(number)
 
-    def erased(self, district: str) -> set[str]:
-        """Digests of the keys that a district has erased."""
-        return {digest for (digest,) in self._ask(_ERASED, {"district": district})}
+    def erased(self, district: str) -> dict[str, int]:
+        """Digests of the keys that a district has erased, each with the first receipt of its erasure, ms UTC."""
+        return dict(self._ask(_ERASED, {"district": district}))
 
     def places(self, replay: str) -> dict[str, Place]:
         """How far a replay came, by part."""

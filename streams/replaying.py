@@ -207,9 +207,9 @@ class Refold:
     def _erase_again(self) -> None:
         """Whoever was erased while these rows were made may be in them."""
         known = {rule.key_digest for rule, _ in self._rules if isinstance(rule, Erased)}
-        late = self._tools.store.erased(self._district) - known
-        if late:
-            erasures = [Erasure(self._district, digest) for digest in sorted(late)]
+        erased = self._tools.store.erased(self._district)
+        if late := erased.keys() - known:
+            erasures = [Erasure(self._district, digest, erased[digest]) for digest in sorted(late)]
             self._tools.sink.land(Landing(self._tools.now_ms(), erasures=erasures))
 
 

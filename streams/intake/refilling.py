@@ -201,7 +201,11 @@ class _Refill:
         configurations = [
             configuration_row(event, row.digest) for row, event in lost if isinstance(event, DistrictConfigured)
         ]
-        erasures = [Erasure(district, event.key_digest) for _, event in lost if isinstance(event, Erased)]
+        erasures = [
+            Erasure(district, event.key_digest, to_ms(event.received_at))
+            for _, event in lost
+            if isinstance(event, Erased)
+        ]
         events = [*(row for row, _ in lost), *newer]
         at_ms = self._tools.now_ms()
         self._tools.sink.land(Landing(at_ms, events=events, configurations=configurations, erasures=erasures))
