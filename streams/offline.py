@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 from schemas.district import District
+from schemas.events import Event
 from schemas.facts import Row
 from schemas.vocabulary import EARLIEST
 from streams.configured import configured
@@ -27,14 +28,21 @@ class Remark(NamedTuple):
 
 
 Report = Callable[[Remark], None]
+Hear = Callable[[Event], None]
 
 
-def fold_events(lines: Iterable[bytes], document: District | None, report: Report) -> Iterator[Row]:
+def _nobody(_event: Event) -> None:
+    """Hears nothing."""
+
+
+def fold_events(
+    lines: Iterable[bytes], document: District | None, report: Report, hear: Hear = _nobody
+) -> Iterator[Row]:
     """Rows of all conversations in order of (district, conversation).
 
     A line is one event or an array of one district's; blank lines are skipped. `document` configures its district
     from 1970 on, other districts stay unrouted and always open. An event without `received_at` counts as received when
-    it happened. `report` hears of everything that is not folded.
+    it happened. `report` hears of everything that is not folded, `hear` of every event that is taken.
     """
     districts: dict[str, DistrictState] = {}
     if document is not None:
@@ -43,7 +51,10 @@ def fold_events(lines: Iterable[bytes], document: District | None, report: Repor
     for number, line in enumerate(lines, 1):
         payload = line.strip()
         if payload:
-            _take(number, admit_history(payload), districts, report)
+            admission = admit_history(payload)
+            for _, event in admission.events:
+                hear(event)
+            _take(number, admission, districts, report)
     for name in sorted(districts):
         settled = districts[name].settle()
         for culprit in settled.culprits:

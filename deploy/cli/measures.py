@@ -18,8 +18,9 @@ from schemas.vocabulary import from_ms, to_ms
 from streams.configured import configured
 from streams.core.configuration import Configuration, ConfigurationEvent
 from streams.measures.facts import Fact, read_facts
-from streams.measures.plans import goals, limit_of, rollout
+from streams.measures.plans import goals, limit_of, rollout, trainings
 from streams.measures.report import Ask, UnitReport, measure
+from streams.measures.trainings import Trainings
 from streams.offline import fold_events
 
 _DISTRICT = NAMES.index("district")
@@ -63,9 +64,9 @@ def _configuration(document: District) -> Configuration:
     return Configuration(document.district, [known])
 
 
-def _folded(document: District, remarks: Remarks) -> list[Fact]:
-    """The district's facts that count."""
-    rows = list(fold_events(sys.stdin.buffer, document, remarks))
+def _folded(document: District, remarks: Remarks, held: Trainings) -> list[Fact]:
+    """The district's facts that count; `held` hears of the trainings on the way."""
+    rows = list(fold_events(sys.stdin.buffer, document, remarks, held.add))
     own = [row for row in rows if row[_DISTRICT] == document.district]
     if len(own) < len(rows):
         sys.stderr.write(f"{len(rows) - len(own)} conversations of other districts are left out.\n")
@@ -91,14 +92,15 @@ def _run(args: argparse.Namespace) -> int:
         _checked(configuration.units(), code)
     # Asked of nothing, so that a wrong window is said before a long fold.
     _measured([], configuration, ask)
-    remarks = Remarks()
-    facts = _folded(document, remarks)
+    remarks, held = Remarks(), Trainings(document.district)
+    facts = _folded(document, remarks, held)
     found: dict[str, Any] = {"district": document.district, "at": ask.at_ms, "window": ask.window}
     units = _measured(facts, configuration, ask)
     found["units"] = {unit: units[unit] for unit in ([args.unit] if args.unit else units)}
     if not args.unit:
         found["goals"] = goals(facts, configuration, ask, units)
         found["rollout"] = rollout(facts, configuration, ask)
+        found["trainings"] = trainings(facts, configuration, ask, held.sessions(configuration))
     if args.json:
         sys.stdout.write(json.dumps(plain(found), separators=(",", ":"), allow_nan=False) + "\n")
     else:
@@ -122,7 +124,7 @@ COMMANDS = {
     "measures": Command(
         "Reads events (one or an array a line) from standard input, folds them as ./cx fold does, and prints every "
         "measure of docs/measures.md for each unit of the district with all below it: satisfaction, pillars, trust, "
-        "answered within T, backlog, promises, owners, returns, distributions, consistency, goals and rollout. "
+        "answered within T, backlog, promises, owners, returns, distributions, consistency, goals, rollout, trainings. "
         "Exit code 2: wrong arguments, or some events were refused, see stderr.",
         _configure,
         _run,

@@ -1,4 +1,4 @@
-"""What `./cx measures` found, as lines for people: a block for each unit, then goals and rollout."""
+"""What `./cx measures` found, as lines for people: a block for each unit, then goals, rollout and trainings."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -30,6 +30,9 @@ def text(found: Mapping[str, Any], labels: Mapping[str, str | None]) -> str:
     if found.get("rollout"):
         lines += ["", "Rollout: what a wave did to the share answered in time, against those not yet trained"]
         lines += [_line(wave, _impact(impact)) for wave, impact in found["rollout"].items()]
+    if found.get("trainings"):
+        lines += ["", "Trainings: what each did to the share answered in time, against those without it"]
+        lines += [_line(training, _impact(impact)) for training, impact in found["trainings"].items()]
     return "\n".join(lines) + "\n"
 
 

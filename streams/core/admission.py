@@ -224,7 +224,10 @@ def _spelled(place: Place) -> str:
 
 
 def _settle(events: list[tuple[int, Event]], newer: list[Newer], refused: list[Refusal]) -> Admission:
-    """Refuse what belongs to another district than the first event, and what happened after it was received."""
+    """Refuse what belongs to another district than the first event, and what happened after it was received.
+
+    That holds for the time of a correction as for the event's own: it becomes the instant that counts.
+    """
     if not events and not newer:
         return Admission([], [], refused)
     district = min([(i, e.district) for i, e in events[:1]] + [(n.position, n.district) for n in newer[:1]])[1]
@@ -250,4 +253,7 @@ def _misplaced(event: Event, district: str) -> tuple[str, str, str] | None:
         return "foreign_district", "district", "district: a message holds the events of one district only"
     if event.occurred_at > event.received_at and to_ms(event.occurred_at) > to_ms(event.received_at) + FUTURE_MS:
         return "future_time", "occurred_at", "occurred_at: more than 5 minutes after received_at; check the clock"
+    corrected = event.time if event.kind == "correction" else None
+    if corrected is not None and to_ms(corrected) > to_ms(event.received_at) + FUTURE_MS:
+        return "future_time", "time", "time: more than 5 minutes after received_at; it has not happened yet"
     return None

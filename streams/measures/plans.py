@@ -120,15 +120,39 @@ def rollout(facts: Sequence[Fact], configuration: Configuration, ask: Ask) -> di
         wave.wave: Wave(clock.start_of(date.fromisoformat(wave.starts)), frozenset(wave.units))
         for wave in (newest.rollout if newest else ())
     }
+    return _impacts(waves, _observed(facts, configuration, ask), configuration, ask.at_ms)
+
+
+def trainings(
+    facts: Sequence[Fact], configuration: Configuration, ask: Ask, held: Mapping[str, Mapping[str, Wave]]
+) -> dict[str, ImpactResult]:
+    """The same of each day of each training, against those that had not had this training.
+
+    `held`: what `Trainings.sessions` gives. A training of several days has a result a day, under its code and the date.
+    """
+    observed = _observed(facts, configuration, ask)
+    found: dict[str, ImpactResult] = {}
+    for training, days in held.items():
+        named = {training if len(days) == 1 else f"{training} {day}": wave for day, wave in days.items()}
+        found |= _impacts(named, observed, configuration, ask.at_ms)
+    return found
+
+
+def _impacts(
+    waves: Mapping[str, Wave], observed: Sequence[Observed], configuration: Configuration, at_ms: int
+) -> dict[str, ImpactResult]:
     found = {}
     for name, wave in waves.items():
-        if wave.began_ms < ask.at_ms:
-            span = Window(2 * wave.began_ms - ask.at_ms - WEEK_MS, ask.at_ms)
-            impact = Impact(plan(configuration, list(waves.values()), wave, span))
-            for observed in _observed(facts, configuration, ask):
-                impact.add(observed)
+        if wave.began_ms < at_ms:
+            impact = Impact(plan(configuration, list(waves.values()), wave, _span(wave, at_ms)))
+            for value in observed:
+                impact.add(value)
             found[name] = impact.result()
     return found
+
+
+def _span(wave: Wave, at_ms: int) -> Window:
+    return Window(2 * wave.began_ms - at_ms - WEEK_MS, at_ms)
 
 
 def _observed(facts: Sequence[Fact], configuration: Configuration, ask: Ask) -> list[Observed]:

@@ -23,6 +23,10 @@ def _event(**more: Any) -> dict[str, Any]:
     return {name: value for name, value in event.items() if value is not ...}
 
 
+def _correction(time: str) -> dict[str, Any]:
+    return _event(kind="correction", score=..., corrects="e0", time=time)
+
+
 BAD: list[tuple[str, Any, str, str]] = [
     ("wrong_type", _event(score="9"), "invalid_field", "score"),
     ("not_an_object", "hello", "not_an_event", ""),
@@ -32,6 +36,8 @@ BAD: list[tuple[str, Any, str, str]] = [
     ("naive_time", _event(occurred_at="2026-10-06T15:00:00"), "invalid_field", "occurred_at"),
     ("number_as_time", _event(occurred_at=1_790_000_000), "invalid_field", "occurred_at"),
     ("six_minutes_after_receipt", _event(occurred_at="2026-10-06T15:06:00Z"), "future_time", "occurred_at"),
+    ("corrected_to_years_ahead", _correction("2031-10-06T15:00:00Z"), "future_time", "time"),
+    ("corrected_to_six_minutes_ahead", _correction("2026-10-06T15:05:00.001Z"), "future_time", "time"),
     ("foreign_district", _event(district="other"), "foreign_district", "district"),
     ("null_bytes", _event(event_id="e\x00"), "invalid_field", "event_id"),
     ("score_11", _event(score=11), "invalid_field", "score"),
@@ -52,6 +58,12 @@ def test_bad_item_between_good_ones(item: Any, reason: str, field: str) -> None:
     (refusal,) = admission.refused
     assert (refusal.position, refusal.reason, refusal.field) == (1, reason, field)
     assert field in refusal.message
+
+
+def test_a_time_corrected_to_five_minutes_ahead_is_taken_as_an_event_s_own_is() -> None:
+    ahead = "2026-10-06T15:05:00Z"
+    items = [_event(occurred_at=ahead), _correction(ahead), _correction("2020-01-01T00:00:00Z")]
+    assert len(admit(json.dumps(items).encode()).events) == 3
 
 
 @pytest.mark.parametrize(("item", "reason", "field"), [case[1:] for case in BAD], ids=[case[0] for case in BAD])

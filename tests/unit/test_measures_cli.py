@@ -122,3 +122,15 @@ def test_refused_events_and_other_districts_are_named(
     assert "not_json" in said.err
     assert "1 conversations of other districts are left out." in said.err
     assert "n 34" in said.out
+
+
+def test_a_training_that_was_held_is_compared(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    training = json.loads(Path(examples.__file__).with_name("training_held.json").read_text())
+    lines = EVENTS + json.dumps(training).encode() + b"\n"
+    assert _run(monkeypatch, lines, "--at", AT, "--json") == 0
+    found = json.loads(capsys.readouterr().out)["trainings"]
+    assert {name: result["reason"] for name, result in found.items()} == {"welcome-desk-1": "insufficient data"}
+    assert _run(monkeypatch, lines, "--at", AT) == 0
+    assert "\nTrainings: " in capsys.readouterr().out
