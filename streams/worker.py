@@ -28,7 +28,7 @@ from sinks.landing import DeadLetterRow, Landing, Sink
 from streams.dead_letter_watch import USUAL_LIMIT, DeadLetterLimit, DeadLetterWatch
 from streams.fault_points import Reached, undisturbed
 from streams.metrics import WorkerMetrics
-from streams.partition import Delivery, Forward, Membership, Partition, landing_of
+from streams.partition import Delivery, Forward, Membership, News, Partition, landing_of
 from streams.present import wall_ms
 from streams.recovery import Log, Recovered
 
@@ -60,15 +60,6 @@ class Outlet(Protocol):
 
     def forward(self, messages: Sequence[Forward]) -> None:
         """Publish messages again, into the partition they belong to."""
-
-
-@dataclass(frozen=True, slots=True)
-class News:
-    """What a flush has to say to Kafka, and in the name of which assignment."""
-
-    forwards: list[Forward]
-    alerts: list[AlertTransition]
-    membership: Membership
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,8 +292,7 @@ class Worker:
             cuts = [partition.cut(now_ms, self._is_live(number)) for number, partition in self._owned.items()]
             deliveries = [delivery for cut in cuts for delivery in cut.deliveries]
             landing = landing_of(cuts, now_ms)
-            forwards = [message for cut in cuts for message in cut.forwards]
-            news = News(forwards, [alert for cut in cuts for alert in cut.alerts], self._membership)
+            news = News.of(cuts, self._membership)
             if not (deliveries or landing.conversations or landing.alerts or landing.rolling):
                 await self._sweep()
                 return
@@ -310,13 +300,7 @@ class Worker:
                 self._around.halt(too_much)
             self._landing_events = max(len(landing.events), len(deliveries))
             with self._metrics.flush_seconds.time():
-                try:
-                    await self._persist(partial(self._publish, landing.dead_letters, news))
-                except Fenced as error:
-                    log.warning("everything is given up and read again by its owner: %s", error)
-                    self._landing_events = 0
-                    if news.membership == self._membership:
-                        self._forget()
+                if not await self._told(landing.dead_letters, news):
                     return
                 await self._persist(partial(self._around.sink.land, landing))
             self._around.notify([alert for alert in landing.alerts if alert.notify])
@@ -324,7 +308,7 @@ class Worker:
             await self._around.acknowledge(deliveries)
             self._around.reached("after:5")
             self._landing_events = 0
-            self._report(landing, deliveries, forwards)
+            self._report(landing, deliveries, news)
             self._room.set()
             if any(partition.has_stale_clocks for partition in self._owned.values()):
                 self._due.set()
@@ -390,6 +374,19 @@ class Worker:
             finally:
                 self._attempt_since = None
 
+    async def _told(self, dead_letters: Sequence[DeadLetterRow], news: News) -> bool:
+        """Steps (0) and (1); False if the partitions are others' by now, then everything of them is forgotten."""
+        try:
+            await self._persist(partial(self._publish, dead_letters, news))
+        except Fenced as error:
+            log.warning("everything is given up and read again by its owner: %s", error)
+            self._metrics.fenced.inc()
+            self._landing_events = 0
+            if news.membership == self._membership:
+                self._forget()
+            return False
+        return True
+
     def _publish(self, dead_letters: Sequence[DeadLetterRow], news: News) -> None:
         self._around.reached("before:0")
         if dead_letters:
@@ -402,20 +399,13 @@ class Worker:
             self._around.outlet.alerts(news.alerts, news.membership)
         self._around.reached("after:1")
 
-    def _report(self, landing: Landing, deliveries: list[Delivery], forwards: list[Forward]) -> None:
+    def _report(self, landing: Landing, deliveries: list[Delivery], news: News) -> None:
         m = self._metrics
         written_by = self._around.wall_ms()
         for delivery in deliveries:
             m.landed_seconds.observe(max(0, written_by - delivery.written_ms) / 1000)
-        m.rows.labels("events").inc(len(landing.events))
-        m.rows.labels("conversations").inc(len(landing.conversations))
-        m.rows.labels("rolling").inc(len(landing.rolling))
-        for row in landing.dead_letters:
-            m.dead_letters.labels(row.reason).inc()
-        for alert in landing.alerts:
-            m.alerts.labels(alert.transition).inc()
-        m.forwarded.inc(len(forwards))
-        m.flushes.inc()
+        m.landed(landing)
+        m.forwarded.inc(len(news.forwards))
         m.buffered.set(self.buffered)
         states = [state for partition in self._owned.values() for state in partition.states.values()]
         m.conversations.set(sum(len(state.conversations) for state in states))
