@@ -16,7 +16,8 @@ from sinks.memory import MemorySink
 from streams.metrics import WorkerMetrics
 from streams.partition import Delivery, Forward, Membership, Partition
 from streams.recovery import Log, Recovered, recover
-from streams.worker import FlushPolicy, Surroundings, Worker
+from streams.surroundings import FlushPolicy, Surroundings
+from streams.worker import Worker
 from tests.golden import History, district, ms
 
 NUMBER = partition_of("demo", 16)
