@@ -33,8 +33,9 @@ from streams.outlet import KafkaOutlet
 from streams.partition import Delivery, Membership, Partition
 from streams.present import now_ms
 from streams.recovery import Log, Recovered, recover
+from streams.surroundings import FlushPolicy, Surroundings
 from streams.told import tails
-from streams.worker import FlushPolicy, Surroundings, Worker
+from streams.worker import Worker
 
 log = logging.getLogger("cx.app")
 

@@ -2,6 +2,8 @@
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from sinks.landing import Landing
+
 LANDED_BUCKETS = (0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0, 3600.0)
 FLUSH_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
@@ -35,6 +37,9 @@ class WorkerMetrics:
         self.flushes = Counter("cx_flushes_total", "Flushes that landed", registry=registry)
         self.flush_retries = Counter(
             "cx_flush_retries_total", "Flushes tried again because ClickHouse or Kafka was away", registry=registry
+        )
+        self.fenced = Counter(
+            "cx_flushes_fenced_total", "Flushes given up because the partitions were others' by then", registry=registry
         )
         self.flush_seconds = Histogram(
             "cx_flush_seconds", "Time of one flush, in seconds", buckets=FLUSH_BUCKETS, registry=registry
@@ -81,3 +86,14 @@ class WorkerMetrics:
         self.recovery_seconds = Histogram(
             "cx_recovery_seconds", "Time to recover one partition, in seconds", buckets=FLUSH_BUCKETS, registry=registry
         )
+
+    def landed(self, landing: Landing) -> None:
+        """Count the rows of a flush that landed."""
+        self.rows.labels("events").inc(len(landing.events))
+        self.rows.labels("conversations").inc(len(landing.conversations))
+        self.rows.labels("rolling").inc(len(landing.rolling))
+        for row in landing.dead_letters:
+            self.dead_letters.labels(row.reason).inc()
+        for alert in landing.alerts:
+            self.alerts.labels(alert.transition).inc()
+        self.flushes.inc()

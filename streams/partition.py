@@ -80,6 +80,21 @@ class Cut:
     """Place of each event of `events` in its message."""
 
 
+@dataclass(frozen=True, slots=True)
+class News:
+    """What a flush has to say to Kafka, and in the name of which assignment."""
+
+    forwards: list[Forward]
+    alerts: list[AlertTransition]
+    membership: Membership
+
+    @classmethod
+    def of(cls, cuts: Sequence[Cut], membership: Membership) -> "News":
+        """What these cuts have to say."""
+        forwards = [message for cut in cuts for message in cut.forwards]
+        return cls(forwards, [alert for cut in cuts for alert in cut.alerts], membership)
+
+
 class Partition:
     """The state of one partition between its assignment and its loss."""
 

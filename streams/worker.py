@@ -16,21 +16,18 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
-from typing import NoReturn, Protocol, TypeVar
+from typing import TypeVar
 
-from schemas.alerts import AlertTransition
 from schemas.errors import Fenced, Unavailable
-from sinks.landing import DeadLetterRow, Landing, Sink
-from streams.dead_letter_watch import USUAL_LIMIT, DeadLetterLimit, DeadLetterWatch
-from streams.fault_points import Reached, undisturbed
+from sinks.landing import DeadLetterRow, Landing
+from streams.dead_letter_watch import DeadLetterWatch
 from streams.metrics import WorkerMetrics
-from streams.partition import Delivery, Forward, Membership, Partition, landing_of
-from streams.present import wall_ms
-from streams.recovery import Log, Recovered
+from streams.partition import Delivery, Membership, News, Partition, landing_of
+from streams.recovery import Recovered
+from streams.surroundings import FlushPolicy, Surroundings
 
 log = logging.getLogger("cx.worker")
 
@@ -44,72 +41,6 @@ JUST_AFTER = 0.005
 BREATH_SECONDS = 0.1
 
 T = TypeVar("T")
-
-
-class Outlet(Protocol):
-    """Where a worker writes to Kafka; both block until the broker acknowledged. Raise `Unavailable`."""
-
-    def dead_letters(self, rows: Sequence[DeadLetterRow]) -> None:
-        """Publish refusals: reason, field and digest, never the payload."""
-
-    def begin(self, landed: Mapping[int, int]) -> None:
-        """Everything before these offsets of `cx.alerts` has landed or is about to, by partition."""
-
-    def alerts(self, rows: Sequence[AlertTransition], membership: Membership) -> None:
-        """Publish alert transitions, each under its idempotency key. Raises `Fenced` for an earlier assignment."""
-
-    def forward(self, messages: Sequence[Forward]) -> None:
-        """Publish messages again, into the partition they belong to."""
-
-
-@dataclass(frozen=True, slots=True)
-class News:
-    """What a flush has to say to Kafka, and in the name of which assignment."""
-
-    forwards: list[Forward]
-    alerts: list[AlertTransition]
-    membership: Membership
-
-
-@dataclass(frozen=True, slots=True)
-class FlushPolicy:
-    """When to flush and how much to hold: seconds, events, events.
-
-    `quiet`: seconds without a message of the past until the present counts as a partition's clock.
-    """
-
-    seconds: float
-    events: int
-    buffer: int
-    quiet: float = 3.0
-    dead_letters: DeadLetterLimit = USUAL_LIMIT
-
-
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What a worker needs from outside; every one of them may block or fail."""
-
-    sink: Sink
-    outlet: Outlet
-    recover: Callable[[Sequence[int]], Recovered]
-    acknowledge: Callable[[Sequence[Delivery]], Awaitable[None]]
-    current: Callable[[Delivery], bool]
-    """Whether a message belongs to the assignment in force; an older one is read again by its owner."""
-    caught_up: Callable[[int], bool]
-    """Whether everything that stands in a partition was handed to `receive`."""
-    notify: Callable[[Sequence[AlertTransition]], None]
-    """Tell receivers of transitions that landed; never blocks."""
-    now_ms: Callable[[], int]
-    """The present, by the clock in force."""
-    log: Log
-    """Histories of conversations that left memory; blocks."""
-    die: Callable[[str], NoReturn]
-    halt: Callable[[str], NoReturn]
-    """End the process because of what it reads: to start it again changes nothing."""
-    wall_ms: Callable[[], int] = wall_ms
-    """The machine's own clock, which Kafka's timestamps follow."""
-    reached: Reached = undisturbed
-    """Hears of each numbered step, before and after it."""
 
 
 class Worker:
@@ -301,8 +232,7 @@ class Worker:
             cuts = [partition.cut(now_ms, self._is_live(number)) for number, partition in self._owned.items()]
             deliveries = [delivery for cut in cuts for delivery in cut.deliveries]
             landing = landing_of(cuts, now_ms)
-            forwards = [message for cut in cuts for message in cut.forwards]
-            news = News(forwards, [alert for cut in cuts for alert in cut.alerts], self._membership)
+            news = News.of(cuts, self._membership)
             if not (deliveries or landing.conversations or landing.alerts or landing.rolling):
                 await self._sweep()
                 return
@@ -310,13 +240,7 @@ class Worker:
                 self._around.halt(too_much)
             self._landing_events = max(len(landing.events), len(deliveries))
             with self._metrics.flush_seconds.time():
-                try:
-                    await self._persist(partial(self._publish, landing.dead_letters, news))
-                except Fenced as error:
-                    log.warning("everything is given up and read again by its owner: %s", error)
-                    self._landing_events = 0
-                    if news.membership == self._membership:
-                        self._forget()
+                if not await self._told(landing.dead_letters, news):
                     return
                 await self._persist(partial(self._around.sink.land, landing))
             self._around.notify([alert for alert in landing.alerts if alert.notify])
@@ -324,7 +248,7 @@ class Worker:
             await self._around.acknowledge(deliveries)
             self._around.reached("after:5")
             self._landing_events = 0
-            self._report(landing, deliveries, forwards)
+            self._report(landing, deliveries, news)
             self._room.set()
             if any(partition.has_stale_clocks for partition in self._owned.values()):
                 self._due.set()
@@ -390,6 +314,19 @@ class Worker:
             finally:
                 self._attempt_since = None
 
+    async def _told(self, dead_letters: Sequence[DeadLetterRow], news: News) -> bool:
+        """Steps (0) and (1); False if the partitions are others' by now, then everything of them is forgotten."""
+        try:
+            await self._persist(partial(self._publish, dead_letters, news))
+        except Fenced as error:
+            log.warning("everything is given up and read again by its owner: %s", error)
+            self._metrics.fenced.inc()
+            self._landing_events = 0
+            if news.membership == self._membership:
+                self._forget()
+            return False
+        return True
+
     def _publish(self, dead_letters: Sequence[DeadLetterRow], news: News) -> None:
         self._around.reached("before:0")
         if dead_letters:
@@ -402,20 +339,13 @@ class Worker:
             self._around.outlet.alerts(news.alerts, news.membership)
         self._around.reached("after:1")
 
-    def _report(self, landing: Landing, deliveries: list[Delivery], forwards: list[Forward]) -> None:
+    def _report(self, landing: Landing, deliveries: list[Delivery], news: News) -> None:
         m = self._metrics
         written_by = self._around.wall_ms()
         for delivery in deliveries:
             m.landed_seconds.observe(max(0, written_by - delivery.written_ms) / 1000)
-        m.rows.labels("events").inc(len(landing.events))
-        m.rows.labels("conversations").inc(len(landing.conversations))
-        m.rows.labels("rolling").inc(len(landing.rolling))
-        for row in landing.dead_letters:
-            m.dead_letters.labels(row.reason).inc()
-        for alert in landing.alerts:
-            m.alerts.labels(alert.transition).inc()
-        m.forwarded.inc(len(forwards))
-        m.flushes.inc()
+        m.landed(landing)
+        m.forwarded.inc(len(news.forwards))
         m.buffered.set(self.buffered)
         states = [state for partition in self._owned.values() for state in partition.states.values()]
         m.conversations.set(sum(len(state.conversations) for state in states))

@@ -41,14 +41,14 @@ def until(holds: Callable[[], bool], what: str, seconds: float = PATIENCE) -> No
 class WorkerProgram:
     """One worker process; `fault_file` is where it looks for what is to happen to it."""
 
-    def __init__(self, settings: Settings, port: int, more: Mapping[str, str]) -> None:
+    def __init__(self, settings: Settings, port: int, more: Mapping[str, str], module: str = "deploy.cli") -> None:
         number = next(_NUMBERS)
         self._settings = settings
         self.port = port
         self.log = Path(settings.data) / "logs" / f"worker-{number}.log"
         self.fault_file = Path(settings.data) / f"fault-{number}"
         mine = {f"{PREFIX}METRICS_PORT": str(port), f"{PREFIX}FAULT_FILE": str(self.fault_file)}
-        command = [sys.executable, "-I", str(LAUNCHER), str(os.getpid()), *python_command("deploy.cli", "worker")]
+        command = [sys.executable, "-I", str(LAUNCHER), str(os.getpid()), *python_command(module, "worker")]
         self.log.parent.mkdir(parents=True, exist_ok=True)
         with self.log.open("wb") as out:
             environment = child_environment(settings) | mine | dict(more)

@@ -135,12 +135,17 @@ class Witness:
         offsets = self._patiently(self.committed)
         landed = {(district, event_id) for district, event_id in self._ask("SELECT district, event_id FROM events")}
         refused = {(number, offset) for number, offset in self._ask("SELECT partition, offset FROM dead_letters")}
-        return [
-            f"partition {partition} is committed to {offset}, and offset {place} has not landed"
-            for partition, offset in offsets.items()
-            for place, message in self._ledger.below(partition, offset)
-            if not (landed.issuperset(message.events) if message.events else (partition, place) in refused)
-        ]
+        found: list[str] = []
+        for partition, offset in offsets.items():
+            missing = [
+                place
+                for place, message in self._ledger.below(partition, offset)
+                if not (landed.issuperset(message.events) if message.events else (partition, place) in refused)
+            ]
+            if missing:
+                told = f"{len(missing)} of its messages have not landed, the first at {missing[0]}"
+                found.append(f"partition {partition} is committed to {offset}, and {told}")
+        return found
 
     def _ask(self, query: str) -> list[tuple[Any, ...]]:
         with errors_mapped(self._settings), connect(self._settings) as client:

@@ -22,7 +22,9 @@ LOOK_SECONDS = 0.1
 class World:
     """Kafka, ClickHouse and workers; everything ends with the context."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, module: str = "deploy.cli") -> None:
+        """`module`: the program whose command `worker` is run."""
+        self._module = module
         kafka, controller, clickhouse = free_ports(3)
         given = Settings(
             data=folder,
@@ -68,7 +70,7 @@ class World:
 
     def start_worker(self, **more: str) -> WorkerProgram:
         """One more worker; `more` are further variables of its environment."""
-        worker = WorkerProgram(self.settings, free_ports(1)[0], more)
+        worker = WorkerProgram(self.settings, free_ports(1)[0], more, self._module)
         self.workers.append(worker)
         return worker
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from threading import Event
 from typing import NoReturn
 
 import pytest
@@ -10,12 +11,13 @@ from prometheus_client import CollectorRegistry
 from schemas.alerts import AlertTransition
 from schemas.errors import Fenced, Unavailable
 from schemas.topics import partition_of
-from sinks.landing import DeadLetterRow
+from sinks.landing import DeadLetterRow, Landing
 from sinks.memory import MemorySink
 from streams.metrics import WorkerMetrics
 from streams.partition import Delivery, Forward, Membership, Partition
 from streams.recovery import Log, Recovered, recover
-from streams.worker import FlushPolicy, Surroundings, Worker
+from streams.surroundings import FlushPolicy, Surroundings
+from streams.worker import Worker
 from tests.golden import History, district, ms
 
 NUMBER = partition_of("demo", 16)
@@ -254,5 +256,38 @@ def test_a_history_that_comes_in_piece_by_piece_breaks_no_promise_meanwhile() ->
             await world.worker.flush()
         assert world.acknowledged == [0, 1, 2]
         assert world.sink.rows("alerts") == []
+
+    asyncio.run(scene())
+
+
+class SlowSink(MemorySink):
+    """Lands when it is let."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.was_asked, self.may_go_on = Event(), Event()
+
+    def land(self, landing: Landing) -> None:
+        """Wait, then land."""
+        self.was_asked.set()
+        self.may_go_on.wait()
+        super().land(landing)
+
+
+def test_how_long_a_server_has_been_at_it_is_known() -> None:
+    async def scene() -> None:
+        sink = SlowSink()
+        world = World(sink)
+        await world.assigned()
+        await world.worker.receive(delivery(0, payloads()[1]))
+        assert world.worker.attempt_seconds == 0
+        flush = asyncio.ensure_future(world.worker.flush())
+        await asyncio.to_thread(sink.was_asked.wait)
+        first = world.worker.attempt_seconds
+        await asyncio.sleep(0.002)
+        assert world.worker.attempt_seconds > first
+        sink.may_go_on.set()
+        await flush
+        assert world.worker.attempt_seconds == 0
 
     asyncio.run(scene())

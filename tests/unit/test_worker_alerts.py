@@ -174,6 +174,7 @@ def test_a_worker_that_lost_its_partitions_lands_and_acknowledges_nothing_and_st
         await given(world)
         await world.worker.flush()
         assert (world.sink.rows("events"), world.steps, world.told) == ([], [], [])
+        assert world.value("cx_flushes_fenced_total") == 1
         assert not world.worker.ready
         assert not world.worker.holds
         await world.worker.flush()

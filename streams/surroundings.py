@@ -1,0 +1,70 @@
+"""What a worker is given: servers that block or fail, the clock, when to flush. Tests hand in real replacements."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NoReturn, Protocol
+
+from schemas.alerts import AlertTransition
+from sinks.landing import DeadLetterRow, Sink
+from streams.dead_letter_watch import USUAL_LIMIT, DeadLetterLimit
+from streams.fault_points import Reached, undisturbed
+from streams.partition import Delivery, Forward, Membership
+from streams.present import wall_ms
+from streams.recovery import Log, Recovered
+
+
+class Outlet(Protocol):
+    """Where a worker writes to Kafka; both block until the broker acknowledged. Raise `Unavailable`."""
+
+    def dead_letters(self, rows: Sequence[DeadLetterRow]) -> None:
+        """Publish refusals: reason, field and digest, never the payload."""
+
+    def begin(self, landed: Mapping[int, int]) -> None:
+        """Everything before these offsets of `cx.alerts` has landed or is about to, by partition."""
+
+    def alerts(self, rows: Sequence[AlertTransition], membership: Membership) -> None:
+        """Publish alert transitions, each under its idempotency key. Raises `Fenced` for an earlier assignment."""
+
+    def forward(self, messages: Sequence[Forward]) -> None:
+        """Publish messages again, into the partition they belong to."""
+
+
+@dataclass(frozen=True, slots=True)
+class FlushPolicy:
+    """When to flush and how much to hold: seconds, events, events.
+
+    `quiet`: seconds without a message of the past until the present counts as a partition's clock.
+    """
+
+    seconds: float
+    events: int
+    buffer: int
+    quiet: float = 3.0
+    dead_letters: DeadLetterLimit = USUAL_LIMIT
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a worker needs from outside; every one of them may block or fail."""
+
+    sink: Sink
+    outlet: Outlet
+    recover: Callable[[Sequence[int]], Recovered]
+    acknowledge: Callable[[Sequence[Delivery]], Awaitable[None]]
+    current: Callable[[Delivery], bool]
+    """Whether a message belongs to the assignment in force; an older one is read again by its owner."""
+    caught_up: Callable[[int], bool]
+    """Whether everything that stands in a partition was handed to `receive`."""
+    notify: Callable[[Sequence[AlertTransition]], None]
+    """Tell receivers of transitions that landed; never blocks."""
+    now_ms: Callable[[], int]
+    """The present, by the clock in force."""
+    log: Log
+    """Histories of conversations that left memory; blocks."""
+    die: Callable[[str], NoReturn]
+    halt: Callable[[str], NoReturn]
+    """End the process because of what it reads: to start it again changes nothing."""
+    wall_ms: Callable[[], int] = wall_ms
+    """The machine's own clock, which Kafka's timestamps follow."""
+    reached: Reached = undisturbed
+    """Hears of each numbered step, before and after it."""
