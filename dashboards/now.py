@@ -161,6 +161,30 @@ ORDER BY w.open_waits DESC, w.decided DESC, w.department
     ),
 )
 
+JUDGED = 30
+EVERY_UNIT = Panel(
+    name="every_unit",
+    title="Schools and departments with enough waits to be judged",
+    meaning="What the sentence at the top of the page is made of.",
+    sql=f"""
+SELECT w.department AS department, if(u.label = '', w.department, u.label) AS label, w.decided,
+    w.answered / w.decided AS within
+FROM (
+    SELECT department, countIf({_DECIDED}) AS decided, countIf({_WITHIN}) AS answered FROM {_WAITS}
+    GROUP BY department
+    HAVING decided >= {JUDGED}
+) AS w
+LEFT JOIN {LABELS} AS u ON u.unit = w.department
+ORDER BY w.department
+""",  # noqa: S608 -- only the fragments above are put in
+    columns=(
+        Shown("department", "text", "Code", "The unit's code."),
+        Shown("label", "text", "School or department", "Where the conversation is now."),
+        Shown("decided", "count", "Waits judged", "Waits of 28 days whose time, one school day, is over."),
+        Shown("within", "share", "In one school day", "Of the waits judged, those answered within eight open hours."),
+    ),
+)
+
 _TOLD = "toUnixTimestamp64Milli(at) <= %(now_ms)s"
 BREACHES = Panel(
     name="breaches",

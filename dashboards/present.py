@@ -12,7 +12,6 @@ from schemas.vocabulary import from_ms, to_ms
 
 DAY_MS = 86_400_000
 WINDOW_MS = 28 * DAY_MS
-JUDGED = 30
 APART = 0.05
 
 
@@ -36,17 +35,16 @@ def instants(document: str | None, now_ms: int) -> dict[str, int]:
 
 
 def sentence(now: Mapping[str, Any], units: Sequence[Mapping[str, Any]]) -> str:
-    """The state in words, from the rows of the first view."""
+    """The state in words, from the last four weeks' row and every unit that can be judged."""
     if now["within"] is None:
         return "Nothing can be judged yet: no wait of the last four weeks is older than one school day."
     said = f"{round(100 * now['within'])} of 100 families were answered within one school day"
-    slow = [
-        unit
-        for unit in units
-        if unit["decided"] >= JUDGED and unit["within"] is not None and unit["within"] <= now["within"] - APART
-    ]
+    slow = [unit for unit in units if unit["within"] <= now["within"] - APART]
     if not slow:
         return f"{said}; no school or department is far behind."
     # The one behind by the most families, not the smallest school with a bad week.
     worst = max(slow, key=lambda unit: (unit["decided"] * (now["within"] - unit["within"]), unit["label"]))
-    return f"{said}; {worst['label']} is the exception, with {round(100 * worst['within'])} of 100."
+    share = f"with {round(100 * worst['within'])} of 100"
+    if len(slow) == 1:
+        return f"{said}; {worst['label']} is the exception, {share}."
+    return f"{said}; {worst['label']} stands out, {share}, and {len(slow) - 1} more lie five points behind or worse."

@@ -105,6 +105,11 @@ class Calendar(BaseModel):
         return self.model_dump_json()
 
 
+def never_closes(calendar: Calendar) -> bool:
+    """Whether a calendar is 24/7 without any day of its own: no snow day closes it."""
+    return not calendar.closed and not calendar.days and calendar.week == always_open().week
+
+
 def always_open(time_zone: str = "UTC") -> Calendar:
     """The 24/7 calendar: business time equals calendar time."""
     week: dict[Any, list[str]] = {day: ["00:00-24:00"] for day in WEEKDAYS}

@@ -22,6 +22,7 @@ from aiohttp import web
 
 from dashboards.live.page import READINGS
 from dashboards.live.readings import Record
+from schemas.calendar import never_closes
 from schemas.district import District
 from schemas.errors import CxError
 from schemas.events import Event, Inquiry, Rating, Reply
@@ -108,10 +109,11 @@ def _rate(around: Around) -> Acted | None:
 
 
 def closed_on(document: District, day: date) -> District:
-    """The next revision of a document, with every calendar closed on a day."""
+    """The next revision of a document, with every calendar that ever closes closed on a day."""
     content = document.model_dump(mode="json", exclude_none=True)
-    for calendar in content["calendars"].values():
-        calendar["days"] = {**calendar.get("days", {}), day.isoformat(): []}
+    for name, calendar in content["calendars"].items():
+        if not never_closes(document.calendars[name]):
+            calendar["days"] = {**calendar.get("days", {}), day.isoformat(): []}
     return District.model_validate({**content, "revision": document.revision + 1})
 
 
@@ -122,7 +124,8 @@ def _snow_day(around: Around) -> Acted | None:
     now = from_ms(around.now_ms)
     zone = ZoneInfo(document.calendars[document.calendar].time_zone)
     today = now.astimezone(zone).date()
-    if all(calendar.days.get(today.isoformat()) == [] for calendar in document.calendars.values()):
+    closing = [calendar for calendar in document.calendars.values() if not never_closes(calendar)]
+    if all(calendar.days.get(today.isoformat()) == [] for calendar in closing):
         return None
     event = configured(closed_on(document, today), now)
     said = "Today was declared a snow day: no promise falls due while offices are closed."

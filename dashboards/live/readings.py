@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 from clickhouse_driver import Client
 
 from dashboards.live.metrics import WebMetrics
-from dashboards.now import FIRST_VIEW
+from dashboards.now import EVERY_UNIT, FIRST_VIEW
 from dashboards.panels import BELOW, DISTRICTS
 from dashboards.present import instants, sentence
 from dashboards.shown import Panel
@@ -53,7 +53,8 @@ _MARK = " UNION ALL ".join(
     )
 )
 
-AT_ONCE = tuple(panel for panel in FIRST_VIEW if panel is not ROLLED)
+AT_ONCE = (*(panel for panel in FIRST_VIEW if panel is not ROLLED), EVERY_UNIT)
+OLDEST_ROLLED_MS = 120_000
 # Panels are read beside one another: threads within a query would only be in each other's way.
 _ONE_THREAD = {"max_threads": 1}
 
@@ -159,7 +160,12 @@ class Readings:
             ("first", district), lambda: self._gathered(district, AT_ONCE, self._pool), version=seen.number
         )
         panels = {**found["panels"], **rolled["panels"]}
-        return {**found, "mark": mark, "panels": panels, "sentence": sentence(panels["lately"][0], panels["units"])}
+        return {
+            **found,
+            "mark": mark,
+            "panels": panels,
+            "sentence": sentence(panels["lately"][0], panels["every_unit"]),
+        }
 
     def _mark_of(self, district: str, seen: _Seen) -> str:
         return f"{seen.mark}.{self._rolled[district][0] if district in self._rolled else 0}"
@@ -175,7 +181,10 @@ class Readings:
             )
         )
         asked.add_done_callback(partial(self._rolled_anew, district))
-        await asyncio.wait({asked}, timeout=0 if district in self._rolled else None)
+        # Nobody may have looked for long: what was made then is not shown beside what is true now.
+        _, last = self._rolled.get(district, (0, None))
+        is_recent = last is not None and now_ms(self._settings) - last["now_ms"] <= OLDEST_ROLLED_MS
+        await asyncio.wait({asked}, timeout=0 if is_recent else None)
         # One that has just failed is told; the one before would pass for the present for ever.
         return (await asked) if asked.done() else self._rolled[district][1]
 

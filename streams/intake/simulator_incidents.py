@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from schemas.calendar import Calendar, always_open
+from schemas.calendar import always_open, never_closes
 from schemas.district import District
 from schemas.vocabulary import Channel, to_ms
 from streams.core.business_time import BusinessClock
@@ -99,7 +99,7 @@ class Almanac:
     def _closed(self, days: list[date]) -> District:
         extra: dict[str, list[str]] = {day.isoformat(): [] for day in days}
         calendars = {
-            name: calendar if _never_closes(calendar) else calendar.model_copy(update={"days": calendar.days | extra})
+            name: calendar if never_closes(calendar) else calendar.model_copy(update={"days": calendar.days | extra})
             for name, calendar in self._document.calendars.items()
         }
         revision = self._document.revision + len(days)
@@ -153,7 +153,3 @@ class Almanac:
                 desk.effects.append(Effect(at, end, 1.0, 0.0, burst.slowdown))
         for at, silence in self.silences:
             world.feeds[silence.feed].silences.append((at, at + int(silence.minutes * MINUTE_MS)))
-
-
-def _never_closes(calendar: Calendar) -> bool:
-    return not calendar.closed and not calendar.days and calendar.week == always_open().week

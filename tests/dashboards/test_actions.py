@@ -11,6 +11,7 @@ from aiohttp import web
 
 from dashboards.live.actions import action_routes, closed_on
 from dashboards.live.page import live
+from schemas.calendar import never_closes
 from schemas.clock import Clock
 from schemas.settings import Settings
 from streams.intake.memory import MemoryLog
@@ -98,9 +99,12 @@ def test_only_the_simulated_district_may_be_acted_on(demo: Settings) -> None:
     assert "simulated" in found["error"]
 
 
-def test_a_snow_day_closes_every_calendar_on_that_day_only() -> None:
+def test_a_snow_day_closes_every_calendar_that_ever_closes_on_that_day_only() -> None:
     document = sample_district()
     closed = closed_on(document, date(2026, 10, 6))
     assert closed.revision == document.revision + 1
-    assert all(calendar.days["2026-10-06"] == [] for calendar in closed.calendars.values())
+    kept = {name for name, calendar in document.calendars.items() if never_closes(calendar)}
+    assert kept == {"always"}
+    for name, calendar in closed.calendars.items():
+        assert calendar.days.get("2026-10-06") == (None if name in kept else [])
     assert closed.model_copy(update={"revision": 1, "calendars": {}}) == document.model_copy(update={"calendars": {}})

@@ -85,8 +85,11 @@ def test_the_day_is_the_districts_own() -> None:
     [
         ([], "no school or department is far behind."),
         ([("Transportation", 400, 0.7)], "Transportation is the exception, with 70 of 100."),
-        ([("Small", 40, 0.5), ("Large", 400, 0.7)], "Large is the exception, with 70 of 100."),
-        ([("Tiny", 29, 0.1)], "no school or department is far behind."),
+        ([("Near", 400, 0.88)], "no school or department is far behind."),
+        (
+            [("Small", 40, 0.5), ("Large", 400, 0.7)],
+            "Large stands out, with 70 of 100, and 1 more lie five points behind or worse.",
+        ),
     ],
 )
 def test_the_sentence_names_whom_most_families_wait_for(units: list[tuple[str, int, float]], end: str) -> None:
