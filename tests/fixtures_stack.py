@@ -1,13 +1,12 @@
 """Kafka and ClickHouse for tests: one local stack a session, fresh topics, group and database for each test."""
 
 import os
-import socket
 from collections.abc import Iterator
-from contextlib import ExitStack
 from itertools import count
 
 import pytest
 
+from deploy.local.machine import free_ports
 from deploy.local.state import child_environment
 from deploy.local.steps import create_topics
 from deploy.local.supervisor import Stack
@@ -18,15 +17,6 @@ from tests.stack.processes import WorkerProcess
 
 _NUMBERS = count(1)
 PARTITIONS = 16
-
-
-def free_ports(number: int) -> list[int]:
-    """Ports that nobody listens on at the moment, all different."""
-    with ExitStack() as held:
-        sockets = [held.enter_context(socket.socket()) for _ in range(number)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
 
 
 @pytest.fixture(scope="session")

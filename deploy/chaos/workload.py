@@ -6,7 +6,7 @@ late answers break for certain and answers in the same message keep, so that the
 
 import json
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -168,60 +168,66 @@ def made(name: str, partitions: int, now_ms: int, seed: str) -> Workload:
     return Workload(names, tuple(messages), frozenset(transitions))
 
 
-def long_ago(name: str, partitions: int, now_ms: int) -> Workload:
-    """Conversations so old that they leave memory, one in each district."""
+def _everywhere(
+    name: str, partitions: int, now_ms: int, tell: Callable[[_Writing], list[dict[str, Any]]], numbers: int = 0
+) -> Workload:
+    """One message of each district, what `tell` says; events are numbered from `numbers` on."""
     messages: list[Message] = []
     for partition, district in enumerate(districts_of(name, partitions)):
-        writing = _Writing(district, partition, now_ms, random.Random(name))  # noqa: S311 -- as above
-        writing.send([writing.event(kind, "old", LONG_AGO_MS - i * MINUTE_MS, **more) for i, (kind, more) in TOLD])
+        draw = random.Random(name)  # noqa: S311 -- as above
+        writing = _Writing(district, partition, now_ms, draw, numbers=numbers)
+        writing.send(tell(writing))
         messages.extend(writing.messages)
     return Workload(districts_of(name, partitions), tuple(messages))
+
+
+def long_ago(name: str, partitions: int, now_ms: int) -> Workload:
+    """Conversations so old that they leave memory, one in each district."""
+
+    def tell(writing: _Writing) -> list[dict[str, Any]]:
+        return [writing.event(kind, "old", LONG_AGO_MS - i * MINUTE_MS, **more) for i, (kind, more) in TOLD]
+
+    return _everywhere(name, partitions, now_ms, tell)
 
 
 def taken_up(name: str, partitions: int, now_ms: int) -> Workload:
     """A rating late for each conversation of `long_ago`: its history has to be read back."""
-    messages: list[Message] = []
-    for partition, district in enumerate(districts_of(name, partitions)):
-        writing = _Writing(district, partition, now_ms, random.Random(name), numbers=100)  # noqa: S311 -- as above
-        writing.send([writing.event("rating", "old", LONG_AGO_MS - DAY_MS, score=3)])
-        messages.extend(writing.messages)
-    return Workload(districts_of(name, partitions), tuple(messages))
+
+    def tell(writing: _Writing) -> list[dict[str, Any]]:
+        return [writing.event("rating", "old", LONG_AGO_MS - DAY_MS, score=3)]
+
+    return _everywhere(name, partitions, now_ms, tell, numbers=100)
 
 
 def reconfigured(name: str, partitions: int, now_ms: int) -> Workload:
     """A configuration for each district of `long_ago`: what left memory has to be swept up."""
-    messages: list[Message] = []
-    for partition, district in enumerate(districts_of(name, partitions)):
-        writing = _Writing(district, partition, now_ms, random.Random(name), numbers=200)  # noqa: S311 -- as above
-        document = {"district": district, "label": "another name"}
-        writing.send([writing.event("district_configured", "", DAY_MS, revision=1, configuration=document)])
-        messages.extend(writing.messages)
-    return Workload(districts_of(name, partitions), tuple(messages))
+
+    def tell(writing: _Writing) -> list[dict[str, Any]]:
+        document = {"district": writing.district, "label": "another name"}
+        return [writing.event("district_configured", "", DAY_MS, revision=1, configuration=document)]
+
+    return _everywhere(name, partitions, now_ms, tell, numbers=200)
 
 
 def waiting(name: str, partitions: int, now_ms: int) -> Workload:
     """A promise in each district and a conversation without an answer; a later one shows that it is too late."""
-    messages: list[Message] = []
-    for partition, district in enumerate(districts_of(name, partitions)):
-        writing = _Writing(district, partition, now_ms, random.Random(name))  # noqa: S311 -- as above
-        configuration = {"district": district, "promises": [PROMISE]}
-        writing.send(
-            [
-                writing.event("district_configured", "", CONFIGURED_AGO_MS, revision=1, configuration=configuration),
-                writing.event("inquiry", "w", STARTED_AGO_MS, channel="email"),
-                writing.event("inquiry", "later", STARTED_AGO_MS - 30 * MINUTE_MS, channel="email"),
-                writing.event("reply", "later", STARTED_AGO_MS - 30 * MINUTE_MS, channel="email"),
-            ]
-        )
-        messages.extend(writing.messages)
-    return Workload(districts_of(name, partitions), tuple(messages))
+
+    def tell(writing: _Writing) -> list[dict[str, Any]]:
+        configuration = {"district": writing.district, "promises": [PROMISE]}
+        return [
+            writing.event("district_configured", "", CONFIGURED_AGO_MS, revision=1, configuration=configuration),
+            writing.event("inquiry", "w", STARTED_AGO_MS, channel="email"),
+            writing.event("inquiry", "later", STARTED_AGO_MS - 30 * MINUTE_MS, channel="email"),
+            writing.event("reply", "later", STARTED_AGO_MS - 30 * MINUTE_MS, channel="email"),
+        ]
+
+    return _everywhere(name, partitions, now_ms, tell)
 
 
 def answered_in_time(name: str, partitions: int, now_ms: int) -> Workload:
     """The answers to `waiting`, given within what was promised."""
-    messages: list[Message] = []
-    for partition, district in enumerate(districts_of(name, partitions)):
-        writing = _Writing(district, partition, now_ms, random.Random(name), numbers=100)  # noqa: S311 -- as above
-        writing.send([writing.event("reply", "w", STARTED_AGO_MS - KEPT_MS, channel="email")])
-        messages.extend(writing.messages)
-    return Workload(districts_of(name, partitions), tuple(messages))
+
+    def tell(writing: _Writing) -> list[dict[str, Any]]:
+        return [writing.event("reply", "w", STARTED_AGO_MS - KEPT_MS, channel="email")]
+
+    return _everywhere(name, partitions, now_ms, tell, numbers=100)

@@ -10,6 +10,7 @@ from aiohttp import web
 
 from dashboards.live.actions import action_routes
 from dashboards.live.page import live
+from deploy.local.machine import free_ports
 from schemas.clock import Clock
 from schemas.events import EVENTS
 from schemas.settings import Settings
@@ -19,7 +20,6 @@ from streams.intake.producer import encode
 from streams.present import now_ms, wall_ms
 from tests.browser.chromium import LIVE, Chromium, Page
 from tests.dashboards.test_now import SAMPLE, TUESDAY, inquiry, rating, reply
-from tests.fixtures_stack import free_ports
 from tests.landed import LandingLog
 
 pytestmark = pytest.mark.browser

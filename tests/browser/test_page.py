@@ -11,6 +11,7 @@ from aiohttp import web
 from dashboards.live.page import live
 from dashboards.now import NOW
 from dashboards.panels import DEPARTMENTS
+from deploy.local.machine import free_ports
 from schemas.facts import row_version
 from schemas.settings import Settings
 from sinks.clickhouse import ClickHouseSink
@@ -18,7 +19,6 @@ from sinks.landing import Landing, configuration_row, unit_rows
 from streams.core.district import DistrictState
 from streams.intake import boston311
 from tests.browser.chromium import DARK, LIGHT, LIVE, PHONE, WHOLE, Chromium, Page
-from tests.fixtures_stack import free_ports
 from tests.sinks.samples import NOW_MS
 
 pytestmark = pytest.mark.browser

@@ -11,6 +11,7 @@ from aiohttp import web
 
 from dashboards.live.actions import action_routes, closed_on
 from dashboards.live.page import live
+from deploy.local.machine import free_ports
 from schemas.calendar import never_closes
 from schemas.clock import Clock
 from schemas.settings import Settings
@@ -18,7 +19,6 @@ from streams.intake.memory import MemoryLog
 from streams.intake.simulator import sample_district
 from streams.present import wall_ms
 from tests.dashboards.test_now import SAMPLE, TUESDAY, inquiry, land, reply
-from tests.fixtures_stack import free_ports
 
 
 def press(settings: Settings, action: str, origin: str | None = None) -> tuple[int, Any, list[dict[str, Any]]]:

@@ -13,13 +13,13 @@ from dashboards.live.page import FILES, is_own_host, live
 from dashboards.live.readings import Shared
 from dashboards.now import FIRST_VIEW
 from dashboards.panels import BELOW
+from deploy.local.machine import free_ports
 from schemas.clock import Clock
 from schemas.facts import NAMES
 from schemas.settings import Settings
 from sinks.clickhouse import ClickHouseSink
 from sinks.landing import Landing
 from streams.present import wall_ms
-from tests.fixtures_stack import free_ports
 from tests.sinks.samples import NOW_MS, conversation
 
 Look = Callable[[aiohttp.ClientSession], Awaitable[None]]

@@ -1,7 +1,7 @@
 """`./cx audit` on the real engine: a clean district is equal, and every damage done by hand is found and named."""
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import closing
 from functools import partial
 from hashlib import sha256
@@ -12,7 +12,7 @@ import pytest
 
 from deploy.cli.main import main
 from schemas.events import EVENT, Event
-from schemas.facts import NAMES, Row
+from schemas.facts import NAMES
 from schemas.settings import Settings
 from sinks.connection import connect
 from sinks.reading import ClickHouseReader
@@ -20,6 +20,7 @@ from sinks.tables import CONVERSATIONS, EVENTS
 from streams.auditing import Findings, audit
 from tests.golden import OFFICE, History, at, district, ms
 from tests.landed import LandingLog
+from tests.sinks.racing import Racing
 
 DIFFERENCE, USAGE, ENVIRONMENT = 6, 2, 3
 NOW_MS = ms("2026-10-20 12:00")
@@ -196,20 +197,6 @@ def test_events_that_cannot_be_read_are_counted_and_stop_nothing(clickhouse: Set
     assert (found.events, found.unreadable, found.not_understood) == (len(lived().events) + 2, 1, 1)
     assert named(found) == []
     assert hand.facts("answered")["retracted"] == 0
-
-
-class Racing(ClickHouseReader):
-    """A reader during whose reading the stream runs on: something lands before the first rows are read."""
-
-    def __init__(self, settings: Settings, land: list[Callable[[], None]]) -> None:
-        super().__init__(settings)
-        self._land = land
-
-    def facts(self, district: str, names: Sequence[str]) -> Iterator[Row]:
-        """As of the real one."""
-        while self._land:
-            self._land.pop()()
-        return super().facts(district, names)
 
 
 def test_what_lands_while_the_audit_reads_is_no_difference(clickhouse: Settings, log: LandingLog) -> None:

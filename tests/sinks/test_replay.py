@@ -1,14 +1,14 @@
 """`./cx replay` on the real engine: older rows give way, defects are mended, nothing is lost or shrunk."""
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import closing
 
 import pytest
 
 from deploy.cli.main import main
 from schemas.errors import Unavailable
-from schemas.facts import DEFINITION_VERSION, NAMES, Row
+from schemas.facts import DEFINITION_VERSION, NAMES
 from schemas.settings import Settings
 from sinks.clickhouse import ClickHouseSink
 from sinks.connection import connect
@@ -19,6 +19,7 @@ from streams.core.erasure import digest_of_key
 from streams.replaying import Journal, Replayed, Tools, replay
 from tests.golden import OFFICE, district, fold_all, ms
 from tests.landed import LandingLog
+from tests.sinks.racing import Racing
 from tests.sinks.test_audit import ALL, NOW_MS, PERSON, PROMISES, Hand, audited, lived, named, payload
 
 DIFFERENCE, USAGE = 6, 2
@@ -69,20 +70,6 @@ class Failing(ClickHouseSink):
                 raise self._error
             self._left -= 1
         super().land(landing)
-
-
-class Running(ClickHouseReader):
-    """A reader during whose reading the stream runs on: something lands before rows that stand are read."""
-
-    def __init__(self, settings: Settings, land: list[Callable[[], None]]) -> None:
-        super().__init__(settings)
-        self._land = land
-
-    def facts(self, district: str, names: Sequence[str]) -> Iterator[Row]:
-        """As of the real one."""
-        while self._land:
-            self._land.pop()()
-        return super().facts(district, names)
 
 
 def replayed(
@@ -206,7 +193,7 @@ def test_what_lands_during_the_replay_is_neither_lost_nor_set_back(clickhouse: S
         old_log.land()
 
     land = [run_on]
-    found = replayed(clickhouse, reader=Running(clickhouse, land))
+    found = replayed(clickhouse, reader=Racing(clickhouse, land))
     assert not land
     assert found.incomplete == 0
     # The stream itself sweeps what is older than the closure, so everything is as all events give it.
@@ -228,7 +215,7 @@ def test_a_person_erased_meanwhile_does_not_come_back(clickhouse: Settings, hand
             log.land(with_erasures=True)
             assert hand.facts("erased")["person"] == ""
 
-        found = replayed(clickhouse, reader=Running(clickhouse, [forget]))
+        found = replayed(clickhouse, reader=Racing(clickhouse, [forget]))
     assert found.landed == 1
     assert hand.facts("erased")["first_response_ms"] == 3_600_000
     assert hand.facts("erased")["person"] == ""

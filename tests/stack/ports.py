@@ -2,7 +2,7 @@
 
 import socket
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 
 
 @contextmanager
@@ -12,9 +12,3 @@ def taken_port() -> Iterator[int]:
         listener.bind(("127.0.0.1", 0))
         listener.listen()
         yield listener.getsockname()[1]
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports of the loopback address that were free, and different, a moment ago."""
-    with ExitStack() as held:
-        return [held.enter_context(taken_port()) for _ in range(count)]

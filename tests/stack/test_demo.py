@@ -13,12 +13,12 @@ from typing import Any
 import pytest
 
 from deploy.local.identity import Identity
+from deploy.local.machine import free_ports
 from deploy.local.state import DataDirectory, child_environment
 from schemas.settings import Settings
 from schemas.vocabulary import from_ms
 from streams.intake.demonstration import Demonstration
 from streams.intake.simulator import sample_district
-from tests.fixtures_stack import free_ports
 from tests.stack.processes import until
 
 pytestmark = pytest.mark.stack

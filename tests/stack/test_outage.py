@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
+from deploy.local.machine import free_ports
 from deploy.local.steps import create_topics
 from schemas.settings import Settings
 from sinks.migrate import migrate
 from tests.contract.native_server import PASSWORD, LocalServer
-from tests.fixtures_stack import Workers, free_ports
+from tests.fixtures_stack import Workers
 from tests.stack.processes import all_landed, committed, ends, facts, until
 from tests.stack.test_stream import Writer, assert_nothing_is_acknowledged_ahead, histories, offline
 

@@ -13,6 +13,7 @@ import pytest
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
 from deploy.local.identity import Identity
+from deploy.local.machine import free_ports
 from deploy.local.state import DataDirectory, child_environment, effective_settings, python_command
 from deploy.local.status import StackStatus
 from deploy.local.supervisor import Stack
@@ -20,7 +21,7 @@ from schemas.errors import EnvironmentProblem
 from schemas.settings import Settings
 from schemas.topics import DEAD_LETTERS
 from sinks.connection import connect
-from tests.stack.ports import free_ports, taken_port
+from tests.stack.ports import taken_port
 
 pytestmark = pytest.mark.stack
 SERVERS = "kafka,clickhouse"

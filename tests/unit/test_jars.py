@@ -11,8 +11,8 @@ import pytest
 
 from deploy.local.download import fetch_all
 from deploy.local.jars import LOCK, Jar, locked_jars
+from deploy.local.machine import free_ports
 from schemas.errors import EnvironmentProblem
-from tests.stack.ports import free_ports
 
 CONTENT = b"class files"
 

@@ -9,11 +9,11 @@ import pytest
 from prometheus_client import CollectorRegistry
 from pydantic import SecretStr
 
+from deploy.local.machine import free_ports
 from schemas.errors import UsageError
 from schemas.settings import Settings
 from streams.metrics import WorkerMetrics
 from streams.notifier import ATTEMPTS, WAITING, Webhook, signature
-from tests.fixtures_stack import free_ports
 from tests.receiver import Receiver
 from tests.sinks.samples import alert
 

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from deploy.local.health import http_is_ready
+from deploy.local.machine import free_ports
 from deploy.local.state import child_environment
 from schemas.settings import Settings
-from tests.fixtures_stack import free_ports
 from tests.stack.processes import until
 
 COMMAND = [sys.executable, "-m", "deploy.cli", "web"]
