@@ -76,7 +76,7 @@ def _configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--from", dest="start", required=True, metavar="WHEN", help="a date, or an instant with offset")
     parser.add_argument("--to", dest="end", required=True, metavar="WHEN", help="the first moment no longer simulated")
     parser.add_argument("--seed", type=int, default=1, help="other numbers, other conversations; default 1")
-    parser.add_argument("--parameters", type=Path, metavar="FILE", help="parts that replace those of the default ones")
+    parser.add_argument("--parameters", type=Path, metavar="FILE", help="fields that replace the default ones")
     parser.add_argument("--districts", type=_between(1, MOST_DISTRICTS), metavar="N", help="codes get -0001, -0002, …")
     parser.add_argument("--arrays", type=_between(1, MOST_IN_ARRAY), metavar="N", help="up to N events of a district")
     parser.add_argument("--json", action="store_true", help="the summary on standard error as one JSON object")
