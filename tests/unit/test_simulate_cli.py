@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from deploy.cli.main import main
+from deploy.cli.simulate import MOST_DISTRICTS
 from schemas import examples
 from schemas.document import parse
 from schemas.errors import DocumentError
@@ -110,10 +111,21 @@ def test_what_is_wrong_is_said_in_a_sentence(
     assert said.out == ""
 
 
-@pytest.mark.parametrize("number", ["0", "1000", "many"])
-def test_too_many_districts_are_refused(number: str) -> None:
+@pytest.mark.parametrize("number", ["0", "1000", "-1", "many", "1.5"])
+def test_too_many_districts_are_refused(number: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["simulate", *DAY, f"--districts={number}"])
+    assert ended.value.code == 2
+    said = capsys.readouterr()
+    assert f"argument --districts: {number} is no whole number from 1 to {MOST_DISTRICTS}" in said.err
+    assert said.out == ""
+
+
+def test_the_most_districts_are_said_where_one_looks(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
-        main(["simulate", *DAY, "--districts", number])
+        main(["simulate", "--help"])
+    for text in (capsys.readouterr().out, (ROOT / "docs" / "simulator.md").read_text(encoding="utf-8")):
+        assert f"1 to {MOST_DISTRICTS}" in " ".join(text.split())
 
 
 def test_a_district_without_room_for_a_number_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
