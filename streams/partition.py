@@ -1,6 +1,6 @@
 """One partition of `cx.events`: messages in, districts' states changed, rows out. Knows no server."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -25,13 +25,15 @@ from sinks.landing import (
 )
 from streams.core.admission import Admission, Refusal, admit, digest
 from streams.core.arrival import Applied, Arrival
-from streams.core.district import Culprit, DistrictState
+from streams.core.district import DistrictState
 from streams.core.packed import REFUSED
 from streams.core.rolling import HORIZON_MS
+from streams.core.settled import Culprit
 
 MINUTE_MS = 60_000
 Histories = Mapping[str, Sequence[tuple[Event, int | None]]]
 DAY_MS = 1_440 * MINUTE_MS
+RETIRED = ("retired", "the events of its conversation left by retention before it came; it counts nowhere")
 # Some 50 ms of folding: how much of a district's history one cut folds again after a changed configuration.
 STALE_SLICE = 300
 
@@ -132,8 +134,17 @@ class Partition:
         """By district, conversations that left memory and whose history is needed for the next cut."""
         return [(name, state.returning) for name, state in self.states.items() if state.returning]
 
-    def restore(self, district: str, names: Sequence[str], histories: Histories) -> None:
-        """Give returning conversations their histories; what came again meanwhile has landed and does not land anew."""
+    def restore(self, district: str, names: Sequence[str], histories: Histories, retired: Collection[str] = ()) -> None:
+        """Give returning conversations their histories; what came again meanwhile has landed and does not land anew.
+
+        What came for one that is `retired` is refused: no fold has its whole set any more.
+        """
+        if retired:
+            _refuse(
+                self._cut,
+                self._topic,
+                lambda row: RETIRED if row.district == district and row.conversation in retired else None,
+            )
         landed = {(name, event.event_id, digest) for name in names for event, digest in histories.get(name, ())}
         kept = [
             (row, position)
@@ -143,7 +154,10 @@ class Partition:
         self._cut.events = [row for row, _ in kept]
         self._cut.positions = [position for _, position in kept]
         for name in names:
-            self.states[district].restore(name, histories.get(name, ()))
+            if name in retired:
+                self.states[district].retire(name)
+            else:
+                self.states[district].restore(name, histories.get(name, ()))
 
     def _evict(self, clock_ms: int) -> None:
         """Once a day of the partition's own time, let go of what ended before every window."""
@@ -278,16 +292,27 @@ def _internal(position: int, error: str, payload_digest: str, event: Event) -> R
 def _expel(cut: Cut, district: str, culprits: Iterable[Culprit], topic: str) -> None:
     """Take the rows of events that left the set out of the landing and into the dead letters."""
     wanted = {(culprit.conversation, culprit.event_id, culprit.digest): culprit for culprit in culprits}
+
+    def why(row: EventRow) -> tuple[str, str] | None:
+        culprit = wanted.get((row.conversation, row.event_id, row.digest)) if row.district == district else None
+        if culprit is None:
+            return None
+        return "internal", f"the event made the fold of its conversation fail ({culprit.error}); it counts nowhere"
+
+    _refuse(cut, topic, why)
+
+
+def _refuse(cut: Cut, topic: str, why: Callable[[EventRow], tuple[str, str] | None]) -> None:
+    """Take rows of events out of the landing and into the dead letters; `why` gives the reason and a sentence."""
     kept: list[EventRow] = []
     positions: list[int] = []
     for row, position in zip(cut.events, cut.positions, strict=True):
-        culprit = wanted.get((row.conversation, row.event_id, row.digest)) if row.district == district else None
-        if culprit is None:
+        found = why(row)
+        if found is None:
             kept.append(row)
             positions.append(position)
             continue
-        text = f"the event made the fold of its conversation fail ({culprit.error}); it counts nowhere"
-        place = Place(topic, row.partition, row.offset)
-        refusal = Refusal(position, "internal", "", text, digest(row.content), district, row.kind)
-        cut.dead_letters.append(dead_letter_row(refusal, place))
+        reason, text = found
+        refusal = Refusal(position, reason, "", text, digest(row.content), row.district, row.kind)
+        cut.dead_letters.append(dead_letter_row(refusal, Place(topic, row.partition, row.offset)))
     cut.events, cut.positions = kept, positions

@@ -269,8 +269,10 @@ class Worker:
             for owned, district, names in wanted:
                 self._around.reached("before:read-back")
                 found = await self._persist(partial(self._around.log.histories, district, names))
+                # Asked last: what leaves is marked before it goes, so a history without a mark was whole.
+                gone = await self._persist(partial(self._around.log.retired_of, district, names))
                 self._around.reached("after:read-back")
-                owned.restore(district, names, found)
+                owned.restore(district, names, found, gone)
                 self._metrics.read_back.inc(len(names))
 
     async def _seek_erased(self) -> None:

@@ -57,7 +57,8 @@ class LandingLog:
     def _bring_back(self) -> None:
         while wanted := self._partition.returning():
             for district, names in wanted:
-                self._partition.restore(district, names, self._log.histories(district, names))
+                histories = self._log.histories(district, names)
+                self._partition.restore(district, names, histories, self._log.retired_of(district, names))
 
     def _swept(self) -> bool:
         """Have rows that left memory and are of an earlier configuration folded again; False: there are none."""

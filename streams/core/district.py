@@ -12,7 +12,6 @@ import math
 from collections.abc import Iterable, Sequence
 from itertools import islice
 from operator import itemgetter
-from typing import NamedTuple
 
 from schemas.events import DistrictConfigured, Erased, Event, Refused, canonical
 from schemas.facts import Row, row_version
@@ -28,22 +27,7 @@ from streams.core.merging import Links, as_one, groups
 from streams.core.packed import Mark, Packed, digest_of, pack
 from streams.core.parts import part_name, whole_name
 from streams.core.rolling import Rolling
-
-
-class Culprit(NamedTuple):
-    """An event that made the fold raise and left the set."""
-
-    conversation: str
-    event_id: str
-    digest: int
-    error: str
-
-
-class Settled(NamedTuple):
-    """Rows of all conversations that changed, in order of conversation, and the events that had to leave."""
-
-    rows: list[Row]
-    culprits: list[Culprit]
+from streams.core.settled import Culprit, Settled
 
 
 class DistrictState:
@@ -138,6 +122,17 @@ class DistrictState:
             self._dirty.setdefault(conversation, [])
         else:
             del self.conversations[conversation]
+
+    def retire(self, conversation: str) -> None:
+        """Forget a conversation whose events left by retention, with all that came for it since it left memory.
+
+        What comes for it from now on names it in `returning`: whoever reads back learns that it is retired.
+        """
+        self.conversations.pop(conversation, None)
+        for waiting in (self._dirty, self._stale_clocks, self._stale, self.departed.returning):
+            waiting.pop(conversation, None)
+        self._passing.discard(conversation)
+        self.departed.add(conversation)
 
     def evict(self, before_ms: int) -> int:
         """Let conversations leave that nothing happened to since an instant and that nothing can happen to by itself.
@@ -246,11 +241,13 @@ class DistrictState:
         """Whether a promise clock still runs by an earlier configuration; none may break meanwhile."""
         return bool(self._stale_clocks)
 
+    def linked(self, conversation: str) -> list[str]:
+        """The conversation and those that a merge ever named with it, whether or not they hold events."""
+        return self._links.together(conversation) if conversation in self._links else [conversation]
+
     def _together(self, conversation: str) -> list[str]:
-        """The conversation and those that a merge ever named with it, as far as they hold events."""
-        if conversation not in self._links:
-            return [conversation] if conversation in self.conversations else []
-        return [name for name in self._links.together(conversation) if name in self.conversations]
+        """The same, as far as they hold events."""
+        return [name for name in self.linked(conversation) if name in self.conversations]
 
     @property
     def oldest_version(self) -> int:
