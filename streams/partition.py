@@ -250,7 +250,8 @@ class Partition:
         if live and minute_ms > self._rolled_ms and not self.stale:
             self._rolled_ms = minute_ms
             for state in self.states.values():
-                cut.rolling.extend(state.rolling.rows(minute_ms, state.configuration))
+                rows = state.rolling.rows(minute_ms, state.configuration)
+                cut.rolling.extend(state.rolling.publishing.publish(rows))
         self._evict(clock_ms)
         return cut
 

@@ -9,7 +9,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import groupby, islice
+from operator import attrgetter
 from types import MappingProxyType
 
 from pydantic import ValidationError
@@ -82,6 +83,8 @@ def recover(
     landed: dict[str, dict[str, LandedVersion]] = {district: {} for district in districts}
     for (district, name), version in reader.versions(districts).items():
         landed[district][name] = version
+    for district, published in groupby(reader.published(districts), attrgetter("district")):
+        found.states[owner[district]][district].rolling.publishing.known(published)
     said = _said(found, reader.alerts(districts), told)
     for states in found.states.values():
         for state in states.values():
