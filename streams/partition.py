@@ -34,6 +34,8 @@ Histories = Mapping[str, Sequence[tuple[Event, int | None]]]
 DAY_MS = 1_440 * MINUTE_MS
 # Some 50 ms of folding: how much of a district's history one cut folds again after a changed configuration.
 STALE_SLICE = 300
+# Conversations more than last time that are worth a look at all of them.
+MUCH = 20_000
 
 
 class Delivery(NamedTuple):
@@ -108,11 +110,17 @@ class Partition:
         self.latest_receipt_ms = 0
         self._rolled_ms = 0
         self._evicted_ms = 0
+        self._kept = 0
 
     @property
     def waiting(self) -> int:
         """Events and messages not landed yet, the larger of the two."""
         return max(len(self._cut.events), len(self._cut.deliveries))
+
+    @property
+    def held(self) -> int:
+        """Conversations in memory."""
+        return sum(len(state.conversations) for state in self.states.values())
 
     @property
     def stale(self) -> int:
@@ -146,11 +154,15 @@ class Partition:
             self.states[district].restore(name, histories.get(name, ()))
 
     def _evict(self, clock_ms: int) -> None:
-        """Once a day of the partition's own time, let go of what ended before every window."""
-        if abs(clock_ms - self._evicted_ms) >= DAY_MS:
+        """Let go of what ended before every window: once a day of the partition's own time, and whenever much came in.
+
+        A history that comes in beside live traffic does not move that time.
+        """
+        if abs(clock_ms - self._evicted_ms) >= DAY_MS or self.held - self._kept >= MUCH:
             self._evicted_ms = clock_ms
             for state in self.states.values():
                 state.evict(clock_ms - HORIZON_MS)
+            self._kept = self.held
 
     def state(self, district: str) -> DistrictState:
         """The state of a district, made at its first event."""

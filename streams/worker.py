@@ -348,5 +348,5 @@ class Worker:
         m.forwarded.inc(len(news.forwards))
         m.buffered.set(self.buffered)
         states = [state for partition in self._owned.values() for state in partition.states.values()]
-        m.conversations.set(sum(len(state.conversations) for state in states))
+        m.conversations.set(sum(partition.held for partition in self._owned.values()))
         m.departed.set(sum(len(state.departed) for state in states))

@@ -73,11 +73,14 @@ class _History(Thread):
         self._error: CxError | None = None
 
     def run(self) -> None:
-        """Send everything before the opening, then the sample of real data, and wait until all has landed."""
+        """Send everything before the opening, then the sample of real data, and wait until all has landed.
+
+        At no pace: nothing comes live beside it.
+        """
         shown = self._demonstration
         past = takewhile(lambda arrived: arrived[0] < shown.opens_ms, shown.arrivals())
         try:
-            with log_of(self._settings) as log, watched(self._console) as watch:
+            with log_of(self._settings, self._settings.buffer_events) as log, watched(self._console) as watch:
                 self._summary = bring_in((shown.encoded(text) for _, text in past), log, watch)
                 self._real = import_boston311(EXCERPT, self._settings, log, watch)
         except CxError as error:
