@@ -13,7 +13,6 @@ simulated district:
 import asyncio
 import secrets
 from collections.abc import Callable
-from datetime import date
 from functools import partial
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
@@ -28,7 +27,7 @@ from schemas.errors import CxError
 from schemas.events import Event, Inquiry, Rating, Reply
 from schemas.settings import Settings
 from schemas.vocabulary import from_ms
-from streams.configured import configured
+from streams.configured import closed_on, configured
 from streams.intake.producer import Publisher, encode, publish_events
 from streams.present import now_ms
 
@@ -108,15 +107,6 @@ def _rate(around: Around) -> Acted | None:
     return Acted([rating], "A family that was answered gave a 9.", "ratings")
 
 
-def closed_on(document: District, day: date) -> District:
-    """The next revision of a document, with every calendar that ever closes closed on a day."""
-    content = document.model_dump(mode="json", exclude_none=True)
-    for name, calendar in content["calendars"].items():
-        if not never_closes(document.calendars[name]):
-            calendar["days"] = {**calendar.get("days", {}), day.isoformat(): []}
-    return District.model_validate({**content, "revision": document.revision + 1})
-
-
 def _snow_day(around: Around) -> Acted | None:
     document = District.model_validate_json(around.document) if around.document else None
     if document is None or document.calendar is None:
@@ -127,7 +117,7 @@ def _snow_day(around: Around) -> Acted | None:
     closing = [calendar for calendar in document.calendars.values() if not never_closes(calendar)]
     if all(calendar.days.get(today.isoformat()) == [] for calendar in closing):
         return None
-    event = configured(closed_on(document, today), now)
+    event = configured(closed_on(document, [today.isoformat()]), now)
     said = "Today was declared a snow day: no promise falls due while offices are closed."
     return Acted([event], said, "due_today", -1, settles=True)
 

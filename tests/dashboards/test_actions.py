@@ -2,28 +2,25 @@
 
 import asyncio
 import json
-from datetime import date
 from typing import Any
 
 import aiohttp
 import pytest
 from aiohttp import web
 
-from dashboards.live.actions import action_routes, closed_on
+from dashboards.live.actions import action_routes
 from dashboards.live.page import live
 from deploy.local.machine import free_ports
-from schemas.calendar import never_closes
 from schemas.clock import Clock
 from schemas.settings import Settings
 from streams.intake.memory import MemoryLog
-from streams.intake.simulator import sample_district
+from streams.intake.producer import Publisher
 from streams.present import wall_ms
 from tests.dashboards.test_now import SAMPLE, TUESDAY, inquiry, land, reply
 
 
-def press(settings: Settings, action: str, origin: str | None = None) -> tuple[int, Any, list[dict[str, Any]]]:
-    """Status, answer and published events of one press; `origin` is the page's own unless given."""
-    log = MemoryLog()
+def post(settings: Settings, log: Publisher, action: str, origin: str | None = None) -> tuple[int, Any]:
+    """Status and answer of one press, whose events leave through `log`; `origin` is the page's own unless given."""
 
     async def whole() -> tuple[int, Any]:
         application = live(settings)
@@ -41,7 +38,13 @@ def press(settings: Settings, action: str, origin: str | None = None) -> tuple[i
         finally:
             await runner.cleanup()
 
-    status, found = asyncio.run(whole())
+    return asyncio.run(whole())
+
+
+def press(settings: Settings, action: str, origin: str | None = None) -> tuple[int, Any, list[dict[str, Any]]]:
+    """Status, answer and published events of one press."""
+    log = MemoryLog()
+    status, found = post(settings, log, action, origin)
     return status, found, [event for texts in log.messages.values() for text in texts for event in json.loads(text)]
 
 
@@ -97,14 +100,3 @@ def test_only_the_simulated_district_may_be_acted_on(demo: Settings) -> None:
     status, found, events = press(other, "ask")
     assert (status, events) == (403, [])
     assert "simulated" in found["error"]
-
-
-def test_a_snow_day_closes_every_calendar_that_ever_closes_on_that_day_only() -> None:
-    document = sample_district()
-    closed = closed_on(document, date(2026, 10, 6))
-    assert closed.revision == document.revision + 1
-    kept = {name for name, calendar in document.calendars.items() if never_closes(calendar)}
-    assert kept == {"always"}
-    for name, calendar in closed.calendars.items():
-        assert calendar.days.get("2026-10-06") == (None if name in kept else [])
-    assert closed.model_copy(update={"revision": 1, "calendars": {}}) == document.model_copy(update={"calendars": {}})
