@@ -1,6 +1,6 @@
 """One partition of `cx.events`: messages in, districts' states changed, rows out. Knows no server."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -25,17 +25,17 @@ from sinks.landing import (
 )
 from streams.core.admission import Admission, Refusal, admit, digest
 from streams.core.arrival import Applied, Arrival
-from streams.core.district import Culprit, DistrictState
+from streams.core.district import Culprit, DistrictState, Settled
 from streams.core.packed import REFUSED
 from streams.core.rolling import HORIZON_MS
 
 MINUTE_MS = 60_000
 Histories = Mapping[str, Sequence[tuple[Event, int | None]]]
 DAY_MS = 1_440 * MINUTE_MS
-# Some 50 ms of folding: how much of a district's history one cut folds again after a changed configuration.
-STALE_SLICE = 300
 # Conversations more than last time that are worth a look at all of them.
 MUCH = 20_000
+# Some 2 ms of folding: after so many stale conversations the clock is asked again.
+STEP = 10
 
 
 class Delivery(NamedTuple):
@@ -242,8 +242,19 @@ class Partition:
     def _count(self, arrival: str) -> None:
         self.arrivals[arrival] = self.arrivals.get(arrival, 0) + 1
 
+    def refold(self, is_over: Callable[[], bool], clocks: bool = False) -> None:
+        """Fold again what a changed configuration left, step by step, until that is over; `clocks`: what runs only."""
+        for state in self.states.values():
+            while (state.has_stale_clocks if clocks else state.stale) and not is_over():
+                self._keep(self._cut, state.district, state.refold(STEP))
+
+    def _keep(self, cut: Cut, district: str, settled: Settled) -> None:
+        cut.conversations.extend(settled.rows)
+        if settled.culprits:
+            _expel(cut, district, settled.culprits, self._topic)
+
     def cut(self, now_ms: int = 0, live: bool = False) -> Cut:
-        """Fold what changed and hand everything over; what is taken from now on belongs to the next cut.
+        """Fold what has new events and hand everything over; what is taken from now on belongs to the next cut.
 
         Alerts advance to `now_ms` if the partition is `live` (read to its end), else to the latest receipt applied.
         Rolling rows are made of each full minute, only while live and when nothing is left of an older configuration.
@@ -251,11 +262,7 @@ class Partition:
         cut, self._cut = self._cut, Cut()
         clock_ms = now_ms if live else min(self.latest_receipt_ms, now_ms)
         for state in self.states.values():
-            if state.changed:
-                settled = state.settle(STALE_SLICE)
-                cut.conversations.extend(settled.rows)
-                if settled.culprits:
-                    _expel(cut, state.district, settled.culprits, self._topic)
+            self._keep(cut, state.district, state.settle(0))
             if clock_ms and not state.has_stale_clocks:
                 cut.alerts.extend(state.alerts.advance(clock_ms, now_ms))
         minute_ms = now_ms - now_ms % MINUTE_MS

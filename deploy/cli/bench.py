@@ -9,7 +9,7 @@ from functools import partial
 from rich.console import Console
 from rich.table import Table
 
-from bench import beside, calendar, core, native_server, pipeline, recovery
+from bench import beside, calendar, core, native_server, pipeline, recovery, slices
 from deploy.cli.command import Command
 
 NATIVE_SERVER_ROWS = 100_000
@@ -19,6 +19,7 @@ BENCHMARKS: dict[str, Callable[[], dict[str, float]]] = {
     "pipeline": pipeline.measure,
     "recovery": recovery.measure,
     "beside": beside.measure,
+    "slices": slices.measure,
     "native-server": partial(native_server.run, NATIVE_SERVER_ROWS),
 }
 
@@ -28,7 +29,8 @@ def _configure(parser: argparse.ArgumentParser) -> None:
         "what",
         choices=sorted(BENCHMARKS),
         help="core: one process; calendar: business time; pipeline: Kafka to ClickHouse; recovery: by history; "
-        "beside: a live event's delay beside an import",
+        "beside: a live event's delay beside an import; "
+        "slices: how long a changed calendar holds up a worker",
     )
     parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
 
