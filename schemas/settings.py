@@ -92,6 +92,10 @@ class Settings(BaseModel):
     buffer_events: Annotated[int, Field(ge=1_000)] = Field(
         default=600_000, description="events held while ClickHouse is away; then reading from Kafka pauses"
     )
+    import_events: Annotated[int, Field(ge=1)] = Field(
+        default=5_000,
+        description="events of an import that may be written and not landed: what comes live waits behind no more",
+    )
     dead_letter_limit: Annotated[float, Field(gt=0, le=1)] = Field(
         default=0.5,
         description="share of the latest 1,000 items that may be refused; above it, and at 100, a worker ends; 1: off",

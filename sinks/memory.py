@@ -6,6 +6,7 @@ from typing import Any
 
 from schemas.alerts import AlertTransition
 from schemas.facts import NAMES, Row
+from schemas.rolling import Published
 from sinks.erasing import anonymous_event, sealed_facts
 from sinks.landing import Erasure, Landing, RetiredRow, UnitRow
 from sinks.reading import Key, LandedEvent, LandedVersion
@@ -120,6 +121,17 @@ class MemorySink:
         names = AlertTransition._fields
         rows = (row for row in self.rows("alerts") if row["district"] in districts)
         return [AlertTransition(*(row[name] for name in names)) for row in rows]
+
+    def published(self, districts: Sequence[str]) -> list[Published]:
+        """What the newest rolling rows say of each unit's ratings, sorted by district and unit."""
+        rows = [
+            row
+            for row in self.rows("rolling")
+            if row["district"] in districts and (row["channel"], row["window"]) == ("all", "28d")
+        ]
+        newest = {row["district"]: row["at"] for row in rows if row["unit"] == row["district"]}
+        names = Published._fields
+        return [Published(*(row[name] for name in names)) for row in rows if row["at"] == newest[row["district"]]]
 
     def facts(self, district: str, names: Sequence[str]) -> Iterator[Row]:
         """The rows of a district that count under these names, retracted ones too: as the core makes them."""

@@ -13,6 +13,7 @@ from clickhouse_driver import Client
 
 from schemas.alerts import ALERT, AlertTransition
 from schemas.facts import CONVERSATION, Column, Row
+from schemas.rolling import Published
 from schemas.settings import Settings
 from schemas.vocabulary import SCHEMA_VERSION
 from sinks.connection import connect, errors_mapped
@@ -73,6 +74,9 @@ class Reader(Protocol):
 
     def alerts(self, districts: Sequence[str]) -> list[AlertTransition]:
         """Every alert transition that has landed of these districts, once."""
+
+    def published(self, districts: Sequence[str]) -> list[Published]:
+        """What the newest rolling rows say of each unit's ratings, sorted by district and unit."""
 
     def facts(self, district: str, names: Sequence[str]) -> Iterator[Row]:
         """The rows of a district that count under these names, retracted ones too: as the core makes them."""
@@ -162,6 +166,17 @@ ORDER BY district, key, revision, transition
     ", ".join(f"toUnixTimestamp64Milli({c.name})" if "DateTime64" in c.type else c.name for c in ALERT),
 )
 
+_PUBLISHED = """
+SELECT district, unit, ratings, toUnixTimestamp64Milli(published_at), published_ratings, changes
+FROM rolling FINAL
+WHERE channel = 'all' AND window = '28d' AND (district, at) IN (
+    SELECT district, max(at) FROM rolling
+    WHERE district IN %(districts)s AND unit = district AND channel = 'all' AND window = '28d'
+    GROUP BY district
+)
+ORDER BY district, unit
+"""
+
 
 def _raw(column: Column) -> str:
     """An expression for a column whose instants come as ms."""
@@ -243,6 +258,16 @@ class ClickHouseReader:
         with errors_mapped(self._settings):
             for some in _slices(sorted(set(districts))):
                 found.extend(map(AlertTransition._make, self._client.execute(_ALERTS, {"districts": some})))
+        return found
+
+    def published(self, districts: Sequence[str]) -> list[Published]:
+        """What the newest rolling rows say of each unit's ratings, sorted by district and unit."""
+        found: list[Published] = []
+        with errors_mapped(self._settings):
+            for some in _slices(sorted(set(districts))):
+                for row in map(Published._make, self._client.execute(_PUBLISHED, {"districts": some})):
+                    scores, shown = tuple(row.ratings), tuple(row.published_ratings)
+                    found.append(row._replace(ratings=scores, published_ratings=shown))
         return found
 
     def facts(self, district: str, names: Sequence[str]) -> Iterator[Row]:

@@ -128,6 +128,11 @@ _ALERTS = """
         AND (district, splitByChar('~', conversation)[1]) NOT IN ({standing})
         AND (district, key) NOT IN (SELECT district, key FROM alerts WHERE toUnixTimestamp64Milli(at) >= %(alerts)s)
 """.replace("{gone}", _GONE).replace("{standing}", _STANDING)
+# The newest minute of a district says what is published of its ratings; a recovery goes on from it.
+_ROLLING = """
+    toUnixTimestamp64Milli(at) < %(rolling)s
+        AND (district, at) NOT IN (SELECT district, max(at) FROM rolling WHERE unit = district GROUP BY district)
+"""
 _LETTERS = "toUnixTimestamp64Milli(landed_at) < %(dead_letters)s"
 _DECISIONS = """
     (topic, `partition`, `offset`, position) IN (
@@ -139,7 +144,7 @@ CONDITIONS: Mapping[str, str] = {
     "events": _EVENTS,
     "conversations": _GONE,
     "conversation_versions": _VERSIONS,
-    "rolling": "toUnixTimestamp64Milli(at) < %(rolling)s",
+    "rolling": _ROLLING,
     "dead_letter_decisions": _DECISIONS,
     "dead_letters": _LETTERS,
 }

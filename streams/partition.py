@@ -28,14 +28,16 @@ from streams.core.arrival import Applied, Arrival
 from streams.core.district import DistrictState
 from streams.core.packed import REFUSED
 from streams.core.rolling import HORIZON_MS
-from streams.core.settled import Culprit
+from streams.core.settled import Culprit, Settled
 
 MINUTE_MS = 60_000
 Histories = Mapping[str, Sequence[tuple[Event, int | None]]]
 DAY_MS = 1_440 * MINUTE_MS
 RETIRED = ("retired", "the events of its conversation left by retention before it came; it counts nowhere")
-# Some 50 ms of folding: how much of a district's history one cut folds again after a changed configuration.
-STALE_SLICE = 300
+# Conversations more than last time that are worth a look at all of them.
+MUCH = 20_000
+# Some 2 ms of folding: after so many stale conversations the clock is asked again.
+STEP = 10
 
 
 class Delivery(NamedTuple):
@@ -110,11 +112,17 @@ class Partition:
         self.latest_receipt_ms = 0
         self._rolled_ms = 0
         self._evicted_ms = 0
+        self._kept = 0
 
     @property
     def waiting(self) -> int:
         """Events and messages not landed yet, the larger of the two."""
         return max(len(self._cut.events), len(self._cut.deliveries))
+
+    @property
+    def held(self) -> int:
+        """Conversations in memory."""
+        return sum(len(state.conversations) for state in self.states.values())
 
     @property
     def stale(self) -> int:
@@ -160,11 +168,15 @@ class Partition:
                 self.states[district].restore(name, histories.get(name, ()))
 
     def _evict(self, clock_ms: int) -> None:
-        """Once a day of the partition's own time, let go of what ended before every window."""
-        if abs(clock_ms - self._evicted_ms) >= DAY_MS:
+        """Let go of what ended before every window: once a day of the partition's own time, and whenever much came in.
+
+        A history that comes in beside live traffic does not move that time.
+        """
+        if abs(clock_ms - self._evicted_ms) >= DAY_MS or self.held - self._kept >= MUCH:
             self._evicted_ms = clock_ms
             for state in self.states.values():
                 state.evict(clock_ms - HORIZON_MS)
+            self._kept = self.held
 
     def state(self, district: str) -> DistrictState:
         """The state of a district, made at its first event."""
@@ -244,8 +256,19 @@ class Partition:
     def _count(self, arrival: str) -> None:
         self.arrivals[arrival] = self.arrivals.get(arrival, 0) + 1
 
+    def refold(self, is_over: Callable[[], bool], clocks: bool = False) -> None:
+        """Fold again what a changed configuration left, step by step, until that is over; `clocks`: what runs only."""
+        for state in self.states.values():
+            while (state.has_stale_clocks if clocks else state.stale) and not is_over():
+                self._keep(self._cut, state.district, state.refold(STEP))
+
+    def _keep(self, cut: Cut, district: str, settled: Settled) -> None:
+        cut.conversations.extend(settled.rows)
+        if settled.culprits:
+            _expel(cut, district, settled.culprits, self._topic)
+
     def cut(self, now_ms: int = 0, live: bool = False) -> Cut:
-        """Fold what changed and hand everything over; what is taken from now on belongs to the next cut.
+        """Fold what has new events and hand everything over; what is taken from now on belongs to the next cut.
 
         Alerts advance to `now_ms` if the partition is `live` (read to its end), else to the latest receipt applied.
         Rolling rows are made of each full minute, only while live and when nothing is left of an older configuration.
@@ -253,18 +276,15 @@ class Partition:
         cut, self._cut = self._cut, Cut()
         clock_ms = now_ms if live else min(self.latest_receipt_ms, now_ms)
         for state in self.states.values():
-            if state.changed:
-                settled = state.settle(STALE_SLICE)
-                cut.conversations.extend(settled.rows)
-                if settled.culprits:
-                    _expel(cut, state.district, settled.culprits, self._topic)
+            self._keep(cut, state.district, state.settle(0))
             if clock_ms and not state.has_stale_clocks:
                 cut.alerts.extend(state.alerts.advance(clock_ms, now_ms))
         minute_ms = now_ms - now_ms % MINUTE_MS
         if live and minute_ms > self._rolled_ms and not self.stale:
             self._rolled_ms = minute_ms
             for state in self.states.values():
-                cut.rolling.extend(state.rolling.rows(minute_ms, state.configuration))
+                rows = state.rolling.rows(minute_ms, state.configuration)
+                cut.rolling.extend(state.rolling.publishing.publish(rows))
         self._evict(clock_ms)
         return cut
 

@@ -9,7 +9,8 @@ from collections import Counter
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import groupby, islice
+from operator import attrgetter
 from types import MappingProxyType
 
 from pydantic import ValidationError
@@ -80,6 +81,8 @@ def recover(
         found.states[owner[event.district]][event.district].apply(event, digest)
         found.events += 1
     versions = reader.versions(districts)
+    for district, published in groupby(reader.published(districts), attrgetter("district")):
+        found.states[owner[district]][district].rolling.publishing.known(published)
     said = _said(found, reader.alerts(districts), told)
     # Asked last: what leaves is marked before it goes, and may have been read in part.
     retired: dict[str, set[str]] = {district: set() for district in districts}

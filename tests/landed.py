@@ -36,6 +36,7 @@ class LandingLog:
         """
         while True:
             self._bring_back()
+            self._partition.refold(lambda: False)
             now_ms = self._now_ms()
             cut = self._partition.cut(now_ms, live=True)
             self._sink.land(
@@ -51,7 +52,7 @@ class LandingLog:
                     erasures=cut.erasures if with_erasures else (),
                 )
             )
-            if not (self._partition.stale or self._swept()):
+            if not self._swept():
                 return
 
     def _bring_back(self) -> None:

@@ -233,17 +233,22 @@ def test_rolling_windows_dead_letters_and_what_was_said_of_a_moment_leave_by_the
         log.take(payload(history.add(kind, "2026-05-01 10:00", "", **fields)))
     log.land()
     with closing(ClickHouseSink(clickhouse)) as sink:
-        sink.land(Landing(NOW_MS + 1, dead_letters=[dead_letter(1)], rolling=[rolling("demo", "a")]))
+        windows = [rolling("demo", "a", at_ms) for at_ms in (NOW_MS - 60_000, NOW_MS - 120_000)]
+        sink.land(Landing(NOW_MS + 1, dead_letters=[dead_letter(1)], rolling=windows))
         sink.land(Landing(NOW_MS + 9, dead_letters=[dead_letter(2)]))
     with connect(clickhouse) as client:
         places = [("cx.events", 3, offset, 0, "retried") for offset in (1, 2)]
         client.execute(
             "INSERT INTO dead_letter_decisions (topic, partition, offset, position, decision) VALUES", places
         )
-    rolled = query("SELECT count() FROM rolling")[0][0]
+    newest = "(SELECT max(at) FROM rolling WHERE unit = district)"
+    rolled = query(f"SELECT count() FROM rolling WHERE at != {newest}")[0][0]
     before = ONLY_EVENTS._replace(dead_letters=NOW_MS + 5, rolling=LATER_MS)
     rows = retained(clickhouse, before).rows
     assert (rows["dead_letters"], rows["dead_letter_decisions"], rows["rolling"]) == (1, 1, rolled)
+    assert rolled >= len(windows)
+    assert query(f"SELECT countIf(at = {newest}), countIf(at != {newest}) FROM rolling")[0][1] == 0
+    assert query("SELECT count() > 0 FROM rolling WHERE unit = district") == [(True,)]
     assert query("SELECT offset, state FROM dead_letter_states") == [(2, "retried")]
     assert {kind for (kind,) in query("SELECT kind FROM events WHERE conversation = ''")} == {
         "district_configured",
