@@ -42,6 +42,20 @@ class RollingRow(NamedTuple):
     promises_met: int
     promises_missed: int
     promises_pending: int
+    published_at: int | None = None
+    published_ratings: tuple[int, ...] = ()
+    changes: int = 0
+
+
+class Published(NamedTuple):
+    """What a unit's newest row of 28 days says of its ratings: in the window, published, changes since."""
+
+    district: str
+    unit: str
+    ratings: tuple[int, ...]
+    published_at: int | None
+    published_ratings: tuple[int, ...]
+    changes: int
 
 
 def _histogram(name: str, meaning: str) -> tuple[Column, ...]:
@@ -70,4 +84,7 @@ ROLLING: tuple[Column, ...] = (
     Column("promises_met", COUNT, "promises due in the window and kept"),
     Column("promises_missed", COUNT, "promises due in the window and broken, still waiting or not"),
     Column("promises_pending", COUNT, "promises due in the window that can still be kept"),
+    Column("published_at", f"Nullable({INSTANT})", "28d, all channels: end of the window whose ratings may be shown"),
+    Column("published_ratings", f"Array({COUNT})", "the ratings of that window; empty: nothing is published yet"),
+    Column("changes", COUNT, "ratings that entered or left the window since; the tenth publishes anew"),
 )

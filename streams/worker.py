@@ -39,6 +39,7 @@ READ_BACK = 500
 SWEPT = 200
 JUST_AFTER = 0.005
 BREATH_SECONDS = 0.1
+SLICE_SECONDS, SLICES, BETWEEN_SLICES = 0.04, 4, 0.002
 
 T = TypeVar("T")
 
@@ -227,6 +228,7 @@ class Worker:
         """Land everything taken so far and acknowledge it; waits as long as ClickHouse or Kafka is away."""
         async with self._flushing:
             await self._bring_back()
+            await self._refold()
             # Nothing may be awaited between this and the cut: what comes meanwhile could need its history too.
             now_ms = self._around.now_ms()
             cuts = [partition.cut(now_ms, self._is_live(number)) for number, partition in self._owned.items()]
@@ -255,6 +257,22 @@ class Worker:
             elif not self._is_stale:
                 await self._sweep()
 
+    async def _refold(self) -> None:
+        """Fold what a changed configuration left, some slices a flush; what is to be done meanwhile is done between."""
+        for number in range(SLICES):
+            if not self._is_stale:
+                return
+            if number:
+                await asyncio.sleep(BETWEEN_SLICES)
+                await self._bring_back()
+            self._refold_until(self._around.monotonic() + SLICE_SECONDS)
+
+    def _refold_until(self, end: float) -> None:
+        """One slice: whatever has a running clock first, in all partitions."""
+        for clocks in (True, False):
+            for partition in self._owned.values():
+                partition.refold(lambda: self._around.monotonic() >= end, clocks)
+
     async def _bring_back(self) -> None:
         """Read back, slice by slice, whole histories that new events, erasures or a changed configuration ask for."""
         while True:
@@ -269,8 +287,10 @@ class Worker:
             for owned, district, names in wanted:
                 self._around.reached("before:read-back")
                 found = await self._persist(partial(self._around.log.histories, district, names))
+                # Asked last: what leaves is marked before it goes, so a history without a mark was whole.
+                gone = await self._persist(partial(self._around.log.retired_of, district, names))
                 self._around.reached("after:read-back")
-                owned.restore(district, names, found)
+                owned.restore(district, names, found, gone)
                 self._metrics.read_back.inc(len(names))
 
     async def _seek_erased(self) -> None:
@@ -293,7 +313,7 @@ class Worker:
                 self._around.reached("before:sweep")
                 names = await self._persist(ask)
                 self._around.reached("after:sweep")
-                state.recall(names)
+                state.recall(names, as_stale=True)
                 if state.departed.swept_to == after:
                     state.departed.swept_to = names[-1] if names else None
                 self._due.set()
@@ -348,5 +368,5 @@ class Worker:
         m.forwarded.inc(len(news.forwards))
         m.buffered.set(self.buffered)
         states = [state for partition in self._owned.values() for state in partition.states.values()]
-        m.conversations.set(sum(len(state.conversations) for state in states))
+        m.conversations.set(sum(partition.held for partition in self._owned.values()))
         m.departed.set(sum(len(state.departed) for state in states))

@@ -75,11 +75,14 @@ class _History(Thread):
         self._error: CxError | None = None
 
     def run(self) -> None:
-        """Send everything before the opening, then the sample of real data, and wait until all has landed."""
+        """Send everything before the opening, then the sample of real data, and wait until all has landed.
+
+        At no pace: nothing comes live beside it.
+        """
         shown = self._demonstration
         past = takewhile(lambda arrived: arrived[0] < shown.opens_ms, shown.arrivals())
         try:
-            with log_of(self._settings) as log, watched(self._console) as watch:
+            with log_of(self._settings, self._settings.buffer_events) as log, watched(self._console) as watch:
                 told = self._told_to_the_page(watch)
                 try:
                     self._summary = bring_in((shown.encoded(text) for _, text in past), log, told)

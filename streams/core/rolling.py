@@ -16,6 +16,7 @@ from schemas.facts import NAMES, Row
 from schemas.rolling import ALL_CHANNELS, SCORES, WINDOWS, RollingRow
 from schemas.vocabulary import Channel
 from streams.core.configuration import Configuration
+from streams.core.publishing import Publishing
 from streams.core.windows import NEVER_MS, Board, Ints, Spread, Tree, band_of, spread
 
 DAY_MS = 86_400_000
@@ -92,6 +93,7 @@ class Rolling:
 
     def __init__(self, district: str) -> None:
         self.district = district
+        self.publishing = Publishing()
         self._held: dict[str, bytes] = {}
         self._units: dict[str, int] = {}
         self._tree: Tree | None = None

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 import pytest
 
 from schemas.facts import CONVERSATION, Column
-from schemas.rolling import ROLLING
+from schemas.rolling import ROLLING, Published, RollingRow
 from schemas.settings import Settings
 from sinks.clickhouse import ClickHouseSink
 from sinks.connection import connect
@@ -124,6 +124,19 @@ def test_a_rolling_row_stays_as_it_was_known_first(pair: Pair) -> None:
     assert [(row["at"], row["inquiries"]) for row in pair.rows("rolling")] == [
         (NOW_MS, first.inquiries),
         (LATER_MS, next_one.inquiries),
+    ]
+
+
+def test_what_was_published_is_read_back_of_the_newest_rows_that_landed_first(pair: Pair) -> None:
+    def row(unit: str, at_ms: int, seed: int) -> RollingRow:
+        return rolling("d", unit, at_ms, seed)._replace(window="28d")
+
+    newest = [row("d", LATER_MS, 3), row("north", LATER_MS, 4)]
+    pair.sink.land(Landing(NOW_MS, rolling=[row("d", NOW_MS, 1), row("gone", NOW_MS, 2)]))
+    pair.sink.land(Landing(LATER_MS, rolling=[*newest, rolling("d", "south", LATER_MS, 5), rolling("e", "e")]))
+    pair.sink.land(Landing(LATER_MS + 1, rolling=[row("north", LATER_MS, 6)]))
+    assert pair.reader.published(["d", "e", "unknown"]) == [
+        Published("d", r.unit, r.ratings, r.published_at, r.published_ratings, r.changes) for r in newest
     ]
 
 

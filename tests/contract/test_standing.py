@@ -16,6 +16,7 @@ from sinks.reading import ClickHouseReader, LandedEvent, Reader
 from streams.core.district import DistrictState
 from streams.recovery import Log, recover
 from tests.golden import OFFICE, History, district, ms
+from tests.sinks.samples import rolling
 
 NUMBER = partition_of("demo", 16)
 PLACE = Place("cx.events", NUMBER, 0)
@@ -158,3 +159,14 @@ def test_a_merge_into_something_unknown_is_known_after_a_restart(store: Store) -
     for event in history.events:
         whole.apply(event)
     assert state.settle().rows == whole.settle().rows
+
+
+def test_what_was_published_of_ratings_stays_published_after_a_restart(store: Store) -> None:
+    lived(store)
+    twenty = (0, 0, 0, 0, 0, 0, 0, 20, 0, 0)
+    row = rolling("demo", "demo", SINCE)._replace(window="28d", ratings=twenty, changes=3)
+    store.sink.land(Landing(0, rolling=[row._replace(published_at=SINCE - 60_000, published_ratings=twenty)]))
+    state = recover([NUMBER], 16, store.reader, SINCE).states[NUMBER]["demo"]
+    late = row._replace(at=SINCE + 60_000, ratings=(1, *twenty[1:]))
+    (published,) = state.rolling.publishing.publish([late])
+    assert (published.published_at, published.published_ratings, published.changes) == (SINCE - 60_000, twenty, 4)

@@ -64,7 +64,9 @@ class Naive:
             *_histogram([wait["wait_ms"] for wait in replies]),
             tuple(scores.count(score) for score in range(1, 11)),
             len(scores),
-            *(promises.count(outcome) for outcome in ("met", "missed", "open")),
+            promises.count("met"),
+            promises.count("missed"),
+            promises.count("open"),
         )
 
     def rows(self) -> list[RollingRow]:
