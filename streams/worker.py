@@ -39,7 +39,7 @@ READ_BACK = 500
 SWEPT = 200
 JUST_AFTER = 0.005
 BREATH_SECONDS = 0.1
-SLICE_SECONDS, SLICES, BETWEEN_SLICES = 0.04, 4, 0.002
+SLICE_SECONDS, MOST_SLICES, BETWEEN_SLICES = 0.04, 4, 0.002
 
 T = TypeVar("T")
 
@@ -64,6 +64,7 @@ class Worker:
         self._past_until: dict[int, float] = {}
         self._flushing = asyncio.Lock()
         self._landing_events = 0
+        self._slices = 1
         self._room = asyncio.Event()
         self._due = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -258,14 +259,19 @@ class Worker:
                 await self._sweep()
 
     async def _refold(self) -> None:
-        """Fold what a changed configuration left, some slices a flush; what is to be done meanwhile is done between."""
-        for number in range(SLICES):
-            if not self._is_stale:
-                return
+        """Fold what a changed configuration left, slice by slice; what is to be done meanwhile is done in between.
+
+        One slice in the first flush, so that what breaks next lands at once, then twice as many each time.
+        """
+        for number in range(self._slices):
             if number:
                 await asyncio.sleep(BETWEEN_SLICES)
                 await self._bring_back()
             self._refold_until(self._around.monotonic() + SLICE_SECONDS)
+            if not self._is_stale:
+                self._slices = 1
+                return
+        self._slices = min(2 * self._slices, MOST_SLICES)
 
     def _refold_until(self, end: float) -> None:
         """One slice: whatever has a running clock first, in all partitions."""
