@@ -23,7 +23,7 @@ from schemas.settings import Settings
 from schemas.topics import EVENTS
 from sinks.clickhouse import ClickHouseSink
 from sinks.reading import ClickHouseReader
-from streams.core.rolling import HORIZON_MS
+from streams.core.windows import HORIZON_MS
 from streams.dead_letter_watch import DeadLetterLimit
 from streams.driver_logs import calm
 from streams.fault_points import FaultFile, Reached, undisturbed

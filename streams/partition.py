@@ -27,7 +27,6 @@ from streams.core.admission import Admission, Refusal, admit, digest
 from streams.core.arrival import Applied, Arrival
 from streams.core.district import Culprit, DistrictState
 from streams.core.packed import REFUSED
-from streams.core.rolling import HORIZON_MS
 
 MINUTE_MS = 60_000
 Histories = Mapping[str, Sequence[tuple[Event, int | None]]]
@@ -150,7 +149,7 @@ class Partition:
         if abs(clock_ms - self._evicted_ms) >= DAY_MS:
             self._evicted_ms = clock_ms
             for state in self.states.values():
-                state.evict(clock_ms - HORIZON_MS)
+                state.evict(clock_ms)
 
     def state(self, district: str) -> DistrictState:
         """The state of a district, made at its first event."""

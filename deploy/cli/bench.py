@@ -1,4 +1,4 @@
-"""`./cx bench core|calendar|rolling|pipeline|recovery`: how fast the hot path and the whole pipeline are on this machine."""
+"""`./cx bench core|calendar|rolling|pipeline|recovery`: how fast hot path and pipeline are on this machine."""
 
 import argparse
 import json
@@ -27,7 +27,7 @@ def _configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "what",
         choices=sorted(BENCHMARKS),
-        help="core: one process; calendar: business time; rolling: a minute of windows; pipeline: Kafka to ClickHouse; recovery: by history",
+        help="core: one process; calendar: business time; rolling: windows; pipeline: all of it; recovery: by history",
     )
     parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
 

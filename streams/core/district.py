@@ -28,6 +28,7 @@ from streams.core.merging import Links, as_one, groups
 from streams.core.packed import Mark, Packed, digest_of, pack
 from streams.core.parts import part_name, whole_name
 from streams.core.rolling import Rolling
+from streams.core.windows import HORIZON_MS
 
 
 class Culprit(NamedTuple):
@@ -139,16 +140,16 @@ class DistrictState:
         else:
             del self.conversations[conversation]
 
-    def evict(self, before_ms: int) -> int:
-        """Let conversations leave that nothing happened to since an instant and that nothing can happen to by itself.
+    def evict(self, now_ms: int) -> int:
+        """Let conversations leave of which nothing lies within any window and to which nothing can happen by itself.
 
         What has changed and is not folded yet stays, and so does what a merge ever named. Returns how many left.
         """
-        self.rolling.prune(before_ms)
+        self.rolling.prune(now_ms, self.configuration)
         leaving = [
             conversation
             for conversation, held in self.conversations.items()
-            if held.events[-1].at_ms < before_ms and self._may_leave(conversation)
+            if held.events[-1].at_ms < now_ms - HORIZON_MS and self._may_leave(conversation)
         ]
         for conversation in leaving:
             self._leave(conversation)
