@@ -121,6 +121,17 @@ def test_rows_are_what_a_naive_count_gives_whatever_was_replaced(steps: list[tup
     assert sorted(rolling.rows(NOW_MS, CONFIGURATION)) == sorted(expected)
 
 
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(facts(), facts(), facts())
+def test_a_minute_that_was_taken_stays_what_it_was(before: Row, after: Row, other: Row) -> None:
+    rolling = Rolling("demo")
+    rolling.replace("u", before)
+    taken, expected = rolling.minute(NOW_MS, CONFIGURATION), rolling.rows(NOW_MS, CONFIGURATION)
+    rolling.replace("u", after)
+    rolling.replace("v", other)
+    assert taken.rows() == expected
+
+
 def _additive(row: RollingRow) -> tuple[int, ...]:
     names = [c.name for c in ROLLING if c.type in ("UInt32", "Int64")]
     return (*(getattr(row, name) for name in names), *row.ratings, *row.courtesy, *row.environment)

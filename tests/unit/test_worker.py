@@ -59,9 +59,12 @@ class World:
             halt=self._halt,
         )
         policy = FlushPolicy(seconds=60, events=buffer, buffer=buffer, quiet=quiet)
-        self.worker = Worker(
-            around, policy, WorkerMetrics(self.registry), lambda number: Partition(number, 16, "cx.events")
-        )
+        self.partition = Partition(NUMBER, 16, "cx.events")
+        self.worker = Worker(around, policy, WorkerMetrics(self.registry), self._make)
+
+    def _make(self, number: int) -> Partition:
+        self.partition = Partition(number, 16, "cx.events")
+        return self.partition
 
     def value(self, metric: str) -> float | None:
         """A metric's value."""
