@@ -1,7 +1,7 @@
 """One minute's rolling rows of the sample district of 58,000 students, and what the windows add to an event.
 
-Five weeks of its simulated life are folded as in a worker, up to a school day's noon. Processor
-time; figures compare within one run.
+Five weeks of its simulated life are folded as in a worker, up to a school day's noon. Processor time; figures compare
+within one run.
 """
 
 import gc
@@ -46,7 +46,7 @@ def _lived() -> tuple[DistrictState, list[Row], int, float]:
 
 
 def measure() -> dict[str, float]:
-    """Milliseconds of a minute's rows, of it those that hold the event loop, and what filling the windows costs an event beside the whole hot path."""
+    """Milliseconds of a minute's rows and of what holds the event loop; what filling the windows costs an event."""
     state, rows, events, whole = _lived()
     made = len(state.rolling.rows(NOON_MS, state.configuration))
 

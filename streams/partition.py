@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 from schemas.alerts import AlertTransition
@@ -251,7 +252,7 @@ class Partition:
         minute_ms = now_ms - now_ms % MINUTE_MS
         if live and minute_ms > self._rolled_ms and not self.stale:
             self._rolled_ms = minute_ms
-            for state in self.states.values():
+            for state in filter(attrgetter("holds_windows"), self.states.values()):
                 cut.minutes.append((state.rolling.minute(minute_ms, state.configuration), state.rolling.publishing))
         self._evict(clock_ms)
         return cut

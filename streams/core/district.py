@@ -66,6 +66,7 @@ class DistrictState:
         self._dirty: dict[str, list[Packed]] = {}
         self._stale_clocks: dict[str, None] = {}
         self._stale: dict[str, None] = {}
+        self._reached_back = False
 
     def apply(self, event: Event, landed_digest: int | None = None) -> Applied:
         """Add one event of this district to its set. Cost does not depend on the history of other conversations.
@@ -166,14 +167,13 @@ class DistrictState:
         )
 
     def _let_pass(self) -> None:
-        """Those that were only recalled to be folded again leave at once, as nothing of theirs is within any window."""
-        for conversation in self._passing - self.departed.returning.keys():
-            self._passing.discard(conversation)
-            if conversation in self.conversations:
-                for name in self._part_names(conversation):
-                    self.rolling.remove(name)
-                if self._may_leave(conversation):
-                    self._leave(conversation)
+        """Those that were only recalled to be folded again leave at once, unless something is within a window now."""
+        passing = self._passing - self.departed.returning.keys()
+        self._passing -= passing
+        passing &= self.conversations.keys()
+        self.rolling.forget((name for each in passing for name in self._part_names(each)), self.configuration)
+        for conversation in filter(self._may_leave, passing):
+            self._leave(conversation)
 
     def _leave(self, conversation: str) -> None:
         held = self.conversations.pop(conversation)
@@ -190,6 +190,7 @@ class DistrictState:
         self.touch(self.conversations)
         self._soonest_first(to_ms(event.received_at))
         if len(self.departed):
+            self._reached_back = not self.holds_windows or self.rolling.reaches_back(self.configuration)
             self.departed.swept_to = ""
 
     def _erase(self) -> None:
@@ -231,6 +232,11 @@ class DistrictState:
         """Forget what changed: after a recovery everything held has landed before."""
         for changed in (self._dirty, self._stale_clocks, self._stale, self.erasures.unsought):
             changed.clear()
+
+    @property
+    def holds_windows(self) -> bool:
+        """False after a calendar whose seven school days reach back to what left memory, until that has been swept."""
+        return not self._reached_back or self.departed.swept_to is None
 
     @property
     def changed(self) -> int:

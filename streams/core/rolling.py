@@ -4,10 +4,13 @@ They are kept together and replaced as a whole, so late events, corrections and 
 parents and histograms are made of all of them when rows are asked for (`streams.core.minute`).
 """
 
+from collections.abc import Iterable
+
 import numpy as np
 
 from schemas.facts import Row
 from schemas.rolling import RollingRow
+from schemas.vocabulary import UNROUTED
 from streams.core.configuration import Configuration
 from streams.core.contributions import WAIT, WIDTH, contributions, kind_of, unit_of, unpacked
 from streams.core.minute import Minute
@@ -51,17 +54,32 @@ class Rolling:
     def prune(self, now_ms: int, configuration: Configuration) -> None:
         """Forget conversations of which nothing counts any more in a window that ends now or later."""
         self._pruned_ms = now_ms
-        if not self._held:
+        self._tree_of(configuration)
+        self.forget(list(self._held), configuration)
+
+    def forget(self, names: Iterable[str], configuration: Configuration) -> None:
+        """Forget those of these of which nothing counts in a window that ends when it was last pruned, or later."""
+        held = [name for name in names if name in self._held]
+        if not held or self._pruned_ms < 0:
             return
         tree = self._tree_of(configuration)
-        records = unpacked(self._held.values())
+        records = unpacked(self._held[name] for name in held)
         last = np.where(kind_of(records[:, 0]) == WAIT, records[:, 2], records[:, 1])
-        begin = tree.horizon(now_ms)[tree.places(list(self._units))][unit_of(records[:, 0])]
-        lengths = np.fromiter(map(len, self._held.values()), dtype=np.int64) // (WIDTH * 8)
+        begin = tree.horizon(self._pruned_ms)[tree.places(list(self._units))][unit_of(records[:, 0])]
+        lengths = np.fromiter((len(self._held[name]) for name in held), dtype=np.int64) // (WIDTH * 8)
         counts = np.logical_or.reduceat(last >= begin, np.cumsum(lengths) - lengths)
-        names = list(self._held)
         for place in np.flatnonzero(~counts).tolist():
-            del self._held[names[place]]
+            del self._held[held[place]]
+
+    def reaches_back(self, configuration: Configuration) -> bool:
+        """Whether by a new configuration something counts that was forgotten by the one before."""
+        if self._tree is None or self._pruned_ms < 0:
+            return False
+        trees = self._tree, Tree(configuration)
+        old, new = (dict(zip(tree.units, tree.horizon(self._pruned_ms).tolist(), strict=True)) for tree in trees)
+        gone = [held_ms for unit, held_ms in old.items() if unit not in new]
+        latest = max(old.values())
+        return any(at_ms < old.get(unit, latest) for unit, at_ms in new.items()) or new[UNROUTED] < max(gone, default=0)
 
     def minute(self, now_ms: int, configuration: Configuration) -> Minute:
         """What the rows of an instant are made of, now and then without what counts nowhere any more."""

@@ -54,6 +54,11 @@ class Tree:
         return np.minimum(self.since(now_ms, SEVEN + 1), now_ms - HORIZON_MS)
 
 
+def reach_ms(configuration: Configuration, now_ms: int) -> int:
+    """The instant before which nothing of a district counts in any window."""
+    return int(Tree(configuration).horizon(now_ms).min())
+
+
 class Log(NamedTuple):
     """Contributions of one kind: unit's place, the facets each counts in (one array each), instant, and two values."""
 

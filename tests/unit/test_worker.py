@@ -37,7 +37,7 @@ class World:
         self.generation = 1
         self.away = 0
         self.now_ms = 0
-        self.since_ms = 0
+        self.recovered_ms = 0
         self.unread = 0
         self.live = True
         self.told: list[str] = []
@@ -92,7 +92,7 @@ class World:
         if self.away:
             self.away -= 1
             raise Unavailable("away", 0.01)
-        return recover(numbers, 16, self.sink, self.since_ms, {NUMBER: self.published_before})
+        return recover(numbers, 16, self.sink, self.recovered_ms, {NUMBER: self.published_before})
 
     def _reader(self) -> MemorySink:
         if self.unread:
