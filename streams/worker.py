@@ -25,7 +25,7 @@ from schemas.errors import Fenced, Unavailable
 from sinks.landing import DeadLetterRow, Landing
 from streams.dead_letter_watch import DeadLetterWatch
 from streams.metrics import WorkerMetrics
-from streams.partition import Delivery, Membership, News, Partition, landing_of
+from streams.partition import Cut, Delivery, Membership, News, Partition, landing_of, windows_of
 from streams.recovery import Recovered
 from streams.surroundings import FlushPolicy, Surroundings
 
@@ -236,7 +236,8 @@ class Worker:
             deliveries = [delivery for cut in cuts for delivery in cut.deliveries]
             landing = landing_of(cuts, now_ms)
             news = News.of(cuts, self._membership)
-            if not (deliveries or landing.conversations or landing.alerts or landing.rolling):
+            has_windows = any(cut.minutes for cut in cuts)
+            if not (deliveries or landing.conversations or landing.alerts or has_windows):
                 await self._sweep()
                 return
             if (too_much := self._watch.too_much(landing.dead_letters)) is not None:
@@ -246,7 +247,9 @@ class Worker:
                 if not await self._told(landing.dead_letters, news):
                     return
                 await self._persist(partial(self._around.sink.land, landing))
-            self._around.notify([alert for alert in landing.alerts if alert.notify])
+                self._around.notify([alert for alert in landing.alerts if alert.notify])
+                if has_windows:
+                    await self._land_windows(cuts, now_ms)
             self._around.reached("before:5")
             await self._around.acknowledge(deliveries)
             self._around.reached("after:5")
@@ -278,6 +281,12 @@ class Worker:
         for clocks in (True, False):
             for partition in self._owned.values():
                 partition.refold(lambda: self._around.monotonic() >= end, clocks)
+
+    async def _land_windows(self, cuts: Sequence[Cut], now_ms: int) -> None:
+        """Step (4): rows are made in a thread of what the cuts hold, while the next messages are taken."""
+        landing = await asyncio.to_thread(windows_of, cuts, now_ms)
+        await self._persist(partial(self._around.sink.land, landing))
+        self._metrics.rows.labels("rolling").inc(len(landing.rolling))
 
     async def _bring_back(self) -> None:
         """Read back, slice by slice, whole histories that new events, erasures or a changed configuration ask for."""

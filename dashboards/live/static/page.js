@@ -9,7 +9,7 @@ const LONGEST_MS = 10000;
 const WORDS = {
   open: "open", pending: "pending", on_hold: "on hold", resolved: "resolved", withdrawn: "withdrawn",
   met: "met", missed: "missed", past_due: "past due", running: "running", in_person: "in person",
-  first_reply: "first reply", next_reply: "next reply", "7d": "7 days", "28d": "28 days", "1h": "1 hour", "24h": "24 hours",
+  first_reply: "first reply", next_reply: "next reply", "7d": "7 days", "28d": "28 days", "7sd": "7 school days", "1h": "1 hour", "24h": "24 hours",
 };
 const TONES = { met: "good", missed: "bad", past_due: "bad", running: "none", open: "warn", on_hold: "none", pending: "none", resolved: "none", withdrawn: "none" };
 const COUNT_TONES = { past_due: "bad" };
