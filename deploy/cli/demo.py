@@ -3,7 +3,7 @@
 import argparse
 import math
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from functools import partial
 from hashlib import sha256
@@ -29,7 +29,7 @@ from schemas.settings import Settings
 from schemas.vocabulary import from_ms
 from streams.intake.boston311 import EXCERPT
 from streams.intake.closing import LandedDocuments
-from streams.intake.demonstration import HISTORY_DAYS, Demonstration, Feeder
+from streams.intake.demonstration import HISTORY_DAYS, Demonstration, Fed, Feeder
 from streams.intake.importing import Summary, Watch, bring_in, import_boston311
 from streams.intake.past import Past
 from streams.intake.producer import Encoded, EventProducer
@@ -157,6 +157,7 @@ class _Demo:
         }
         self.settings = settings.model_copy(update=own)
         self._kept = -math.inf
+        self._pressed: Mapping[str, int] = {}
 
     def _earlier(self) -> Resumption | None:
         found = Resumption.read(self.data)
@@ -167,24 +168,29 @@ class _Demo:
             )
         return found
 
-    def keep(self, sent_ms: int) -> None:
-        """Note how far it is, now and then."""
-        if monotonic() - self._kept >= KEEP_SECONDS:
-            self._kept = monotonic()
-            district = self.demonstration.document.district
-            shown_ms = now_ms(self.settings)
-            Resumption(district=district, document_digest=self.digest, shown_ms=shown_ms, sent_ms=sent_ms).write(
-                self.data
+    def keep(self, fed: Fed) -> None:
+        """Note how far it is, now and then, and at once when a press closed a day."""
+        if monotonic() - self._kept >= KEEP_SECONDS or fed.pressed != self._pressed:
+            self._kept, self._pressed = monotonic(), fed.pressed
+            left = Resumption(
+                district=self.demonstration.document.district,
+                document_digest=self.digest,
+                shown_ms=now_ms(self.settings),
+                sent_ms=fed.until_ms,
+                pressed=dict(fed.pressed),
             )
+            left.write(self.data)
 
     @contextmanager
     def feeding(self, stack: Stack) -> Iterator[Feeder]:
         """The simulated district goes on meanwhile."""
-        since_ms = self.earlier.sent_ms if self.earlier else self.demonstration.opens_ms
+        begin = Fed(self.demonstration.opens_ms)
+        if self.earlier is not None:
+            begin = Fed(self.earlier.sent_ms, self.earlier.pressed)
         documents = LandedDocuments(stack.settings, self.demonstration.document.district)
         with EventProducer(stack.settings) as producer, closing(documents):
             clock = partial(now_ms, self.settings)
-            feeder = Feeder(self.demonstration, producer, clock, documents, self.keep, since_ms)
+            feeder = Feeder(self.demonstration, producer, clock, documents, self.keep, begin)
             feeder.start()
             try:
                 yield feeder
