@@ -16,7 +16,7 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import TypeVar
@@ -25,7 +25,7 @@ from schemas.errors import Fenced, Unavailable
 from sinks.landing import DeadLetterRow, Landing
 from streams.dead_letter_watch import DeadLetterWatch
 from streams.metrics import WorkerMetrics
-from streams.partition import Delivery, Membership, News, Partition, landing_of
+from streams.partition import Delivery, Membership, News, Partition, Stand, landing_of
 from streams.recovery import Recovered
 from streams.surroundings import FlushPolicy, Surroundings
 
@@ -55,6 +55,7 @@ class Worker:
         self._metrics = metrics
         self._make = make
         self._owned: dict[int, Partition] = {}
+        self._kept: dict[int, Partition] = {}
         self._parked: dict[int, list[Delivery]] = {}
         self._assignment = 0
         self._membership = Membership()
@@ -122,14 +123,18 @@ class Worker:
             self._due.set()
 
     def assign(self, numbers: Collection[int], membership: Membership = Membership()) -> None:  # noqa: B008 -- a value
-        """Own exactly these partitions from now on, all recovered anew; messages wait until they are."""
+        """Own exactly these partitions from now on; messages wait until it is clear how each stands.
+
+        Of those that were given up last, each that nobody went on with meanwhile is kept; the others are recovered.
+        """
         self._assignment += 1
         self._membership, self._holds = membership, True
         self._owned = {}
         self._parked = {number: [] for number in sorted(numbers)}
+        kept, self._kept = self._kept, {}
         self._metrics.partitions.set(len(numbers))
         self._metrics.ready.set(0)
-        self._spawn(self._recover(sorted(numbers), self._assignment))
+        self._spawn(self._open({number: kept[number] for number in numbers if number in kept}, self._assignment))
 
     def _spawn(self, work: Awaitable[None]) -> None:
         task = asyncio.ensure_future(self._guarded(work))
@@ -143,50 +148,84 @@ class Worker:
             log.exception("unforeseen error")
             self._around.die(f"{type(error).__name__}: {error}")
 
-    async def _recover(self, numbers: list[int], assignment: int) -> None:
+    async def _open(self, kept: Mapping[int, Partition], assignment: int) -> None:
+        """Let messages in: at once where the state is kept, after its recovery elsewhere."""
+        stands = await self._asked(partial(self._around.stands, list(self._parked)), assignment)
+        if stands is None:
+            return
+        self._around.outlet.begin({number: stand.told_from for number, stand in stands.items()})
+        left = dict(stands)
+        for number, partition in kept.items():
+            if partition.survives(stands[number]):
+                self._let_in(number, partition)
+                del left[number]
+        self._metrics.assigned.labels("kept").inc(len(stands) - len(left))
+        if not left:
+            return
+        with self._metrics.recovery_seconds.time():
+            found = await self._asked(partial(self._recover, left), assignment)
+        if found is None:
+            return
+        self._tell(found)
+        for number, states in found.states.items():
+            partition = self._make(number)
+            partition.states = states
+            partition.begin_at(left[number].committed)
+            partition.owe(found.told.get(number, ()))
+            self._let_in(number, partition)
+
+    async def _asked(self, work: Callable[[], T], assignment: int) -> T | None:
+        """Ask until there is an answer; None if the assignment is another one by then."""
         while assignment == self._assignment:
             try:
-                with self._metrics.recovery_seconds.time():
-                    self._around.reached("before:recovery")
-                    found = await asyncio.to_thread(self._around.recover, numbers)
-                    self._around.reached("after:recovery")
+                answer = await asyncio.to_thread(work)
             except Unavailable as error:
                 log.warning("recovery waits: %s", error)
                 await asyncio.sleep(error.retry_after)
-                continue
-            if assignment == self._assignment:
-                self._open(found)
-            return
+            else:
+                return answer if assignment == self._assignment else None
+        return None
 
-    def _open(self, found: Recovered) -> None:
+    def _recover(self, stands: Mapping[int, Stand]) -> Recovered:
+        self._around.reached("before:recovery")
+        found = self._around.recover(stands)
+        self._around.reached("after:recovery")
+        return found
+
+    def _tell(self, found: Recovered) -> None:
+        self._metrics.assigned.labels("recovered").inc(len(found.states))
         self._metrics.recovered.inc(found.events)
         self._metrics.repaired.inc(found.repaired)
         self._metrics.unreadable.inc(found.unreadable.total())
         log.info("recovered partitions=%d events=%d repaired=%d", len(found.states), found.events, found.repaired)
-        self._around.outlet.begin(found.told_from)
-        for number, states in found.states.items():
-            partition = self._owned[number] = self._make(number)
-            partition.states = states
-            partition.owe(found.told.get(number, ()))
-            for delivery in self._parked.pop(number):
-                self._take(partition, delivery)
+
+    def _let_in(self, number: int, partition: Partition) -> None:
+        """Own a partition and hand it what waited."""
+        self._owned[number] = partition
+        for delivery in self._parked.pop(number):
+            self._take(partition, delivery)
         self._metrics.ready.set(len(self._owned))
         self._room.set()
 
     async def revoke(self) -> None:
-        """Give everything up: land and acknowledge what can be landed soon, then forget."""
+        """Give everything up: land and acknowledge what can be landed soon; keep aside what is done with for now."""
         self._around.reached("before:revoke")
         try:
             await asyncio.wait_for(asyncio.shield(asyncio.ensure_future(self.flush())), REVOKE_SECONDS)
         except TimeoutError:
             log.warning("partitions are given up before their last rows landed; their next owner reads them again")
-        self._forget()
+            self._forget()
+        else:
+            settled = {number: partition for number, partition in self._owned.items() if partition.is_settled}
+            self._forget()
+            self._kept = settled
         self._around.reached("after:revoke")
 
     def _forget(self) -> None:
         self._assignment += 1
         self._holds = False
         self._owned = {}
+        self._kept = {}
         self._parked = {}
         self._metrics.partitions.set(0)
         self._metrics.ready.set(0)
@@ -229,7 +268,8 @@ class Worker:
             await self._bring_back()
             # Nothing may be awaited between this and the cut: what comes meanwhile could need its history too.
             now_ms = self._around.now_ms()
-            cuts = [partition.cut(now_ms, self._is_live(number)) for number, partition in self._owned.items()]
+            owned = dict(self._owned)
+            cuts = [partition.cut(now_ms, self._is_live(number)) for number, partition in owned.items()]
             deliveries = [delivery for cut in cuts for delivery in cut.deliveries]
             landing = landing_of(cuts, now_ms)
             news = News.of(cuts, self._membership)
@@ -245,7 +285,8 @@ class Worker:
                 await self._persist(partial(self._around.sink.land, landing))
             self._around.notify([alert for alert in landing.alerts if alert.notify])
             self._around.reached("before:5")
-            await self._around.acknowledge(deliveries)
+            for number, offset in (await self._around.acknowledge(deliveries)).items():
+                owned[number].acknowledge(offset)
             self._around.reached("after:5")
             self._landing_events = 0
             self._report(landing, deliveries, news)

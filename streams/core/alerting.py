@@ -87,6 +87,13 @@ class AlertBook:
         for one in sorted(transitions, key=lambda each: (each.key, each.revision, order.index(each.transition))):
             self._note(one)
 
+    def has_said(self, one: AlertTransition) -> bool:
+        """Whether this book made a transition or knows that it was said."""
+        said = self._said.get(one.conversation, {}).get(one.key)
+        if said is None or said.revision != one.revision:
+            return said is not None and said.revision > one.revision
+        return {BREACHED: said.breached is not None, RESOLVED: said.resolved}.get(one.transition, False)
+
     def advance(self, now_ms: int, present_ms: int | None = None) -> list[AlertTransition]:
         """Everything that became true up to `now_ms`; cost by what is due, not by what is running.
 
