@@ -23,10 +23,10 @@ from schemas.settings import Settings
 from schemas.topics import EVENTS
 from sinks.clickhouse import ClickHouseSink
 from sinks.reading import ClickHouseReader
-from streams.core.rolling import HORIZON_MS
 from streams.dead_letter_watch import DeadLetterLimit
 from streams.driver_logs import calm
 from streams.fault_points import FaultFile, Reached, undisturbed
+from streams.frozen_heap import freeze_survivors
 from streams.metrics import WorkerMetrics
 from streams.notifier import Webhook
 from streams.outlet import KafkaOutlet
@@ -133,10 +133,9 @@ class Process:
         return Partition(number, self._settings.partitions, self._topic)
 
     def _recover(self, stands: Mapping[int, Stand]) -> Recovered:
-        since_ms = now_ms(self._settings) - HORIZON_MS
         told = {number: stand.told for number, stand in stands.items()}
         with closing(ClickHouseReader(self._settings)) as reader:
-            return recover(list(stands), self._settings.partitions, reader, since_ms, told)
+            return recover(list(stands), self._settings.partitions, reader, now_ms(self._settings), told)
 
     def _connect_signals(self) -> None:
         """The agent and Faust's signals; each only hands over."""
@@ -274,6 +273,7 @@ def run(settings: Settings) -> NoReturn:
     """Run one worker until SIGINT or SIGTERM; ends the process with Faust's exit code."""
     # The clients tell every request and every attempt; what matters of it is in the metrics.
     calm()
+    freeze_survivors()
     process = Process(settings)
     faust.Worker(process.app, loglevel="INFO", quiet=False, redirect_stdouts=False).execute_from_commandline()
     raise SystemExit(0)

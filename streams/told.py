@@ -39,20 +39,14 @@ def stands(settings: Settings, numbers: Sequence[int]) -> dict[int, Stand]:
             ends, first = everything.end_offsets(asked), everything.beginning_offsets(asked)
             if any(decided.end_offsets(asked)[each] < end for each, end in ends.items()):
                 raise Unavailable("a transaction of alerts is not decided yet", UNDECIDED_SECONDS)
-            landed = {each: decided.committed(each) or 0 for each in asked if ends[each]}
-            starts = {each: max(offset, first[each]) for each, offset in landed.items()}
+            starts = {each: max(decided.committed(each) or 0, first[each]) for each in asked if ends[each]}
             read = _read(decided, {each: start for each, start in starts.items() if start < ends[each]}, ends)
             committed = _committed(everything, settings, numbers)
     except (KafkaError, OSError) as error:
         reason = f"Kafka at {settings.kafka_address} does not tell how the partitions stand: {type(error).__name__}"
         raise Unavailable(reason) from None
     return {
-        each.partition: Stand(
-            committed.get(each.partition),
-            starts.get(each, 0),
-            tuple(read.get(each, ())),
-            starts.get(each, 0) > landed.get(each, 0),
-        )
+        each.partition: Stand(committed.get(each.partition), starts.get(each, 0), tuple(read.get(each, ())))
         for each in asked
     }
 

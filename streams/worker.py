@@ -15,7 +15,6 @@ A crash before (5) has the messages read again: sets ignore what they know, and 
 import asyncio
 import logging
 import math
-import time
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
@@ -23,20 +22,19 @@ from typing import TypeVar
 
 from schemas.errors import Fenced, Unavailable
 from sinks.landing import DeadLetterRow, Landing
+from streams.attempts import Attempts
 from streams.dead_letter_watch import DeadLetterWatch
 from streams.metrics import WorkerMetrics
-from streams.partition import Delivery, Membership, News, Partition, Stand, landing_of
+from streams.partition import Cut, Delivery, Membership, News, Partition, Stand, landing_of, windows_of
 from streams.recovery import Recovered
 from streams.surroundings import FlushPolicy, Surroundings
+from streams.upkeep import Upkeep
 
 log = logging.getLogger("cx.worker")
 
-LONGEST_PAUSE = 30.0
 REVOKE_SECONDS = 10.0
 ASSIGNMENT_SECONDS = 0.05
 PAST_MS = 60_000
-READ_BACK = 500
-SWEPT = 200
 JUST_AFTER = 0.005
 BREATH_SECONDS = 0.1
 
@@ -60,7 +58,8 @@ class Worker:
         self._assignment = 0
         self._membership = Membership()
         self._holds = False
-        self._attempt_since: float | None = None
+        self._attempts = Attempts(metrics)
+        self._upkeep = Upkeep(around, self._attempts, metrics, lambda: self._owned.values())
         self._past_until: dict[int, float] = {}
         self._flushing = asyncio.Lock()
         self._landing_events = 0
@@ -88,8 +87,7 @@ class Worker:
     @property
     def attempt_seconds(self) -> float:
         """For how long a server has been at what it was last asked; each attempt is bounded by its time-outs."""
-        since = self._attempt_since
-        return 0.0 if since is None else time.monotonic() - since
+        return self._attempts.seconds
 
     async def receive(self, delivery: Delivery) -> None:
         """Take a message; returns when there is room for the next. Messages of lost partitions are dropped."""
@@ -127,11 +125,11 @@ class Worker:
 
         Of those that were given up last, each that nobody went on with meanwhile is kept; the others are recovered.
         """
+        kept = self._kept if membership.follows(self._membership) else {}
         self._assignment += 1
         self._membership, self._holds = membership, True
-        self._owned = {}
+        self._owned, self._kept = {}, {}
         self._parked = {number: [] for number in sorted(numbers)}
-        kept, self._kept = self._kept, {}
         self._metrics.partitions.set(len(numbers))
         self._metrics.ready.set(0)
         self._spawn(self._open({number: kept[number] for number in numbers if number in kept}, self._assignment))
@@ -239,10 +237,6 @@ class Worker:
             self._due.clear()
             await self._guarded(self.flush())
 
-    @property
-    def _is_stale(self) -> bool:
-        return any(partition.stale for partition in self._owned.values())
-
     def _pause(self) -> float:
         """Seconds to the next flush: until a promise may break, if that comes before the usual pause is over.
 
@@ -251,7 +245,7 @@ class Worker:
         states = (state for partition in self._owned.values() for state in partition.states.values())
         instants = [at for state in states if (at := state.alerts.next_ms) is not None]
         left_ms = min(instants) - self._around.now_ms() if instants else math.inf
-        longest = min(self._policy.seconds, BREATH_SECONDS) if self._is_stale else self._policy.seconds
+        longest = min(self._policy.seconds, BREATH_SECONDS) if self._upkeep.is_stale else self._policy.seconds
         return longest if left_ms < 0 else min(longest, left_ms / 1000 + JUST_AFTER)
 
     def _is_live(self, number: int) -> bool:
@@ -265,7 +259,8 @@ class Worker:
     async def flush(self) -> None:
         """Land everything taken so far and acknowledge it; waits as long as ClickHouse or Kafka is away."""
         async with self._flushing:
-            await self._bring_back()
+            await self._upkeep.bring_back()
+            await self._upkeep.refold()
             # Nothing may be awaited between this and the cut: what comes meanwhile could need its history too.
             now_ms = self._around.now_ms()
             owned = dict(self._owned)
@@ -273,7 +268,8 @@ class Worker:
             deliveries = [delivery for cut in cuts for delivery in cut.deliveries]
             landing = landing_of(cuts, now_ms)
             news = News.of(cuts, self._membership)
-            if not (deliveries or landing.conversations or landing.alerts or landing.rolling):
+            has_windows = any(cut.minutes for cut in cuts)
+            if not (deliveries or landing.conversations or landing.alerts or has_windows):
                 await self._sweep()
                 return
             if (too_much := self._watch.too_much(landing.dead_letters)) is not None:
@@ -282,8 +278,10 @@ class Worker:
             with self._metrics.flush_seconds.time():
                 if not await self._told(landing.dead_letters, news):
                     return
-                await self._persist(partial(self._around.sink.land, landing))
-            self._around.notify([alert for alert in landing.alerts if alert.notify])
+                await self._attempts.persist(partial(self._around.sink.land, landing))
+                self._around.notify([alert for alert in landing.alerts if alert.notify])
+                if has_windows:
+                    await self._land_windows(cuts, now_ms)
             self._around.reached("before:5")
             for number, offset in (await self._around.acknowledge(deliveries)).items():
                 owned[number].acknowledge(offset)
@@ -293,72 +291,23 @@ class Worker:
             self._room.set()
             if any(partition.has_stale_clocks for partition in self._owned.values()):
                 self._due.set()
-            elif not self._is_stale:
+            elif not self._upkeep.is_stale:
                 await self._sweep()
 
-    async def _bring_back(self) -> None:
-        """Read back, slice by slice, whole histories that new events, erasures or a changed configuration ask for."""
-        while True:
-            await self._seek_erased()
-            wanted = [
-                (partition, district, names[:READ_BACK])
-                for partition in self._owned.values()
-                for district, names in partition.returning()
-            ]
-            if not wanted:
-                return
-            for owned, district, names in wanted:
-                self._around.reached("before:read-back")
-                found = await self._persist(partial(self._around.log.histories, district, names))
-                self._around.reached("after:read-back")
-                owned.restore(district, names, found)
-                self._metrics.read_back.inc(len(names))
-
-    async def _seek_erased(self) -> None:
-        """Have conversations folded again that left memory with events received after their person was erased."""
-        while seeking := [
-            state for owned in self._owned.values() for state in owned.states.values() if state.erasures.unsought
-        ]:
-            for state in seeking:
-                key, since_ms = state.erasures.unsought.popitem()
-                state.recall(await self._persist(partial(self._around.log.naming, state.district, key, since_ms)))
+    async def _land_windows(self, cuts: Sequence[Cut], now_ms: int) -> None:
+        """Step (4): rows are made in a thread of what the cuts hold, while the next messages are taken."""
+        landing = await asyncio.to_thread(windows_of, cuts, now_ms)
+        await self._attempts.persist(partial(self._around.sink.land, landing))
+        self._metrics.rows.labels("rolling").inc(len(landing.rolling))
 
     async def _sweep(self) -> None:
-        """Once what is in memory is up to date: the next slice of rows that left it and are of an earlier one."""
-        for owned in self._owned.values():
-            for state in owned.states.values():
-                after = state.departed.swept_to
-                if after is None:
-                    continue
-                ask = partial(self._around.log.outdated, state.district, state.oldest_version, after, SWEPT)
-                self._around.reached("before:sweep")
-                names = await self._persist(ask)
-                self._around.reached("after:sweep")
-                state.recall(names)
-                if state.departed.swept_to == after:
-                    state.departed.swept_to = names[-1] if names else None
-                self._due.set()
-                return
-
-    async def _persist(self, work: Callable[[], T]) -> T:
-        """Try until it succeeds. Kafka's part is not repeated while ClickHouse is away."""
-        pause = 0.2
-        while True:
-            self._attempt_since = time.monotonic()
-            try:
-                return await asyncio.to_thread(work)
-            except Unavailable as error:
-                self._metrics.flush_retries.inc()
-                log.warning("flush waits %.1f s: %s", pause, error)
-                await asyncio.sleep(pause)
-                pause = min(pause * 2, LONGEST_PAUSE, max(error.retry_after * 5, 1.0))
-            finally:
-                self._attempt_since = None
+        if await self._upkeep.sweep():
+            self._due.set()
 
     async def _told(self, dead_letters: Sequence[DeadLetterRow], news: News) -> bool:
         """Steps (0) and (1); False if the partitions are others' by now, then everything of them is forgotten."""
         try:
-            await self._persist(partial(self._publish, dead_letters, news))
+            await self._attempts.persist(partial(self._publish, dead_letters, news))
         except Fenced as error:
             log.warning("everything is given up and read again by its owner: %s", error)
             self._metrics.fenced.inc()

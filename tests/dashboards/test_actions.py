@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from datetime import datetime
 from typing import Any
 
 import aiohttp
@@ -13,10 +14,13 @@ from dashboards.live.page import live
 from deploy.local.machine import free_ports
 from schemas.clock import Clock
 from schemas.settings import Settings
+from schemas.vocabulary import to_ms
 from streams.intake.memory import MemoryLog
 from streams.intake.producer import Publisher
 from streams.present import wall_ms
 from tests.dashboards.test_now import SAMPLE, TUESDAY, inquiry, land, reply
+
+PRESS = "0123456789abcdef"
 
 
 def post(settings: Settings, log: Publisher, action: str, origin: str | None = None) -> tuple[int, Any]:
@@ -31,7 +35,7 @@ def post(settings: Settings, log: Publisher, action: str, origin: str | None = N
         base = f"http://127.0.0.1:{port}"
         try:
             await web.TCPSite(runner, "127.0.0.1", port).start()
-            path = f"{base}/api/demo/{action}?district={SAMPLE.district}"
+            path = f"{base}/api/demo/{action}?district={SAMPLE.district}&press={PRESS}"
             headers = {"Origin": base if origin is None else origin}
             async with aiohttp.ClientSession() as session, session.post(path, headers=headers) as answer:
                 return answer.status, await answer.json()
@@ -93,6 +97,21 @@ def test_nothing_to_answer_is_said(clickhouse: Settings) -> None:
     status, found, events = press(settings, "answer")
     assert (status, events) == (200, [])
     assert ("nothing" in found["said"], "metric" in found) == (True, False)
+
+
+@pytest.mark.parametrize("at", ["2026-10-11T10:00:00-05:00", "2026-11-26T10:00:00-06:00"])
+def test_on_a_day_that_is_closed_as_it_is_no_snow_day_is_declared(demo: Settings, at: str) -> None:
+    settings = demo.model_copy(update={"clock": Clock(to_ms(datetime.fromisoformat(at)), wall_ms())})
+    status, found, events = press(settings, "snow-day")
+    assert (status, events) == (200, [])
+    assert ("closed today as it is" in found["said"], "metric" in found) == (True, False)
+
+
+@pytest.mark.parametrize("name", ["", "0123", "x" * 16, "0" * 33])
+def test_a_press_has_a_name(demo: Settings, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setattr("tests.dashboards.test_actions.PRESS", name)
+    status, _, events = press(demo, "ask")
+    assert (status, events) == (400, [])
 
 
 def test_only_the_simulated_district_may_be_acted_on(demo: Settings) -> None:

@@ -1,4 +1,4 @@
-"""Partitions that move between real workers: state is kept where nobody went on from it, and the rows stay exact."""
+"""Partitions that move between real workers: state is kept where nobody else had it, and the rows stay exact."""
 
 import json
 from collections.abc import Iterator
@@ -142,17 +142,16 @@ def test_a_worker_that_stood_still_keeps_nothing_that_another_went_on_with(
     traffic.landed()
 
 
-def test_a_worker_that_stood_still_alone_goes_on_with_what_it_had(
+def test_a_worker_that_stood_still_alone_gets_the_same_partitions_and_keeps_nothing(
     stream: Settings, workers: Workers, traffic: Traffic
 ) -> None:
     alone = start(workers).wait_ready()
     traffic.write()
     traffic.landed()
-    before = kept(alone)
     with alone.stopped():
         until(lambda: members(stream) == 0, "the end of its session")
         traffic.write()
-    until(lambda: kept(alone) > before, "its partitions, the same ones")
+    until(lambda: recovered(alone) > PARTITIONS, "its partitions, the same ones")
     share(alone)
-    assert recovered(alone) == PARTITIONS
+    assert recovered(alone) >= 2 * PARTITIONS
     traffic.landed()

@@ -1,6 +1,7 @@
 """The worker with shipped fakes: gate, order of a flush, retries, and what happens when it cannot go on."""
 
 import asyncio
+import time
 from collections.abc import Callable, Mapping, Sequence
 from threading import Event
 from typing import NoReturn
@@ -30,21 +31,26 @@ class Died(Exception):
 class World:
     """The surroundings of one worker, each step written down in order."""
 
-    def __init__(self, sink: MemorySink, buffer: int = 1_000, quiet: float = 0) -> None:
+    def __init__(
+        self,
+        sink: MemorySink,
+        buffer: int = 1_000,
+        quiet: float = 0,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.steps: list[str] = []
         self.acknowledged: list[int] = []
         self.sink = sink
         self.generation = 1
         self.away = 0
         self.now_ms = 0
-        self.since_ms = 0
+        self.recovered_ms = 0
         self.unread = 0
         self.live = True
         self.told: list[str] = []
         self.published: list[AlertTransition] = []
         self.published_before: list[AlertTransition] = []
         self.committed: dict[int, int] = {}
-        self.is_doubtful = False
         self.recovered_partitions: list[list[int]] = []
         self.fenced = False
         self.registry = CollectorRegistry()
@@ -61,11 +67,15 @@ class World:
             log=Log(self._reader),
             die=self._die,
             halt=self._halt,
+            monotonic=monotonic,
         )
         policy = FlushPolicy(seconds=60, events=buffer, buffer=buffer, quiet=quiet)
-        self.worker = Worker(
-            around, policy, WorkerMetrics(self.registry), lambda number: Partition(number, 16, "cx.events")
-        )
+        self.partition = Partition(NUMBER, 16, "cx.events")
+        self.worker = Worker(around, policy, WorkerMetrics(self.registry), self._make)
+
+    def _make(self, number: int) -> Partition:
+        self.partition = Partition(number, 16, "cx.events")
+        return self.partition
 
     def value(self, metric: str) -> float | None:
         """A metric's value."""
@@ -90,10 +100,7 @@ class World:
         self.steps.append(f"forward {len(messages)}")
 
     def _stands(self, numbers: Sequence[int]) -> dict[int, Stand]:
-        return {
-            number: Stand(self.committed.get(number), 0, tuple(self.published_before), self.is_doubtful)
-            for number in numbers
-        }
+        return {number: Stand(self.committed.get(number), 0, tuple(self.published_before)) for number in numbers}
 
     def _recover(self, stands: Mapping[int, Stand]) -> Recovered:
         if self.away:
@@ -101,7 +108,7 @@ class World:
             raise Unavailable("away", 0.01)
         self.recovered_partitions.append(sorted(stands))
         told = {number: stand.told for number, stand in stands.items()}
-        return recover(list(stands), 16, self.sink, self.since_ms, told)
+        return recover(list(stands), 16, self.sink, self.recovered_ms, told)
 
     def _reader(self) -> MemorySink:
         if self.unread:
@@ -127,7 +134,7 @@ class World:
 
     async def assigned(self, *numbers: int) -> None:
         """Own the partition, or these, and wait until all are let in."""
-        self.worker.assign(set(numbers) or {NUMBER})
+        self.worker.assign(set(numbers) or {NUMBER}, Membership(self.generation, "me"))
         await self.recovered()
 
     async def recovered(self) -> None:
