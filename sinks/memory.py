@@ -18,6 +18,7 @@ from sinks.tables import (
     DISTRICTS,
     EVENTS,
     ROLLING,
+    ROLLING_SLICES,
     TABLES,
     UNITS,
     Table,
@@ -48,6 +49,7 @@ class MemorySink:
         self._insert(CONVERSATIONS, landing.conversations, at)
         self._insert(ALERTS, landing.alerts, at)
         self._insert(ROLLING, landing.rolling, at)
+        self._insert(ROLLING_SLICES, landing.slices, at)
         for erasure in landing.erasures:
             self._erase(erasure)
 

@@ -263,6 +263,7 @@ class Worker:
         landing = await asyncio.to_thread(windows_of, cuts, now_ms)
         await self._persist(partial(self._around.sink.land, landing))
         self._metrics.rows.labels("rolling").inc(len(landing.rolling))
+        self._metrics.rows.labels("rolling_slices").inc(len(landing.slices))
 
     async def _bring_back(self) -> None:
         """Read back, slice by slice, whole histories that new events, erasures or a changed configuration ask for."""

@@ -1,6 +1,7 @@
 """What a row of facts contributes to the rolling windows, packed into whole numbers.
 
-A contribution is a key (kind, channel, the number that its unit has in the district), an instant and two values:
+A contribution is a key (kind, channel, stakeholder; topic and unit by their numbers in the district), an instant, and
+two values:
 
     INQUIRY    when it opened           –                                       –
     WAIT       when it opened           its end; `NEVER_MS`: still open         business ms of a reply time; −1: is none
@@ -20,7 +21,7 @@ import numpy as np
 
 from schemas.facts import NAMES, Row
 from schemas.rolling import PILLARS
-from schemas.vocabulary import Channel
+from schemas.vocabulary import Channel, Stakeholder
 from streams.core.windows import NEVER_MS, Ints
 
 WIDTH = 4
@@ -28,11 +29,13 @@ KINDS = 7
 INQUIRY, WAIT, RESPONSE, RATING, PROMISE, WITHIN, HANDOFF = range(KINDS)
 PENDING, MET, MISSED = range(3)
 CHANNELS: tuple[str, ...] = ("", *get_args(Channel))
+STAKEHOLDERS: tuple[str, ...] = ("", *get_args(Stakeholder))
 SCORE_BITS = 4
 
 _OUTCOMES = {"open": PENDING, "met": MET, "missed": MISSED}
 _CHANNEL = {channel: number for number, channel in enumerate(CHANNELS)}
-_CHANNEL_SHIFT, _UNIT_SHIFT = 3, 32
+_STAKEHOLDER = {stakeholder: number for number, stakeholder in enumerate(STAKEHOLDERS)}
+_CHANNEL_SHIFT, _STAKEHOLDER_SHIFT, _TOPIC_SHIFT, _UNIT_SHIFT = 3, 6, 9, 32
 Contribution = tuple[int, str, int, int, int]
 
 
@@ -44,6 +47,16 @@ def kind_of(key: Ints) -> Ints:
 def channel_of(key: Ints) -> Ints:
     """Places in `CHANNELS`."""
     return key >> _CHANNEL_SHIFT & 7
+
+
+def stakeholder_of(key: Ints) -> Ints:
+    """Places in `STAKEHOLDERS`."""
+    return key >> _STAKEHOLDER_SHIFT & 7
+
+
+def topic_of(key: Ints) -> Ints:
+    """Numbers of topics in their district."""
+    return key >> _TOPIC_SHIFT & (1 << _UNIT_SHIFT - _TOPIC_SHIFT) - 1
 
 
 def unit_of(key: Ints) -> Ints:
@@ -59,7 +72,7 @@ def _group(name: str, *columns: str) -> Callable[[Row], tuple[Any, ...]]:
     return _picked(*(f"{name}.{column}" for column in columns))
 
 
-_CHANNEL_COLUMN = NAMES.index("channel")
+_FACETS = _picked("channel", "stakeholder", "topic")
 _NATURE = _picked("retracted", "linked", "inquiries", "opened_by", "contact", "unit", "opened_at")
 _FIRST = _picked("first_response_unit", "first_response_at", "first_response_ms", "first_response_business_ms")
 _WAITS = _group("waits", "unit", "opened_at", "ended_at", "outcome", "live", "business_ms", "school_day_at")
@@ -68,12 +81,25 @@ _VERDICTS = _group("verdicts", "unit", "due_at", "breach_at", "outcome")
 _TRANSFERS = _group("transfers", "unit", "at", "bounce")
 
 
-def contributions(row: Row, units: dict[str, int]) -> bytes:
-    """What a row contributes, as 64-bit integers; nothing if it is retracted or holds nothing but ratings.
+class Numbers:
+    """The numbers that units and topics have in a district; a new one gets the next."""
 
-    `units`: the numbers given so far; a unit that has none gets the next one.
-    """
-    common = _CHANNEL.get(row[_CHANNEL_COLUMN], 0) << _CHANNEL_SHIFT
+    __slots__ = ("topics", "units")
+
+    def __init__(self) -> None:
+        self.units: dict[str, int] = {}
+        self.topics: dict[str, int] = {}
+
+
+def contributions(row: Row, numbers: Numbers) -> bytes:
+    """What a row contributes, as 64-bit integers; nothing if it is retracted or holds nothing but ratings."""
+    channel, stakeholder, topic = _FACETS(row)
+    units, topics = numbers.units, numbers.topics
+    common = (
+        topics.setdefault(topic, len(topics)) << _TOPIC_SHIFT
+        | _STAKEHOLDER.get(stakeholder, 0) << _STAKEHOLDER_SHIFT
+        | _CHANNEL.get(channel, 0) << _CHANNEL_SHIFT
+    )
     record: list[int] = []
     for kind, unit, at_ms, first, second in _contributed(row):
         number = units.setdefault(unit, len(units))
