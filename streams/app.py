@@ -26,6 +26,7 @@ from sinks.reading import ClickHouseReader
 from streams.dead_letter_watch import DeadLetterLimit
 from streams.driver_logs import calm
 from streams.fault_points import FaultFile, Reached, undisturbed
+from streams.frozen_heap import freeze_survivors
 from streams.metrics import WorkerMetrics
 from streams.notifier import Webhook
 from streams.outlet import KafkaOutlet
@@ -272,6 +273,7 @@ def run(settings: Settings) -> NoReturn:
     """Run one worker until SIGINT or SIGTERM; ends the process with Faust's exit code."""
     # The clients tell every request and every attempt; what matters of it is in the metrics.
     calm()
+    freeze_survivors()
     process = Process(settings)
     faust.Worker(process.app, loglevel="INFO", quiet=False, redirect_stdouts=False).execute_from_commandline()
     raise SystemExit(0)

@@ -1,4 +1,4 @@
-"""`./cx bench core|calendar|rolling|pipeline|recovery`: how fast hot path and pipeline are on this machine."""
+"""`./cx bench WHAT`: how fast the hot path and the whole pipeline are on this machine."""
 
 import argparse
 import json
@@ -9,7 +9,7 @@ from functools import partial
 from rich.console import Console
 from rich.table import Table
 
-from bench import calendar, core, native_server, pipeline, recovery, rolling
+from bench import beside, calendar, core, native_server, pipeline, recovery, rolling, slices
 from deploy.cli.command import Command
 
 NATIVE_SERVER_ROWS = 100_000
@@ -19,6 +19,8 @@ BENCHMARKS: dict[str, Callable[[], dict[str, float]]] = {
     "rolling": rolling.measure,
     "pipeline": pipeline.measure,
     "recovery": recovery.measure,
+    "beside": beside.measure,
+    "slices": slices.measure,
     "native-server": partial(native_server.run, NATIVE_SERVER_ROWS),
 }
 
@@ -27,7 +29,9 @@ def _configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "what",
         choices=sorted(BENCHMARKS),
-        help="core: one process; calendar: business time; rolling: windows; pipeline: all of it; recovery: by history",
+        help="core: one process; calendar: business time; pipeline: Kafka to ClickHouse; recovery: by history; "
+        "beside: a live event's delay beside an import; "
+        "rolling: a minute of windows; slices: how long a changed calendar holds up a worker",
     )
     parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
 

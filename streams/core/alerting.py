@@ -4,6 +4,7 @@ The book holds the clocks that can still break or that broke, and what was alrea
 time; here time is an argument. A heap of instants lets `advance` look only at what is due.
 """
 
+import math
 from collections.abc import Iterable, Iterator
 from heapq import heappop, heappush
 
@@ -71,10 +72,14 @@ class AlertBook:
         """Whether the conversation has a clock that can still break or whose end is still to be told."""
         return conversation in self._clocks
 
-    def breaks_after(self, conversation: str, at_ms: int) -> int | None:
-        """When the first of a conversation's clocks that can break from an instant on will; None if none can."""
-        clocks = self._clocks.get(conversation, {}).values()
-        return min((clock.breach_at for clock in clocks if clock.breach_at >= at_ms), default=None)
+    def soonest(self, at_ms: int) -> list[str]:
+        """Conversations with such a clock: first those that can break from an instant on, the next to break first."""
+
+        def breaks_ms(conversation: str) -> float:
+            clocks = self._clocks[conversation].values()
+            return min((clock.breach_at for clock in clocks if clock.breach_at >= at_ms), default=math.inf)
+
+        return sorted(self._clocks, key=breaks_ms)
 
     @property
     def next_ms(self) -> int | None:

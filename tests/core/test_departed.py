@@ -33,7 +33,7 @@ class Life:
         while names := self.state.returning:
             for name in names:
                 self.state.restore(name, self.log.get(name, ()))
-        rows = self.state.settle().rows
+        rows = [*self.state.refold(2).rows, *self.state.settle().rows]
         for row in rows:
             assert row[1] not in self.landed or self.landed[row[1]][2] <= row[2]
             self.landed[row[1]] = row
@@ -43,7 +43,7 @@ class Life:
         """As a worker does: rows of an earlier configuration, by name."""
         while (after := self.state.departed.swept_to) is not None:
             low = [n for n, row in sorted(self.landed.items()) if row[2] < self.state.oldest_version and n > after]
-            self.state.recall(low[:2])
+            self.state.recall(low[:2], as_stale=True)
             self.state.departed.swept_to = low[1] if len(low) > 1 else None
             self.settle()
 

@@ -1,7 +1,8 @@
 """The worker with shipped fakes: gate, order of a flush, retries, and what happens when it cannot go on."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from threading import Event
 from typing import NoReturn
 
@@ -30,7 +31,13 @@ class Died(Exception):
 class World:
     """The surroundings of one worker, each step written down in order."""
 
-    def __init__(self, sink: MemorySink, buffer: int = 1_000, quiet: float = 0) -> None:
+    def __init__(
+        self,
+        sink: MemorySink,
+        buffer: int = 1_000,
+        quiet: float = 0,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.steps: list[str] = []
         self.acknowledged: list[int] = []
         self.sink = sink
@@ -57,6 +64,7 @@ class World:
             log=Log(self._reader),
             die=self._die,
             halt=self._halt,
+            monotonic=monotonic,
         )
         policy = FlushPolicy(seconds=60, events=buffer, buffer=buffer, quiet=quiet)
         self.partition = Partition(NUMBER, 16, "cx.events")
