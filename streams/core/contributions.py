@@ -72,9 +72,12 @@ def _group(name: str, *columns: str) -> Callable[[Row], tuple[Any, ...]]:
     return _picked(*(f"{name}.{column}" for column in columns))
 
 
-_FACETS = _picked("channel", "stakeholder", "topic")
-_NATURE = _picked("retracted", "linked", "inquiries", "opened_by", "contact", "unit", "opened_at")
-_FIRST = _picked("first_response_unit", "first_response_at", "first_response_ms", "first_response_business_ms")
+_NATURE = _picked("retracted", "linked", "channel", "stakeholder", "topic")
+_OPENING = _picked(
+    *("inquiries", "unit", "opened_at", "opened_by", "contact"),
+    *(f"first_response_{name}" for name in ("unit", "at", "ms", "business_ms")),
+)
+_RATED, _HANDED_OVER = NAMES.index("ratings.unit"), NAMES.index("transfers.unit")
 _WAITS = _group("waits", "unit", "opened_at", "ended_at", "outcome", "live", "business_ms", "school_day_at")
 _RATINGS = _group("ratings", "unit", "rated_at", "late", "score", *PILLARS)
 _VERDICTS = _group("verdicts", "unit", "due_at", "breach_at", "outcome")
@@ -93,7 +96,9 @@ class Numbers:
 
 def contributions(row: Row, numbers: Numbers) -> bytes:
     """What a row contributes, as 64-bit integers; nothing if it is retracted or holds nothing but ratings."""
-    channel, stakeholder, topic = _FACETS(row)
+    retracted, linked, channel, stakeholder, topic = _NATURE(row)
+    if retracted or not linked:
+        return b""
     units, topics = numbers.units, numbers.topics
     common = (
         topics.setdefault(topic, len(topics)) << _TOPIC_SHIFT
@@ -102,8 +107,8 @@ def contributions(row: Row, numbers: Numbers) -> bytes:
     )
     record: list[int] = []
     for kind, unit, at_ms, first, second in _contributed(row):
-        number = units.setdefault(unit, len(units))
-        record += (number << _UNIT_SHIFT | common | kind, at_ms, first, second)
+        key = units.setdefault(unit, len(units)) << _UNIT_SHIFT | common | kind
+        record += (key, at_ms, first, second)
     return array("q", record).tobytes()
 
 
@@ -112,33 +117,34 @@ def unpacked(records: Iterable[bytes]) -> Ints:
     return np.frombuffer(b"".join(records), dtype=np.int64).reshape(-1, WIDTH)
 
 
-def _waits(row: Row) -> Iterator[Contribution]:
+def _contributed(row: Row) -> list[Contribution]:
+    found: list[Contribution] = []
+    inquiries, owner, opened_ms, opened_by, contact, unit, answered_ms, calendar_ms, business_ms = _OPENING(row)
+    if inquiries:
+        found.append((INQUIRY, owner, opened_ms, 0, 0))
+    if answered_ms is not None and opened_by == "customer" and contact != "answered_live":
+        found.append((RESPONSE, unit, answered_ms, calendar_ms, business_ms))
     for unit, opened_ms, ended_ms, outcome, live, business_ms, until_ms in zip(*_WAITS(row), strict=True):
         is_reply = outcome == "answered" and not live
         if ended_ms is not None:
-            yield WAIT, unit, opened_ms, ended_ms, business_ms if is_reply else -1
+            found.append((WAIT, unit, opened_ms, ended_ms, business_ms if is_reply else -1))
         elif outcome == "open":
-            yield WAIT, unit, opened_ms, NEVER_MS, -1
+            found.append((WAIT, unit, opened_ms, NEVER_MS, -1))
         if until_ms is not None and not live and not (outcome == "withdrawn" and ended_ms <= until_ms):
-            yield WITHIN, unit, until_ms, int(is_reply and ended_ms <= until_ms), 0
+            found.append((WITHIN, unit, until_ms, int(is_reply and ended_ms <= until_ms), 0))
+    for unit, due_ms, breach_ms, outcome in zip(*_VERDICTS(row), strict=True):
+        if due_ms is not None and outcome in _OUTCOMES:
+            last_ms = NEVER_MS if breach_ms is None else breach_ms
+            found.append((PROMISE, unit, due_ms, last_ms, _OUTCOMES[outcome]))
+    if row[_RATED]:
+        found.extend(_ratings(row))
+    if row[_HANDED_OVER]:
+        found.extend((HANDOFF, unit, at_ms, bounce, 0) for unit, at_ms, bounce in zip(*_TRANSFERS(row), strict=True))
+    return found
 
 
-def _contributed(row: Row) -> Iterator[Contribution]:
-    retracted, linked, inquiries, opened_by, contact, owner, opened_ms = _NATURE(row)
-    if retracted or not linked:
-        return
-    if inquiries:
-        yield INQUIRY, owner, opened_ms, 0, 0
-    unit, answered_ms, calendar_ms, business_ms = _FIRST(row)
-    if answered_ms is not None and opened_by == "customer" and contact != "answered_live":
-        yield RESPONSE, unit, answered_ms, calendar_ms, business_ms
-    yield from _waits(row)
+def _ratings(row: Row) -> Iterator[Contribution]:
     for unit, rated_ms, late, *scores in zip(*_RATINGS(row), strict=True):
         if not late:
             packed = sum((score or 0) << SCORE_BITS * place for place, score in enumerate(scores))
             yield RATING, unit, rated_ms, packed, 0
-    for unit, due_ms, breach_ms, outcome in zip(*_VERDICTS(row), strict=True):
-        if due_ms is not None and outcome in _OUTCOMES:
-            yield PROMISE, unit, due_ms, NEVER_MS if breach_ms is None else breach_ms, _OUTCOMES[outcome]
-    for unit, at_ms, bounce in zip(*_TRANSFERS(row), strict=True):
-        yield HANDOFF, unit, at_ms, bounce, 0
