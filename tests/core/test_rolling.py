@@ -287,7 +287,7 @@ def test_a_conversation_that_lost_all_its_events_leaves_the_windows(monkeypatch:
     def broken(*_: object) -> Row:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("streams.core.district.fold", broken)
+    monkeypatch.setattr("streams.core.together.fold", broken)
     state.touch(["c1"])
     assert len(state.settle().culprits) == 1
     assert len(state.rolling) == 0
@@ -302,7 +302,7 @@ def test_a_conversation_that_cannot_be_filled_is_left_to_the_next_settle(monkeyp
     def broken(*_: object) -> Row:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("streams.core.district.fold", broken)
+    monkeypatch.setattr("streams.core.together.fold", broken)
     state.refill()
     assert state.changed == 1
 
