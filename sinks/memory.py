@@ -19,6 +19,7 @@ from sinks.tables import (
     EVENTS,
     RETIRED,
     ROLLING,
+    ROLLING_SLICES,
     TABLES,
     UNITS,
     Table,
@@ -49,6 +50,7 @@ class MemorySink:
         self._insert(CONVERSATIONS, landing.conversations, at)
         self._insert(ALERTS, landing.alerts, at)
         self._insert(ROLLING, landing.rolling, at)
+        self._insert(ROLLING_SLICES, landing.slices, at)
         for erasure in landing.erasures:
             self._erase(erasure)
 

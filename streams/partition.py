@@ -348,8 +348,12 @@ def landing_of(cuts: Sequence[Cut], now_ms: int) -> Landing:
 
 def windows_of(cuts: Sequence[Cut], now_ms: int) -> Landing:
     """The rolling rows of these cuts; takes long, for a thread, and only once: it publishes."""
-    made = (publishing.publish(minute.rows()) for cut in cuts for minute, publishing in cut.minutes)
-    return Landing(now_ms, rolling=[row for rows in made for row in rows])
+    minutes = [each for cut in cuts for each in cut.minutes]
+    return Landing(
+        now_ms,
+        rolling=[row for minute, publishing in minutes for row in publishing.publish(minute.rows())],
+        slices=[row for minute, _ in minutes for row in minute.slices()],
+    )
 
 
 def _internal(position: int, error: str, payload_digest: str, event: Event) -> Refusal:

@@ -299,6 +299,7 @@ class Worker:
         landing = await asyncio.to_thread(windows_of, cuts, now_ms)
         await self._attempts.persist(partial(self._around.sink.land, landing))
         self._metrics.rows.labels("rolling").inc(len(landing.rolling))
+        self._metrics.rows.labels("rolling_slices").inc(len(landing.slices))
 
     async def _sweep(self) -> None:
         if await self._upkeep.sweep():

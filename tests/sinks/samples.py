@@ -5,7 +5,7 @@ from typing import Any
 
 from schemas.alerts import AlertTransition
 from schemas.facts import CONVERSATION, GROUPS, Column, Row, row_version
-from schemas.rolling import ROLLING, RollingRow
+from schemas.rolling import ROLLING, ROLLING_SLICES, RollingRow
 from sinks.landing import ConfigurationRow, DeadLetterRow, EventRow, Landing, UnitRow
 
 NOW_MS = 1_760_000_000_123
@@ -87,6 +87,12 @@ def rolling(district: str, unit: str, at: int = NOW_MS, seed: int = 1) -> Rollin
     return RollingRow(**values | fixed)
 
 
+def rolling_slice(district: str, value: str, at: int = NOW_MS, seed: int = 1) -> Row:
+    """A row of a topic; every column besides its key follows from `seed`."""
+    fixed = {"district": district, "unit": district, "dimension": "topic", "value": value, "window": "24h", "at": at}
+    return tuple(fixed.get(c.name, _value(c, seed + index)) for index, c in enumerate(ROLLING_SLICES))
+
+
 def everything(at_ms: int = NOW_MS, seed: int = 1) -> Landing:
     """A landing with rows for every table."""
     return Landing(
@@ -97,5 +103,6 @@ def everything(at_ms: int = NOW_MS, seed: int = 1) -> Landing:
         units("d", ["north"], 1),
         [dead_letter(5), dead_letter(5, 1)],
         [rolling("d", "d", seed=seed), rolling("d", "north", seed=seed + 1)],
+        [rolling_slice("d", "bus", seed=seed)],
         [alert("d", "k1"), alert("d", "k1", "resolved"), alert("e", "k2")],
     )
