@@ -1,4 +1,4 @@
-"""`./cx bench core|calendar|pipeline|recovery`: how fast the hot path and the whole pipeline are on this machine."""
+"""`./cx bench`: how fast the hot path and the whole pipeline are on this machine."""
 
 import argparse
 import json
@@ -9,13 +9,14 @@ from functools import partial
 from rich.console import Console
 from rich.table import Table
 
-from bench import calendar, core, native_server, pipeline, recovery
+from bench import calendar, clocks, core, native_server, pipeline, recovery
 from deploy.cli.command import Command
 
 NATIVE_SERVER_ROWS = 100_000
 BENCHMARKS: dict[str, Callable[[], dict[str, float]]] = {
     "core": core.measure,
     "calendar": calendar.measure,
+    "clocks": clocks.measure,
     "pipeline": pipeline.measure,
     "recovery": recovery.measure,
     "native-server": partial(native_server.run, NATIVE_SERVER_ROWS),
@@ -26,7 +27,8 @@ def _configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "what",
         choices=sorted(BENCHMARKS),
-        help="core: one process; calendar: business time; pipeline: Kafka to ClickHouse; recovery: by history",
+        help="core: one process; calendar: business time; pipeline: Kafka to ClickHouse; recovery: by history; "
+        "clocks: running promises",
     )
     parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
 

@@ -206,13 +206,13 @@ class DistrictState:
             (self._stale_clocks if running else self._stale)[conversation] = None
 
     def _soonest_first(self, at_ms: int) -> None:
-        """Of the clocks that run by an earlier configuration, those that break next are set right first."""
+        """Of the clocks that run by an earlier configuration, those of which something becomes true next first."""
 
-        def breaks_ms(conversation: str) -> float:
-            found = (self.alerts.breaks_after(name, at_ms) for name in self._part_names(conversation))
+        def next_ms(conversation: str) -> float:
+            found = (self.alerts.next_after(name, at_ms) for name in self._part_names(conversation))
             return min((each for each in found if each is not None), default=math.inf)
 
-        self._stale_clocks = dict.fromkeys(sorted(self._stale_clocks, key=breaks_ms))
+        self._stale_clocks = dict.fromkeys(sorted(self._stale_clocks, key=next_ms))
 
     def _part_names(self, conversation: str) -> list[str]:
         held = self.conversations.get(conversation)
