@@ -64,18 +64,28 @@ def _event(district: str, number: int, kind: str, at_ms: int, **more: Any) -> di
 def _conversation(district: str, number: int) -> list[dict[str, Any]]:
     opened = START_MS + number * MINUTE_MS
     replied = opened + (5 + number % 600) * MINUTE_MS
-    asked = {"unit": "transportation", "topic": "bus-late", "stakeholder": "parent", "person": f"{number:016x}"}
     return [
-        _event(district, number, "inquiry", opened, channel="email", **asked),
+        inquiry(district, number, opened),
         _event(district, number, "reply", replied, channel="email", unit="transportation"),
         _event(district, number, "status_changed", replied + 30 * MINUTE_MS, status="resolved"),
     ]
 
 
-def messages(district: str, conversations: int, size: int) -> list[bytes]:
-    """Arrays of `size` events in order of event time: three events for each conversation."""
+def inquiry(district: str, number: int, at_ms: int) -> dict[str, Any]:
+    """An inquiry of a conversation of its own that comes in at an instant."""
+    asked = {"unit": "transportation", "topic": "bus-late", "stakeholder": "parent", "person": f"{number:016x}"}
+    return _event(district, number, "inquiry", at_ms, channel="email", **asked)
+
+
+def history(district: str, conversations: int) -> list[dict[str, Any]]:
+    """Three events for each conversation, in order of event time."""
     events = [event for number in range(conversations) for event in _conversation(district, number)]
-    events.sort(key=lambda event: str(event["occurred_at"]))
+    return sorted(events, key=lambda event: str(event["occurred_at"]))
+
+
+def messages(district: str, conversations: int, size: int) -> list[bytes]:
+    """The same in arrays of `size` events."""
+    events = history(district, conversations)
     return [json.dumps(events[i : i + size]).encode() for i in range(0, len(events), size)]
 
 

@@ -15,8 +15,8 @@ _WAITS = """(
         `waits.school_day_at` AS school_day
     WHERE district = %(district)s AND retracted = 0
 )"""
-_ASKED = "opened_by = 'customer' AND outcome NOT IN ('spam', 'merged', 'withdrawn', 'no_reply_needed')"
-_DECIDED = f"{_ASKED} AND opened_ms >= %(since_ms)s AND school_day_ms <= %(now_ms)s"
+ASKED = "opened_by = 'customer' AND outcome NOT IN ('spam', 'merged', 'withdrawn', 'no_reply_needed')"
+_DECIDED = f"{ASKED} AND opened_ms >= %(since_ms)s AND school_day_ms <= %(now_ms)s"
 _WITHIN = f"{_DECIDED} AND outcome = 'answered' AND ended_ms <= school_day_ms"
 
 NOW = Panel(
@@ -31,7 +31,7 @@ FROM (
     SELECT
         countIf(outcome = 'open') AS open_waits,
         minIf(opened_ms, outcome = 'open') AS oldest,
-        countIf({_ASKED} AND opened_ms >= %(day_ms)s) AS asked_today,
+        countIf({ASKED} AND opened_ms >= %(day_ms)s) AS asked_today,
         countIf(outcome = 'answered' AND ended_ms >= %(day_ms)s) AS answered_today
     FROM {_WAITS}
 ) AS w

@@ -73,6 +73,20 @@ class UnitRow(NamedTuple):
     version: int
 
 
+class RetiredRow(NamedTuple):
+    """A row of `retired`: a conversation whose events leave, `events` rows of them; times are ms UTC.
+
+    Until it is `final` nothing has gone, and the conversation may still stay.
+    """
+
+    district: str
+    conversation: str
+    last_at: int
+    events: int
+    retired_at: int
+    final: int
+
+
 class Erasure(NamedTuple):
     """A person to be forgotten in everything that has landed of a district; SHA-256 of the key in hexadecimal.
 

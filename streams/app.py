@@ -23,10 +23,10 @@ from schemas.settings import Settings
 from schemas.topics import EVENTS
 from sinks.clickhouse import ClickHouseSink
 from sinks.reading import ClickHouseReader
-from streams.core.rolling import HORIZON_MS
 from streams.dead_letter_watch import DeadLetterLimit
 from streams.driver_logs import calm
 from streams.fault_points import FaultFile, Reached, undisturbed
+from streams.frozen_heap import freeze_survivors
 from streams.metrics import WorkerMetrics
 from streams.notifier import Webhook
 from streams.outlet import KafkaOutlet
@@ -134,10 +134,9 @@ class Process:
     def _recover(self, numbers: Sequence[int]) -> Recovered:
         # What was told is asked for first: whoever told it could not since this assignment began.
         told = tails(self._settings, numbers)
-        since_ms = now_ms(self._settings) - HORIZON_MS
         with closing(ClickHouseReader(self._settings)) as reader:
             alerts = {number: tail.alerts for number, tail in told.items()}
-            found = recover(numbers, self._settings.partitions, reader, since_ms, alerts)
+            found = recover(numbers, self._settings.partitions, reader, now_ms(self._settings), alerts)
         found.told_from = {number: tail.start for number, tail in told.items()}
         return found
 
@@ -274,6 +273,7 @@ def run(settings: Settings) -> NoReturn:
     """Run one worker until SIGINT or SIGTERM; ends the process with Faust's exit code."""
     # The clients tell every request and every attempt; what matters of it is in the metrics.
     calm()
+    freeze_survivors()
     process = Process(settings)
     faust.Worker(process.app, loglevel="INFO", quiet=False, redirect_stdouts=False).execute_from_commandline()
     raise SystemExit(0)

@@ -36,18 +36,23 @@ def _nobody(_event: Event) -> None:
 
 
 def fold_events(
-    lines: Iterable[bytes], document: District | None, report: Report, hear: Hear = _nobody
+    lines: Iterable[bytes],
+    document: District | None,
+    report: Report,
+    hear: Hear = _nobody,
+    others: Iterable[District] = (),
 ) -> Iterator[Row]:
     """Rows of all conversations in order of (district, conversation).
 
-    A line is one event or an array of one district's; blank lines are skipped. `document` configures its district
-    from 1970 on, other districts stay unrouted and always open. An event without `received_at` counts as received when
-    it happened. `report` hears of everything that is not folded, `hear` of every event that is taken.
+    A line is one event or an array of one district's; blank lines are skipped. `document` and `others` configure their
+    districts from 1970 on; those that nothing configures stay unrouted and always open. An event without `received_at`
+    counts as received when it happened. `report` hears of everything that is not folded, `hear` of every event that is
+    taken.
     """
     districts: dict[str, DistrictState] = {}
-    if document is not None:
-        state = districts[document.district] = DistrictState(document.district)
-        state.apply(configured(document, EARLIEST))
+    for known in others if document is None else (document, *others):
+        state = districts.setdefault(known.district, DistrictState(known.district))
+        state.apply(configured(known, EARLIEST))
     for number, line in enumerate(lines, 1):
         payload = line.strip()
         if payload:

@@ -1,5 +1,6 @@
 """What a worker is given: servers that block or fail, the clock, when to flush. Tests hand in real replacements."""
 
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NoReturn, Protocol
@@ -66,5 +67,7 @@ class Surroundings:
     """End the process because of what it reads: to start it again changes nothing."""
     wall_ms: Callable[[], int] = wall_ms
     """The machine's own clock, which Kafka's timestamps follow."""
+    monotonic: Callable[[], float] = time.monotonic
+    """Seconds that only grow, by which work is cut into slices."""
     reached: Reached = undisturbed
     """Hears of each numbered step, before and after it."""

@@ -10,7 +10,7 @@ from sinks.clickhouse import ClickHouseSink
 from sinks.landing import Landing
 from sinks.reading import ClickHouseReader
 from streams.intake.producer import Written
-from streams.partition import Delivery, Partition
+from streams.partition import Delivery, Partition, windows_of
 from streams.recovery import Log
 
 
@@ -36,6 +36,7 @@ class LandingLog:
         """
         while True:
             self._bring_back()
+            self._partition.refold(lambda: False)
             now_ms = self._now_ms()
             cut = self._partition.cut(now_ms, live=True)
             self._sink.land(
@@ -46,18 +47,19 @@ class LandingLog:
                     configurations=cut.configurations,
                     units=cut.units,
                     dead_letters=cut.dead_letters,
-                    rolling=cut.rolling,
+                    rolling=windows_of([cut], now_ms).rolling,
                     alerts=cut.alerts,
                     erasures=cut.erasures if with_erasures else (),
                 )
             )
-            if not (self._partition.stale or self._swept()):
+            if not self._swept():
                 return
 
     def _bring_back(self) -> None:
         while wanted := self._partition.returning():
             for district, names in wanted:
-                self._partition.restore(district, names, self._log.histories(district, names))
+                histories = self._log.histories(district, names)
+                self._partition.restore(district, names, histories, self._log.retired_of(district, names))
 
     def _swept(self) -> bool:
         """Have rows that left memory and are of an earlier configuration folded again; False: there are none."""

@@ -1,4 +1,4 @@
-"""`./cx bench`: how fast the hot path and the whole pipeline are on this machine."""
+"""`./cx bench WHAT`: how fast the hot path and the whole pipeline are on this machine."""
 
 import argparse
 import json
@@ -9,7 +9,7 @@ from functools import partial
 from rich.console import Console
 from rich.table import Table
 
-from bench import calendar, clocks, core, native_server, pipeline, recovery
+from bench import beside, calendar, clocks, core, native_server, pipeline, recovery, rolling, slices
 from deploy.cli.command import Command
 
 NATIVE_SERVER_ROWS = 100_000
@@ -17,8 +17,11 @@ BENCHMARKS: dict[str, Callable[[], dict[str, float]]] = {
     "core": core.measure,
     "calendar": calendar.measure,
     "clocks": clocks.measure,
+    "rolling": rolling.measure,
     "pipeline": pipeline.measure,
     "recovery": recovery.measure,
+    "beside": beside.measure,
+    "slices": slices.measure,
     "native-server": partial(native_server.run, NATIVE_SERVER_ROWS),
 }
 
@@ -28,7 +31,8 @@ def _configure(parser: argparse.ArgumentParser) -> None:
         "what",
         choices=sorted(BENCHMARKS),
         help="core: one process; calendar: business time; pipeline: Kafka to ClickHouse; recovery: by history; "
-        "clocks: running promises",
+        "beside: a live event's delay beside an import; "
+        "clocks: running promises; rolling: a minute of windows; slices: how long a changed calendar holds up a worker",
     )
     parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
 

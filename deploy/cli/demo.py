@@ -4,7 +4,7 @@ import argparse
 import math
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import partial
 from hashlib import sha256
 from itertools import takewhile
@@ -28,8 +28,10 @@ from schemas.errors import CxError, Unavailable, UsageError
 from schemas.settings import Settings
 from schemas.vocabulary import from_ms
 from streams.intake.boston311 import EXCERPT
+from streams.intake.closing import LandedDocuments
 from streams.intake.demonstration import HISTORY_DAYS, Demonstration, Feeder
-from streams.intake.importing import Summary, bring_in, import_boston311
+from streams.intake.importing import Summary, Watch, bring_in, import_boston311
+from streams.intake.past import Past
 from streams.intake.producer import EventProducer
 from streams.intake.simulator import sample_district
 from streams.present import now_ms, wall_ms
@@ -73,15 +75,36 @@ class _History(Thread):
         self._error: CxError | None = None
 
     def run(self) -> None:
-        """Send everything before the opening, then the sample of real data, and wait until all has landed."""
+        """Send everything before the opening, then the sample of real data, and wait until all has landed.
+
+        At no pace: nothing comes live beside it.
+        """
         shown = self._demonstration
         past = takewhile(lambda arrived: arrived[0] < shown.opens_ms, shown.arrivals())
         try:
-            with log_of(self._settings) as log, watched(self._console) as watch:
-                self._summary = bring_in((shown.encoded(text) for _, text in past), log, watch)
+            with log_of(self._settings, self._settings.buffer_events) as log, watched(self._console) as watch:
+                told = self._told_to_the_page(watch)
+                try:
+                    self._summary = bring_in((shown.encoded(text) for _, text in past), log, told)
+                finally:
+                    Past.forget(self._settings)
                 self._real = import_boston311(EXCERPT, self._settings, log, watch)
         except CxError as error:
             self._error = error
+
+    def _told_to_the_page(self, watch: Watch) -> Watch:
+        past = Past(district=self._demonstration.document.district, days=HISTORY_DAYS)
+        past.write(self._settings)
+
+        def sent(events: int) -> None:
+            watch.sent(events)
+            past.model_copy(update={"sent": events}).write(self._settings)
+
+        def landed(events: int, total: int) -> None:
+            watch.landed(events, total)
+            past.model_copy(update={"sent": total, "landed": events, "total": total}).write(self._settings)
+
+        return Watch(sent, landed, watch.rejected)
 
     def result(self) -> tuple[Summary, Summary]:
         """What came in, simulated and real, once it is no longer alive. Raises what went wrong."""
@@ -149,9 +172,10 @@ class _Demo:
     def feeding(self, stack: Stack) -> Iterator[Feeder]:
         """The simulated district goes on meanwhile."""
         since_ms = self.earlier.sent_ms if self.earlier else self.demonstration.opens_ms
-        with EventProducer(stack.settings) as producer:
+        documents = LandedDocuments(stack.settings, self.demonstration.document.district)
+        with EventProducer(stack.settings) as producer, closing(documents):
             clock = partial(now_ms, self.settings)
-            feeder = Feeder(self.demonstration, producer, clock, self.keep, since_ms)
+            feeder = Feeder(self.demonstration, producer, clock, documents, self.keep, since_ms)
             feeder.start()
             try:
                 yield feeder

@@ -43,6 +43,7 @@ TABLE: dict[str, Entry] = {
     "simulate": Entry("deploy.cli.simulate", "a simulated district's events, from a seed, with no stack at all"),
     "calendar": Entry("deploy.cli.calendar", "business seconds and due times; import of a published school calendar"),
     "erase": Entry("deploy.cli.erase", "forget a person: the facts stay, the key goes"),
+    "retention": Entry("deploy.cli.retention", "let go of what is older than the settings keep it"),
     "migrate": Entry("deploy.cli.migrate", "bring the ClickHouse tables to this version"),
     "worker": Entry("deploy.cli.worker", "run one stream worker in the foreground"),
     "web": Entry("deploy.cli.web", "run the live page and the intake in the foreground"),

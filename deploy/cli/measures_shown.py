@@ -1,9 +1,10 @@
-"""What `./cx measures` found, as lines for people: a block for each unit, then goals, rollout and trainings."""
+"""What `./cx measures` found, as lines for people: a block for each unit, then goals, rollout, trainings, benchmark."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from schemas.vocabulary import from_ms
+from streams.measures.benchmark import Benchmark, Standing, Within
 from streams.measures.distributions import DistributionResult
 from streams.measures.intervals import Interval, Share
 from streams.measures.plans import GoalReport
@@ -33,6 +34,8 @@ def text(found: Mapping[str, Any], labels: Mapping[str, str | None]) -> str:
     if found.get("trainings"):
         lines += ["", "Trainings: what each did to the share answered in time, against those without it"]
         lines += [_line(training, _impact(impact)) for training, impact in found["trainings"].items()]
+    if found.get("benchmark"):
+        lines += ["", "Benchmark: among the districts given, over 28 days", *_benchmark(found["benchmark"])]
     return "\n".join(lines) + "\n"
 
 
@@ -131,3 +134,26 @@ def _impact(found: ImpactResult) -> str:
     if found.effect is None or found.interval is None:
         return f"{found.reason}: {', '.join(f'{cell} {n}' for cell, n in found.n.items())}"
     return f"{found.effect:+.1%} ({_range(found.interval, '{:+.1%}')})"
+
+
+def _benchmark(found: Benchmark) -> Iterator[str]:
+    for kind, standing in found.lengths.items():
+        yield _line(kind.replace("_", " "), _standing(standing))
+    yield _line("answered within T", _among(found.within))
+
+
+def _standing(found: Standing) -> str:
+    if found.percentile is None:
+        median = "" if found.median_ms is None else f"median {length(found.median_ms)}, "
+        return f"{median}n {found.n}; {found.reason}"
+    place = f"percentile {found.percentile:.1f} of {found.group} districts (lower is faster)"
+    return f"median {length(found.median_ms)}, {place}, n {found.n}"
+
+
+def _among(found: Within) -> str:
+    own = share(found.answered)
+    if found.cell is None or found.centre is None:
+        return f"{own}; {found.reason}"
+    low, high = (end * 100 for end in found.cell.limits)
+    where = "outside" if found.cell.outside else "inside"
+    return f"{own}; {where} the limits {low:.1f}–{high:.1f} around {found.centre:.1%} of {found.group} districts"

@@ -4,6 +4,7 @@ The book holds the clocks that something can still become true of, and what was 
 time; here time is an argument. A heap of instants, one for each conversation, lets `advance` look only at what is due.
 """
 
+import math
 from collections.abc import Iterable, Iterator
 from heapq import heapify, heappop, heappush
 
@@ -115,10 +116,14 @@ class AlertBook:
         """Whether the conversation has a clock that runs, or of which something is still to be told."""
         return conversation in self._watched
 
-    def next_after(self, conversation: str, at_ms: int) -> int | None:
-        """From an instant on, when the first thing becomes true of a conversation's clocks; None if nothing will."""
-        moments = (moment for clock in self._clocks(conversation) for moment in clock.moments())
-        return min((moment.from_ms for moment in moments if moment.from_ms >= at_ms), default=None)
+    def soonest(self, at_ms: int) -> list[str]:
+        """Conversations with such a clock: first those of which something becomes true from an instant on, by when."""
+
+        def next_ms(conversation: str) -> float:
+            moments = (moment.from_ms for clock in self._clocks(conversation) for moment in clock.moments())
+            return min((from_ms for from_ms in moments if from_ms >= at_ms), default=math.inf)
+
+        return sorted(self._watched, key=next_ms)
 
     @property
     def next_ms(self) -> int | None:

@@ -1,18 +1,15 @@
 """One district's state: its configuration, its conversations, and what changed since facts were last made.
 
 `apply` only adds to sets; `settle` folds each changed conversation once. So a burst on one conversation costs one fold,
-and any order of arrival gives the same rows. What only a changed configuration touches is folded in slices, those with
-a running promise clock first, so that a district's whole history does not hold up what is new.
+and any order of arrival gives the same rows. What only a changed configuration touches is stale: `refold` folds as many
+of it as the caller has time for, so that a district's whole history does not hold up what is new.
 
 Conversations that ended long ago leave memory (`evict`). One that gets an event is named in `returning` and waits for
 `restore` with its whole history; it is not folded before.
 """
 
-import math
 from collections.abc import Iterable, Sequence
-from itertools import islice
 from operator import itemgetter
-from typing import NamedTuple
 
 from schemas.events import DistrictConfigured, Erased, Event, Refused, canonical
 from schemas.facts import Row, row_version
@@ -20,30 +17,17 @@ from schemas.vocabulary import to_ms
 from streams.core.alerting import AlertBook
 from streams.core.arrival import Applied, Arrival, Conversation
 from streams.core.configuration import Configuration, ConfigurationEvent
-from streams.core.conversation import Whole, fold, withdrawn
-from streams.core.corrections import corrected
+from streams.core.conversation import withdrawn
 from streams.core.departed import Departed
 from streams.core.erasure import Erasures
-from streams.core.merging import Links, as_one, groups
+from streams.core.merging import Links
 from streams.core.packed import Mark, Packed, digest_of, pack
 from streams.core.parts import part_name, whole_name
 from streams.core.rolling import Rolling
-
-
-class Culprit(NamedTuple):
-    """An event that made the fold raise and left the set."""
-
-    conversation: str
-    event_id: str
-    digest: int
-    error: str
-
-
-class Settled(NamedTuple):
-    """Rows of all conversations that changed, in order of conversation, and the events that had to leave."""
-
-    rows: list[Row]
-    culprits: list[Culprit]
+from streams.core.settled import Culprit, Settled
+from streams.core.stale import Stale
+from streams.core.together import fold_together, known_of
+from streams.core.windows import HORIZON_MS
 
 
 class DistrictState:
@@ -60,11 +44,11 @@ class DistrictState:
         self._others: dict[str, set[int]] = {}
         self.departed = Departed()
         self._links = Links()
-        self._passing: set[str] = set()
+        self._passing: dict[str, bool] = {}
         self.erasures = Erasures()
         self._dirty: dict[str, list[Packed]] = {}
-        self._stale_clocks: dict[str, None] = {}
-        self._stale: dict[str, None] = {}
+        self._stale = Stale()
+        self._reached_back = False
 
     def apply(self, event: Event, landed_digest: int | None = None) -> Applied:
         """Add one event of this district to its set. Cost does not depend on the history of other conversations.
@@ -98,7 +82,7 @@ class DistrictState:
         arrival = held.add(packed)
         if arrival is not Arrival.DUPLICATE and arrival is not Arrival.EARLIER:
             self._dirty.setdefault(conversation, []).append(packed)
-            self._passing.discard(conversation)
+            self._passing.pop(conversation, None)
             if type(packed) is Mark and packed.kind in ("merge", "unmerge"):
                 self._links.add(conversation, packed.refers_to)
                 if packed.refers_to not in self.conversations:
@@ -114,41 +98,59 @@ class DistrictState:
         """Conversations whose history has to be read back before they can be folded."""
         return list(self.departed.returning)
 
-    def recall(self, names: Iterable[str]) -> None:
-        """Have those of these that left memory folded again, and leave again; names as in the rows that landed."""
+    def recall(self, names: Iterable[str], as_stale: bool = False) -> None:
+        """Have those of these that left memory folded again, and leave again; names as in the rows that landed.
+
+        With the next `settle`, or `as_stale` by `refold`.
+        """
         for name in names:
             conversation, number = whole_name(name)
             if conversation not in self.conversations:
                 self.departed.returning[conversation] = None
-                self._passing.add(conversation)
+                self._passing[conversation] = as_stale and self._passing.get(conversation, True)
                 if number > 1:
                     self.departed.parts[conversation] = max(number, self.departed.parts.get(conversation, 1))
 
     def restore(self, conversation: str, history: Iterable[tuple[Event, int | None]]) -> None:
         """Give a returning conversation its whole history; empty if it never left."""
         held = self.conversations.setdefault(conversation, Conversation())
-        is_passing = conversation in self._passing
+        as_stale = self._passing.get(conversation)
         for event, digest in history:
             self.apply(event, digest)
-        if is_passing:
-            self._passing.add(conversation)
+        if as_stale is not None:
+            self._passing[conversation] = as_stale
         held.parts = max(held.parts, self.departed.parts.get(conversation, 1))
         self.departed.returning.pop(conversation, None)
-        if held.events:
-            self._dirty.setdefault(conversation, [])
-        else:
+        if not held.events:
             del self.conversations[conversation]
+        elif as_stale:
+            self._dirty.pop(conversation, None)
+            self._stale.add(conversation, runs=False)
+        else:
+            self._dirty.setdefault(conversation, [])
 
-    def evict(self, before_ms: int) -> int:
-        """Let conversations leave that nothing happened to since an instant and that nothing can happen to by itself.
+    def retire(self, conversation: str) -> None:
+        """Forget a conversation whose events left by retention, with all that came for it since it left memory.
+
+        What comes for it from now on names it in `returning`: whoever reads back learns that it is retired.
+        """
+        self.conversations.pop(conversation, None)
+        self._dirty.pop(conversation, None)
+        self._stale.discard([conversation])
+        self._passing.pop(conversation, None)
+        self.departed.returning.pop(conversation, None)
+        self.departed.add(conversation)
+
+    def evict(self, now_ms: int) -> int:
+        """Let conversations leave of which nothing lies within any window and to which nothing can happen by itself.
 
         What has changed and is not folded yet stays, and so does what a merge ever named. Returns how many left.
         """
-        self.rolling.prune(before_ms)
+        self.rolling.prune(now_ms, self.configuration)
         leaving = [
             conversation
             for conversation, held in self.conversations.items()
-            if held.events[-1].at_ms < before_ms and self._may_leave(conversation)
+            if held.events[-1].at_ms < now_ms - HORIZON_MS and self._may_leave(conversation)
         ]
         for conversation in leaving:
             self._leave(conversation)
@@ -159,20 +161,20 @@ class DistrictState:
             conversation in self._links
             or conversation in self._dirty
             or conversation in self._stale
-            or conversation in self._stale_clocks
             or conversation in self.departed.returning
             or any(self.alerts.is_running(name) or name in self.rolling for name in self._part_names(conversation))
         )
 
     def _let_pass(self) -> None:
-        """Those that were only recalled to be folded again leave at once, as nothing of theirs is within any window."""
-        for conversation in self._passing - self.departed.returning.keys():
-            self._passing.discard(conversation)
-            if conversation in self.conversations:
-                for name in self._part_names(conversation):
-                    self.rolling.remove(name)
-                if self._may_leave(conversation):
-                    self._leave(conversation)
+        """Those that were only recalled to be folded again leave at once, unless something is within a window now."""
+        held_up = (self.departed.returning, self._stale, self._dirty)
+        passing = {each for each in self._passing if not any(each in waiting for waiting in held_up)}
+        for conversation in passing:
+            del self._passing[conversation]
+        passing &= self.conversations.keys()
+        self.rolling.forget((name for each in passing for name in self._part_names(each)), self.configuration)
+        for conversation in filter(self._may_leave, passing):
+            self._leave(conversation)
 
     def _leave(self, conversation: str) -> None:
         held = self.conversations.pop(conversation)
@@ -186,9 +188,10 @@ class DistrictState:
             self._configurations[event.event_id] = (digest, added)
         counting = [configuration for _, configuration in self._configurations.values()]
         self.configuration = Configuration(self.district, counting, self._lost_configurations)
-        self.touch(self.conversations)
-        self._soonest_first(to_ms(event.received_at))
+        running = (whole_name(name)[0] for name in self.alerts.soonest(to_ms(event.received_at)))
+        self._stale.fill(self.conversations, running)
         if len(self.departed):
+            self._reached_back = not self.holds_windows or self.rolling.reaches_back(self.configuration)
             self.departed.swept_to = ""
 
     def _erase(self) -> None:
@@ -202,17 +205,8 @@ class DistrictState:
     def touch(self, conversations: Iterable[str]) -> None:
         """Have these conversations folded again, slice by slice."""
         for conversation in conversations:
-            running = any(self.alerts.is_running(name) for name in self._part_names(conversation))
-            (self._stale_clocks if running else self._stale)[conversation] = None
-
-    def _soonest_first(self, at_ms: int) -> None:
-        """Of the clocks that run by an earlier configuration, those of which something becomes true next first."""
-
-        def next_ms(conversation: str) -> float:
-            found = (self.alerts.next_after(name, at_ms) for name in self._part_names(conversation))
-            return min((each for each in found if each is not None), default=math.inf)
-
-        self._stale_clocks = dict.fromkeys(sorted(self._stale_clocks, key=next_ms))
+            runs = any(self.alerts.is_running(name) for name in self._part_names(conversation))
+            self._stale.add(conversation, runs)
 
     def _part_names(self, conversation: str) -> list[str]:
         held = self.conversations.get(conversation)
@@ -228,8 +222,14 @@ class DistrictState:
 
     def clean(self) -> None:
         """Forget what changed: after a recovery everything held has landed before."""
-        for changed in (self._dirty, self._stale_clocks, self._stale, self.erasures.unsought):
-            changed.clear()
+        self._dirty.clear()
+        self._stale.clear()
+        self.erasures.unsought.clear()
+
+    @property
+    def holds_windows(self) -> bool:
+        """False after a calendar whose seven school days reach back to what left memory, until that has been swept."""
+        return not self._reached_back or self.departed.swept_to is None
 
     @property
     def changed(self) -> int:
@@ -239,18 +239,20 @@ class DistrictState:
     @property
     def stale(self) -> int:
         """Of these, those that wait for a slice: nothing of theirs came, their row is of an earlier configuration."""
-        return len(self._stale_clocks) + len(self._stale)
+        return len(self._stale)
 
     @property
     def has_stale_clocks(self) -> bool:
         """Whether a promise clock still runs by an earlier configuration; none may break meanwhile."""
-        return bool(self._stale_clocks)
+        return self._stale.has_clocks
+
+    def linked(self, conversation: str) -> list[str]:
+        """The conversation and those that a merge ever named with it, whether or not they hold events."""
+        return self._links.together(conversation) if conversation in self._links else [conversation]
 
     def _together(self, conversation: str) -> list[str]:
-        """The conversation and those that a merge ever named with it, as far as they hold events."""
-        if conversation not in self._links:
-            return [conversation] if conversation in self.conversations else []
-        return [name for name in self._links.together(conversation) if name in self.conversations]
+        """The same, as far as they hold events."""
+        return [name for name in self.linked(conversation) if name in self.conversations]
 
     @property
     def oldest_version(self) -> int:
@@ -259,24 +261,42 @@ class DistrictState:
 
     def version(self, conversation: str) -> int:
         """The row version the conversation's set has now, without folding it."""
-        return row_version(self.configuration.count, *self._known(self._together(conversation)))
+        return row_version(self.configuration.count, *known_of(self._held(self._together(conversation))))
 
-    def _known(self, together: Sequence[str]) -> tuple[int, int]:
-        """Events known of these conversations, and how many of them are refused."""
-        held = [self.conversations[name] for name in together]
-        return sum(each.count for each in held), sum(each.refused for each in held)
+    def _held(self, together: Sequence[str]) -> dict[str, Conversation]:
+        return {name: self.conversations[name] for name in together}
 
     def settle(self, most_stale: int | None = None) -> Settled:
         """Fold every conversation with new events, and of the stale ones at most so many (None: all).
 
         An event that makes the fold raise leaves the set and is named.
         """
+        if self._stale:
+            self._stale.discard(self._dirty)
+            self._dirty |= {conversation: [] for conversation in self._stale.take(most_stale)}
+        settled, self._dirty = self._settle_each(self._dirty)
+        self._let_pass()
+        return settled
+
+    def refold(self, most: int) -> Settled:
+        """Fold at most so many of the stale ones; those with new events are left to the next `settle`."""
+        chosen = [
+            conversation
+            for conversation in self._stale.take(most)
+            if self._dirty.keys().isdisjoint(self._together(conversation))
+        ]
+        settled, waiting = self._settle_each(chosen)
+        self._dirty |= waiting
+        self._let_pass()
+        return settled
+
+    def _settle_each(self, conversations: Iterable[str]) -> tuple[Settled, dict[str, list[Packed]]]:
+        """The rows of these, and what cannot be folded before its history has come."""
         rows: list[Row] = []
         culprits: list[Culprit] = []
-        self._take_stale(most_stale)
         folded: set[str] = set()
         waiting: dict[str, list[Packed]] = {}
-        for conversation in self._dirty:
+        for conversation in conversations:
             if conversation not in folded:
                 together = self._together(conversation)
                 folded.update(together)
@@ -284,9 +304,7 @@ class DistrictState:
                     rows.extend(self._settle(together, culprits))
                 else:
                     waiting |= {name: self._dirty.get(name, []) for name in together}
-        self._dirty = waiting
-        self._let_pass()
-        return Settled(sorted(rows, key=itemgetter(1)), culprits)
+        return Settled(sorted(rows, key=itemgetter(1)), culprits), waiting
 
     def _settle(self, together: Sequence[str], culprits: list[Culprit]) -> list[Row]:
         try:
@@ -314,16 +332,6 @@ class DistrictState:
             self.rolling.replace(name, row)
         self.landed_parts(row[1] for row in rows)
 
-    def _take_stale(self, most: int | None) -> None:
-        for stale in (self._stale_clocks, self._stale):
-            for conversation in self._dirty.keys() & stale.keys():
-                del stale[conversation]
-            chosen = list(islice(stale, most))
-            for conversation in chosen:
-                del stale[conversation]
-                self._dirty[conversation] = []
-            most = None if most is None else most - len(chosen)
-
     def refill(self) -> None:
         """Fold every conversation for what is kept beside the rows: after a recovery, whose rows have landed.
 
@@ -340,23 +348,7 @@ class DistrictState:
                     self.touch(together)
 
     def _fold(self, together: Sequence[str]) -> list[Row]:
-        """The rows of conversations that a merge ever named together; of one alone in most cases."""
-        if len(together) == 1:
-            held = self.conversations[together[0]]
-            whole = Whole(held.count, len(held.losers), refused=held.refused)
-            return fold((self.district, together[0]), corrected(held.counting), self.configuration, whole)
-        known, refused = self._known(together)
-        right = {name: corrected(self.conversations[name].counting) for name in together}
-        rows: list[Row] = []
-        for primary, names in groups(right).items():
-            events = as_one(right, names)
-            conflicts = sum(len(self.conversations[name].losers) for name in names)
-            whole = Whole(known, conflicts, len(names) - 1, refused=refused)
-            rows.extend(fold((self.district, primary), events, self.configuration, whole))
-            for name in names[1:]:
-                whole = Whole(known, len(self.conversations[name].losers), 0, primary, refused)
-                rows.extend(fold((self.district, name), right[name], self.configuration, whole))
-        return rows
+        return fold_together(self.district, self._held(together), self.configuration)
 
     def _without_culprits(self, together: Sequence[str], culprits: list[Culprit]) -> list[Row]:
         """Each alone without what makes its fold raise; if together they still do, without the merges."""

@@ -10,14 +10,17 @@ from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from threading import Event as Signal
 from threading import Thread
+from time import monotonic
 from zoneinfo import ZoneInfo
 
 from schemas.calendar import always_open
 from schemas.district import District
 from schemas.errors import CxError, Unavailable
+from schemas.events import DistrictConfigured
 from schemas.vocabulary import to_ms
 from streams.core.business_time import clock_of
-from streams.intake.producer import Encoded, Publisher, publish_events
+from streams.intake.closing import Closings, Newest
+from streams.intake.producer import Encoded, Publisher, encode, publish_events
 from streams.intake.simulator import Span, simulate
 from streams.intake.simulator_parameters import default_parameters
 from streams.intake.simulator_writing import DAY_MS, Arrived
@@ -29,6 +32,8 @@ OPENS_FROM = date(2026, 10, 6)
 OPENS_AT = time(7, 35)
 LONGEST_DAYS = 400
 FEED_SECONDS = 0.25
+LOOK_SECONDS = 1.0
+DECLARES = '"kind":"district_configured"'
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +52,11 @@ class Demonstration:
         opens = next((day for day in days if clock.is_school_day(day)), OPENS_FROM)
         return cls(document, to_ms(datetime.combine(opens, OPENS_AT, zone)))
 
-    def arrivals(self, since_ms: int = 0) -> Iterator[Arrived]:
-        """Events in order of arrival, those from `since_ms` on; they end more than a year after the opening."""
+    def arrivals(self) -> Iterator[Arrived]:
+        """Events in order of arrival; they end more than a year after the opening."""
         start = self.opens_ms - HISTORY_DAYS * DAY_MS
         span = Span(start, self.opens_ms + LONGEST_DAYS * DAY_MS)
-        for received, text in simulate(self.document, default_parameters(), span):
-            if received >= since_ms:
-                yield received, text
+        return simulate(self.document, default_parameters(), span)
 
     def encoded(self, text: str) -> Encoded:
         """An event as the producer takes it."""
@@ -68,16 +71,22 @@ class Feeder(Thread):
         demonstration: Demonstration,
         publisher: Publisher,
         now_ms: Callable[[], int],
+        newest: Newest,
         sent: Callable[[int], None],
         since_ms: int,
     ) -> None:
-        """`sent` hears up to which `received_at` all is acknowledged; nothing before `since_ms` is sent."""
+        """`sent` hears up to which `received_at` all is acknowledged; nothing before `since_ms` is sent.
+
+        `newest` is asked on this thread alone.
+        """
         super().__init__(name="feeder", daemon=True)
         self._demonstration = demonstration
         self._publisher = publisher
         self._now_ms = now_ms
+        self._closings = Closings(newest)
         self._sent = sent
         self._since_ms = since_ms
+        self._look_at = 0.0
         self._ended = Signal()
         self._error: CxError | None = None
 
@@ -90,7 +99,10 @@ class Feeder(Thread):
 
     def _feed(self) -> None:
         due: list[Encoded] = []
-        for received, text in self._demonstration.arrivals(self._since_ms):
+        for received, text in self._demonstration.arrivals():
+            declared = self._declared(text) if DECLARES in text else None
+            if received < self._since_ms:
+                continue
             while received > self._now_ms():
                 if due and not self._publish(due):
                     return
@@ -98,7 +110,40 @@ class Feeder(Thread):
                 self._sent(received)
                 if self._ended.wait(FEED_SECONDS):
                     return
-            due.append(self._demonstration.encoded(text))
+                self._look()
+            if declared is None:
+                due.append(self._demonstration.encoded(text))
+            elif not self._declare(declared, received):
+                return
+
+    def _declared(self, text: str) -> frozenset[str]:
+        return self._closings.pass_by(DistrictConfigured.model_validate_json(text).configuration)
+
+    def _declare(self, days: frozenset[str], at_ms: int) -> bool:
+        """Have days closed, whatever the document has become; false if stopped meanwhile."""
+        self._closings.owe(days)
+        while not self._ended.is_set():
+            try:
+                document = self._closings.due(at_ms)
+            except Unavailable as error:
+                log.warning("a simulated closed day waits: %s", error)
+                self._ended.wait(error.retry_after)
+            else:
+                return document is None or self._publish([encode(document)])
+        return False
+
+    def _look(self) -> None:
+        """Now and then: whether somebody numbered a document like the feeder's own, so that one of them was lost."""
+        if monotonic() < self._look_at:
+            return
+        self._look_at = monotonic() + LOOK_SECONDS
+        try:
+            document = self._closings.due(self._now_ms())
+        except Unavailable as error:
+            log.warning("the district's document is looked at again: %s", error)
+        else:
+            if document is not None:
+                self._publish([encode(document)])
 
     def _publish(self, due: list[Encoded]) -> bool:
         """Until acknowledged, or stopped (false): what is sent twice counts once."""

@@ -33,7 +33,7 @@ class Life:
         while names := self.state.returning:
             for name in names:
                 self.state.restore(name, self.log.get(name, ()))
-        rows = self.state.settle().rows
+        rows = [*self.state.refold(2).rows, *self.state.settle().rows]
         for row in rows:
             assert row[1] not in self.landed or self.landed[row[1]][2] <= row[2]
             self.landed[row[1]] = row
@@ -43,7 +43,7 @@ class Life:
         """As a worker does: rows of an earlier configuration, by name."""
         while (after := self.state.departed.swept_to) is not None:
             low = [n for n, row in sorted(self.landed.items()) if row[2] < self.state.oldest_version and n > after]
-            self.state.recall(low[:2])
+            self.state.recall(low[:2], as_stale=True)
             self.state.departed.swept_to = low[1] if len(low) > 1 else None
             self.settle()
 
@@ -110,6 +110,45 @@ def test_a_closure_reaches_what_left_and_lets_it_leave_again() -> None:
     life.sweep()
     assert life.landed["c1"][FIRST_RESPONSE_BUSINESS] == 0
     assert "c1" not in life.state.conversations
+
+
+def test_a_closure_that_makes_seven_school_days_reach_back_brings_back_what_left() -> None:
+    life = Life()
+    history = History()
+    history.configured(district())
+    history.add("inquiry", "2026-08-25 10:00")
+    history.add("reply", "2026-08-25 10:30")
+    for event in history.events:
+        life.apply(event)
+    life.settle()
+    now_ms = ms("2026-10-06 10:00")
+    assert life.state.evict(now_ms) == 1
+    closed = {**OFFICE, "closed": ["2026-08-31/2026-10-02"]}
+    calendars = {**district().model_dump(mode="json")["calendars"], "office": closed}
+    life.apply(history.configured(district(calendars=calendars, revision=2), "2026-10-06 10:00"))
+    life.settle()
+    seen = [life.state.holds_windows]
+    life.sweep()
+    seen.append(life.state.holds_windows)
+    assert seen == [False, True]
+    stayed = DistrictState("demo")
+    for event in history.events:
+        stayed.apply(event)
+    stayed.settle()
+    rows = life.state.rolling.rows(now_ms, life.state.configuration)
+    assert rows == stayed.rolling.rows(now_ms, stayed.configuration)
+    assert [row.inquiries for row in rows if (row.unit, row.channel, row.window) == ("a", "email", "7sd")] == [1]
+
+
+def test_a_closure_within_the_windows_does_not_stop_them() -> None:
+    life = answered()
+    life.state.evict(LONG_AFTER)
+    history = History()
+    calendars = {**district().model_dump(mode="json")["calendars"], "office": {**OFFICE, "closed": ["2029-12-24"]}}
+    life.apply(history.configured(district(calendars=calendars, revision=2), "2030-01-01 10:00"))
+    life.settle()
+    assert life.state.departed.swept_to == ""
+    assert life.state.holds_windows
 
 
 @settings(max_examples=50, deadline=None)

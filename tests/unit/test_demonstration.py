@@ -40,7 +40,7 @@ def fed(demonstration: Demonstration, log: MemoryLog, since_ms: int, until_ms: i
         noted.append(at)
         feeder.stop()
 
-    feeder = Feeder(demonstration, log, lambda: until_ms, note, since_ms)
+    feeder = Feeder(demonstration, log, lambda: until_ms, list, note, since_ms)
     feeder.start()
     feeder.join(WAIT_SECONDS)
     feeder.check()
@@ -76,7 +76,7 @@ def test_nothing_is_lost_while_kafka_is_away() -> None:
     shown, log = small(), MemoryLog()
     log.away = True
     end = shown.opens_ms + 60 * MINUTE_MS
-    feeder = Feeder(shown, log, lambda: end, lambda _: feeder.stop(), shown.opens_ms)
+    feeder = Feeder(shown, log, lambda: end, list, lambda _: feeder.stop(), shown.opens_ms)
     feeder.start()
     feeder.join(1.0)
     assert not sent(log)

@@ -1,7 +1,8 @@
 """The worker with shipped fakes: gate, order of a flush, retries, and what happens when it cannot go on."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from threading import Event
 from typing import NoReturn
 
@@ -30,14 +31,20 @@ class Died(Exception):
 class World:
     """The surroundings of one worker, each step written down in order."""
 
-    def __init__(self, sink: MemorySink, buffer: int = 1_000, quiet: float = 0) -> None:
+    def __init__(
+        self,
+        sink: MemorySink,
+        buffer: int = 1_000,
+        quiet: float = 0,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.steps: list[str] = []
         self.acknowledged: list[int] = []
         self.sink = sink
         self.generation = 1
         self.away = 0
         self.now_ms = 0
-        self.since_ms = 0
+        self.recovered_ms = 0
         self.unread = 0
         self.live = True
         self.told: list[str] = []
@@ -57,11 +64,15 @@ class World:
             log=Log(self._reader),
             die=self._die,
             halt=self._halt,
+            monotonic=monotonic,
         )
         policy = FlushPolicy(seconds=60, events=buffer, buffer=buffer, quiet=quiet)
-        self.worker = Worker(
-            around, policy, WorkerMetrics(self.registry), lambda number: Partition(number, 16, "cx.events")
-        )
+        self.partition = Partition(NUMBER, 16, "cx.events")
+        self.worker = Worker(around, policy, WorkerMetrics(self.registry), self._make)
+
+    def _make(self, number: int) -> Partition:
+        self.partition = Partition(number, 16, "cx.events")
+        return self.partition
 
     def value(self, metric: str) -> float | None:
         """A metric's value."""
@@ -89,7 +100,7 @@ class World:
         if self.away:
             self.away -= 1
             raise Unavailable("away", 0.01)
-        return recover(numbers, 16, self.sink, self.since_ms, {NUMBER: self.published_before})
+        return recover(numbers, 16, self.sink, self.recovered_ms, {NUMBER: self.published_before})
 
     def _reader(self) -> MemorySink:
         if self.unread:
