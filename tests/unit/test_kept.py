@@ -127,7 +127,7 @@ def test_a_breach_that_another_told_meanwhile_is_not_told_again() -> None:
         await world.assigned()
         await world.worker.flush()
         assert counted(world) == (0, 2)
-        assert world.published == []
+        assert [alert.transition for alert in world.published] == ["at_risk"]
 
     asyncio.run(scene())
 
