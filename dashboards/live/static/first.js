@@ -135,15 +135,16 @@ function sayMoved() {
   } else {
     conclude([said, change(column, before[metric], after[metric], state.own), state.more].filter(Boolean).join(" "), waited);
   }
-  if (before[metric] !== after[metric]) light(metric);
+  if (state.own || before[metric] !== after[metric]) light(metric);
 }
 
 /* What the number was and is; and whose doing that is, unless it is the press's alone. "<10" has no size. */
 function change(column, before, after, own) {
   const text = (value) => shown(column, value).text;
   const others = after - before - own;
-  const moved = text(before) === text(after) ? text(after) : `${text(before)} → ${text(after)}`;
-  if (others === 0) return own === 0 ? `${column.label}: ${moved}, unchanged.` : `${column.label}: ${moved}.`;
+  if (others === 0 && own === 0) return `${column.label}: ${text(after)}, unchanged.`;
+  const moved = `${text(before)} → ${text(after)}`;
+  if (others === 0) return `${column.label}: ${moved}.`;
   const shares = [`this press ${signed(own)}`, Number.isNaN(others) ? "" : `others ${signed(others)}`];
   return `${column.label}: ${moved} (${shares.filter(Boolean).join(", ")}).`;
 }
