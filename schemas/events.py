@@ -246,10 +246,14 @@ class DistrictConfigured(_Event):
     configuration: District
 
     @model_validator(mode="after")
-    def _same_district(self) -> "DistrictConfigured":
+    def _same_district_and_revision(self) -> "DistrictConfigured":
         if self.configuration.district != self.district:
             raise ValueError(
                 f"configuration is of district {self.configuration.district}, the event of {self.district}"
+            )
+        if self.configuration.revision != self.revision:
+            raise ValueError(
+                f"configuration says revision {self.configuration.revision}, the event revision {self.revision}"
             )
         return self
 

@@ -82,7 +82,7 @@ def _fold_part(key: tuple[str, str], events: Sequence[Packed], frame: _Frame, be
     story.tell(ordered)
     ownership = Ownership(ordered, opening, configuration)
     opened_ms = _opened_ms(ordered, opening, story)
-    owned_ms = _owned_ms(opening, ordered, configuration) if opening is not None else None
+    owned_ms = _owned_ms(opening, ordered, story, configuration) if opening is not None else None
     given = counted(ordered, story, ownership, configuration)
     judged = verdicts(opening, story, ownership, configuration, owned_ms) if opening is not None else ()
     return (
@@ -129,14 +129,16 @@ def _opened_ms(events: Sequence[Packed], opening: Inquiry | None, story: Story) 
     return opening.at_ms if opening is not None else events[0].at_ms
 
 
-def _owned_ms(opening: Inquiry, events: Sequence[Packed], configuration: Configuration) -> int | None:
-    """When a unit that the configuration knows, or a person, first had the inquiry."""
+def _owned_ms(opening: Inquiry, events: Sequence[Packed], story: Story, configuration: Configuration) -> int | None:
+    """When a unit that the configuration knows, or a person, first had the inquiry: at the latest whoever answered."""
     if configuration.route(opening) != UNROUTED:
         return opening.at_ms
+    found = [contact.at_ms for contact in story.contacts[:1]]
     for event in events:
         if type(event) is Transfer and (event.staff or configuration.known_unit(event.unit) != UNROUTED):
-            return max(event.at_ms, opening.at_ms)
-    return None
+            found.append(event.at_ms)
+            break
+    return max(min(found), opening.at_ms) if found else None
 
 
 def _first_owner(opening: Inquiry | None, owned_ms: int | None) -> tuple[int | None, int | None]:

@@ -229,9 +229,9 @@ def _clocks(promised: Set[str], opening: Inquiry, story: Story, owned_ms: int | 
     if not promised.isdisjoint(_REPLIES):
         yield from (clock for clock in _reply_clocks(story) if clock.kind in promised)
     if "ownership" in promised:
-        cancelled = owned_ms is None and story.withdrawn_ms is not None
-        cancelled_ms = story.withdrawn_ms if cancelled else None
-        yield Clock("ownership", opening.event_id, opening.at_ms, owned_ms, cancelled, (), cancelled_ms)
+        over = [at for at in (story.withdrawn_ms, story.full_resolved_ms) if at is not None]
+        cancelled_ms = max(min(over), opening.at_ms) if over and owned_ms is None else None
+        yield Clock("ownership", opening.event_id, opening.at_ms, owned_ms, cancelled_ms is not None, (), cancelled_ms)
     if "periodic_update" in promised:
         yield from _update_clocks(story)
 

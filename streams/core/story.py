@@ -207,6 +207,7 @@ class Story:
         if self.human_queue_ms is None:
             self.human_queue_ms = event.at_ms
         self.last_bot_ms = event.at_ms
+        self._bot = False
 
     def _status(self, event: StatusChanged) -> None:
         if event.status != "pending":

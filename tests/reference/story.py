@@ -205,6 +205,7 @@ class Story:
             after = self.opening is not None and item.order > self.opening.order
             if item.event.kind == "transfer" and (item.event.from_bot or machine) and after and before:
                 found.append(item.at)
+                machine = False
         return found
 
 
