@@ -15,8 +15,8 @@ _WAITS = """(
         `waits.school_day_at` AS school_day
     WHERE district = %(district)s AND retracted = 0
 )"""
-_ASKED = "opened_by = 'customer' AND outcome NOT IN ('spam', 'merged', 'withdrawn', 'no_reply_needed')"
-_DECIDED = f"{_ASKED} AND opened_ms >= %(since_ms)s AND school_day_ms <= %(now_ms)s"
+ASKED = "opened_by = 'customer' AND outcome NOT IN ('spam', 'merged', 'withdrawn', 'no_reply_needed')"
+_DECIDED = f"{ASKED} AND opened_ms >= %(since_ms)s AND school_day_ms <= %(now_ms)s"
 _WITHIN = f"{_DECIDED} AND outcome = 'answered' AND ended_ms <= school_day_ms"
 
 NOW = Panel(
@@ -31,7 +31,7 @@ FROM (
     SELECT
         countIf(outcome = 'open') AS open_waits,
         minIf(opened_ms, outcome = 'open') AS oldest,
-        countIf({_ASKED} AND opened_ms >= %(day_ms)s) AS asked_today,
+        countIf({ASKED} AND opened_ms >= %(day_ms)s) AS asked_today,
         countIf(outcome = 'answered' AND ended_ms >= %(day_ms)s) AS answered_today
     FROM {_WAITS}
 ) AS w
@@ -197,7 +197,7 @@ WITH newest AS (
         anyIf(unit, transition = 'breached') AS unit,
         anyIf(promise, transition = 'breached') AS promise,
         maxIf(toUnixTimestamp64Milli(breach_at), transition = 'breached') AS broken_at,
-        maxIf(toUnixTimestamp64Milli(at), transition = 'resolved' AND {_TOLD}) AS ended
+        maxIf(toUnixTimestamp64Milli(at), transition IN ('met_late', 'resolved') AND {_TOLD}) AS ended
     FROM alerts
     WHERE district = %(district)s AND breach_at >= fromUnixTimestamp64Milli(toInt64(%(since_ms)s))
     GROUP BY key, revision, clock, conversation

@@ -1,11 +1,11 @@
 """The panels that read rolling rows: quantiles of their histograms, and the ratings' mean as it may be published.
 
 They change only when a row lands, once a minute. Of rows for one instant the first that landed counts, which is the one
-with the greatest `earliest`.
+with the greatest `earliest`. A row says itself what is published of the ratings (`streams.core.publishing`).
 """
 
 from dashboards.shown import Panel, Shown
-from schemas.rolling import WINDOWS
+from schemas.rolling import ALL_WINDOWS
 
 SMALL = 10
 LABELS = "(SELECT unit, argMax(label, version) AS label FROM units WHERE district = %(district)s GROUP BY unit)"
@@ -37,37 +37,16 @@ def ratio(part: str, whole_part: str, whole: bool = False) -> str:
     return f"if({whole_part} = 0, NULL, {value})"
 
 
-# A rating enters its window when it is given and leaves it 28 days later. The mean shown is that of the first row
-# after the last tenth of these changes, so two means never differ by a single person.
-_PUBLISHED = f"""(
-    SELECT groupArray(toUnixTimestamp64Milli(rated_at)) FROM conversations FINAL
-    ARRAY JOIN `ratings.rated_at` AS rated_at, `ratings.late` AS late
-    WHERE district = %(district)s AND retracted = 0 AND linked = 1 AND late = 0
-) AS rated,
-(SELECT max(toUnixTimestamp64Milli(at)) FROM rolling WHERE {_MONTH}) AS newest_ms,
-arraySort(arrayFilter(
-    at_ms -> at_ms < newest_ms, arrayConcat(rated, arrayMap(at_ms -> at_ms + {WINDOWS["28d"]}, rated))
-)) AS changes,
-published AS (
-    SELECT
-        toNullable(toUnixTimestamp64Milli(at)) AS published_at,
-        ratings_count AS n,
-        arraySum((times, score) -> times * score, ratings, range(1, 11)) / ratings_count AS mean
-    FROM rolling
-    WHERE {_MONTH} AND toUnixTimestamp64Milli(at) > changes[intDiv(length(changes), {SMALL}) * {SMALL}]
-    ORDER BY at, earliest DESC
-    LIMIT 1
-)"""  # noqa: S608 -- only the fragments above are put in
-
 ROLLED = Panel(
     name="rolled",
     title="The last four weeks, up to the last full minute",
     meaning="Response times, promises and satisfaction of the last 28 days up to the last full minute.",
     sql=f"""
-WITH {_PUBLISHED}
 SELECT
-    f.median_ms, f.p90_ms, f.mean_ms, f.kept, if(f.n < {SMALL} OR p.n < {SMALL}, NULL, p.mean) AS satisfaction,
-    f.rolled_at, p.published_at
+    f.median_ms, f.p90_ms, f.mean_ms, f.kept,
+    if(least(f.n, f.published_n) < {SMALL}, NULL, f.mean) AS satisfaction,
+    f.rolled_at, f.published_ms AS published_at,
+    if(f.published_n < {SMALL}, NULL, f.published_n) AS published_n
 FROM (SELECT 1) AS one
 LEFT JOIN (
     SELECT
@@ -76,10 +55,13 @@ LEFT JOIN (
         {quantile(0.9)} AS p90_ms,
         {ratio("first_response_sum_ms", "first_response_count", whole=True)} AS mean_ms,
         {ratio("promises_met", "promises_met + promises_missed")} AS kept,
-        ratings_count AS n
+        ratings_count AS n,
+        arraySum(published_ratings) AS published_n,
+        arrayEnumerate(published_ratings) AS score,
+        arraySum((a, b) -> a * b, score, published_ratings) / published_n AS mean,
+        toUnixTimestamp64Milli(published_at) AS published_ms
     FROM (SELECT * FROM rolling WHERE {_MONTH} ORDER BY at DESC, earliest DESC LIMIT 1)
 ) AS f ON 1 = 1
-LEFT JOIN published AS p ON 1 = 1
 """,  # noqa: S608 -- only the fragments above are put in
     columns=(
         Shown(
@@ -115,13 +97,14 @@ LEFT JOIN published AS p ON 1 = 1
         ),
         Shown("rolled_at", "instant", "As of", "End of the rolling window that response times and promises are of."),
         Shown("published_at", "instant", "Published", "End of the rolling window that the satisfaction is of."),
+        Shown("published_n", "count", "Published ratings", "How many ratings the satisfaction is of; at least ten."),
     ),
 )
 
 ROLLING = Panel(
     name="rolling",
     title="Rolling windows",
-    meaning="The whole district in four windows that end with the last full minute, whatever the channel.",
+    meaning="The whole district in five windows that end with the last full minute, whatever the channel.",
     sql=f"""
 SELECT
     window, inquiries, {quantile(0.5)} AS median_ms, {quantile(0.9)} AS p90_ms,
@@ -133,10 +116,10 @@ FROM (
     WHERE {_OWN} AND {_PAST} AND at > fromUnixTimestamp64Milli(toInt64(%(now_ms)s) - 86400000)
     ORDER BY at DESC, earliest DESC LIMIT 1 BY window
 )
-ORDER BY indexOf({list(WINDOWS)}, window)
+ORDER BY indexOf({list(ALL_WINDOWS)}, window)
 """,  # noqa: S608 -- only the fragments above are put in
     columns=(
-        Shown("window", "text", "Window", "How far back it looks: 1 h, 24 h, 7 days or 28 days."),
+        Shown("window", "text", "Window", "How far back it looks: 1 h, 24 h, 7 or 28 days, 7 school days."),
         Shown("inquiries", "count", "Inquiries", "Conversations that families opened in the window."),
         Shown("median_ms", "duration", "First response, median", "Half of the window's first answers came faster."),
         Shown("p90_ms", "duration", "First response, p90", "Nine of ten of them came within this time."),

@@ -36,6 +36,8 @@ Address = Annotated[
     str, StringConstraints(pattern=r"^(\[[0-9A-Fa-f:]+\]|[A-Za-z0-9._-]+):[1-9][0-9]{0,4}$"), AfterValidator(_real_port)
 ]
 Port = Annotated[int, Field(ge=1, le=65535)]
+# No less than what a worker holds in memory and a rating may come after; a hundred years are for ever.
+Kept = Annotated[int, Field(ge=60, le=36_500)]
 
 
 def _clock(given: Any) -> Any:
@@ -90,6 +92,10 @@ class Settings(BaseModel):
     buffer_events: Annotated[int, Field(ge=1_000)] = Field(
         default=600_000, description="events held while ClickHouse is away; then reading from Kafka pauses"
     )
+    import_events: Annotated[int, Field(ge=1)] = Field(
+        default=5_000,
+        description="events of an import that may be written and not landed: what comes live waits behind no more",
+    )
     dead_letter_limit: Annotated[float, Field(gt=0, le=1)] = Field(
         default=0.5,
         description="share of the latest 1,000 items that may be refused; above it, and at 100, a worker ends; 1: off",
@@ -116,6 +122,21 @@ class Settings(BaseModel):
     backup_days: Annotated[int, Field(ge=0, le=3_650)] = Field(
         default=7, description="days that backups are kept; only told, by `./cx erase`"
     )
+    kafka_days: Annotated[int, Field(ge=1, le=3_650)] = Field(
+        default=7, description="days that Kafka's topics keep messages; longer than any outage of the workers may last"
+    )
+    keep_events_days: Kept = Field(
+        default=2_555, description="days that a conversation's events are kept after its last activity"
+    )
+    keep_facts_days: Kept = Field(
+        default=2_555, description="the same for its facts; never less, as no fact leaves before its events"
+    )
+    keep_versions_days: Kept = Field(
+        default=730, description="days that a version of facts is kept after it was replaced: what was known when"
+    )
+    keep_alerts_days: Kept = Field(default=730, description="days that alerts are kept after their conversation's end")
+    keep_minutes_days: Kept = Field(default=7, description="days that rolling windows of every minute are kept")
+    keep_rolling_days: Kept = Field(default=400, description="days that one minute's of each hour are kept")
     fault_file: Path | None = Field(
         default=None,
         description="file in which tests of faults say where a worker is to die or stop; only with local servers; "

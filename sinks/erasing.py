@@ -1,7 +1,8 @@
 """What has landed of an erased person, made anonymous: events and facts keep what happened, and lose who it was.
 
 Everything here may be done again. Events are written once more under their own key, so that none is missing meanwhile,
-and the tables are collapsed at once: the older rows are gone from disk when `erase` returns.
+and the tables are collapsed at once: the older rows are in no table when `erase` returns, and gone from the disk when
+the server has let go of the parts that held them (`old_parts_lifetime`).
 """
 
 import json

@@ -73,6 +73,20 @@ class UnitRow(NamedTuple):
     version: int
 
 
+class RetiredRow(NamedTuple):
+    """A row of `retired`: a conversation whose events leave, `events` rows of them; times are ms UTC.
+
+    Until it is `final` nothing has gone, and the conversation may still stay.
+    """
+
+    district: str
+    conversation: str
+    last_at: int
+    events: int
+    retired_at: int
+    final: int
+
+
 class Erasure(NamedTuple):
     """A person to be forgotten in everything that has landed of a district; SHA-256 of the key in hexadecimal.
 
@@ -103,7 +117,8 @@ class DeadLetterRow(NamedTuple):
 class Landing:
     """All rows of one flush. `landed_at_ms` is passed in and stays the same when the landing is tried again.
 
-    `conversations` holds rows of `schemas.facts.CONVERSATION`, made of events that are landed already or in `events`.
+    `conversations` holds rows of `schemas.facts.CONVERSATION`, made of events that are landed already or in `events`;
+    `slices` holds rows of `schemas.rolling.ROLLING_SLICES`.
     """
 
     landed_at_ms: int
@@ -113,6 +128,7 @@ class Landing:
     units: Sequence[UnitRow] = ()
     dead_letters: Sequence[DeadLetterRow] = ()
     rolling: Sequence[RollingRow] = ()
+    slices: Sequence[Row] = ()
     alerts: Sequence[AlertTransition] = ()
     erasures: Sequence[Erasure] = ()
 

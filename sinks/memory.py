@@ -6,8 +6,9 @@ from typing import Any
 
 from schemas.alerts import AlertTransition
 from schemas.facts import NAMES, Row
+from schemas.rolling import Published
 from sinks.erasing import anonymous_event, sealed_facts
-from sinks.landing import Erasure, Landing, UnitRow
+from sinks.landing import Erasure, Landing, RetiredRow, UnitRow
 from sinks.reading import Key, LandedEvent, LandedVersion
 from sinks.tables import (
     ALERTS,
@@ -16,7 +17,9 @@ from sinks.tables import (
     DEAD_LETTERS,
     DISTRICTS,
     EVENTS,
+    RETIRED,
     ROLLING,
+    ROLLING_SLICES,
     TABLES,
     UNITS,
     Table,
@@ -47,6 +50,7 @@ class MemorySink:
         self._insert(CONVERSATIONS, landing.conversations, at)
         self._insert(ALERTS, landing.alerts, at)
         self._insert(ROLLING, landing.rolling, at)
+        self._insert(ROLLING_SLICES, landing.slices, at)
         for erasure in landing.erasures:
             self._erase(erasure)
 
@@ -59,7 +63,7 @@ class MemorySink:
 
     def district_events(self, districts: Sequence[str]) -> Iterator[LandedEvent]:
         """Every event of these districts, once: ordered by district, conversation, event_id, digest."""
-        return (_landed(row) for row in self.rows("events") if row["district"] in districts)
+        return (_landed(row) for row in self._staying() if row["district"] in districts)
 
     def standing_events(self, districts: Sequence[str], since_ms: int) -> Iterator[LandedEvent]:
         """Every event of the districts themselves and of the conversations that stand, in the same order."""
@@ -67,11 +71,13 @@ class MemorySink:
         for row in self.rows("conversations"):
             key = row["district"], row["conversation"].partition("~")[0]
             is_open = not row["retracted"] and "open" in (*row["waits.outcome"], *row["verdicts.outcome"])
+            due = (at for at in (*row["waits.school_day_at"], *row["verdicts.due_at"]) if at is not None)
+            is_open = is_open or max(due, default=0) >= since_ms
             known, was_open = told.get(key, (row["events"], False))
             told[key] = min(known, row["events"]), was_open or is_open
         log = defaultdict(list)
         merges = set()
-        for row in self.rows("events"):
+        for row in self._staying():
             log[row["district"], row["conversation"]].append(row["occurred_at"])
             if row["kind"] in ("merge", "unmerge"):
                 merges.add((row["district"], row["conversation"]))
@@ -82,22 +88,31 @@ class MemorySink:
         } | merges
         return (
             _landed(row)
-            for row in self.rows("events")
+            for row in self._staying()
             if row["district"] in districts and (row["district"], row["conversation"]) in standing
+        )
+
+    def configurations(self, districts: Sequence[str]) -> Iterator[LandedEvent]:
+        """The configuration events of these districts, in the same order."""
+        return (
+            _landed(row)
+            for row in self.rows("events")
+            if row["district"] in districts and row["kind"] == "district_configured"
         )
 
     def events_of(self, district: str, conversations: Sequence[str]) -> Iterator[LandedEvent]:
         """Every event of these conversations of a district, once; '' stands for the district's own events."""
         return (
             _landed(row)
-            for row in self.rows("events")
+            for row in self._staying()
             if row["district"] == district and row["conversation"] in conversations
         )
 
     def outdated(self, district: str, below: int, after: str, most: int) -> list[str]:
         """Names of rows of a lower version than `below`, in order, those after a name, at most so many."""
         rows = (row for row in self.rows("conversations") if row["district"] == district and row["version"] < below)
-        return [row["conversation"] for row in rows if row["conversation"] > after][:most]
+        names = [row["conversation"] for row in rows if row["conversation"] > after]
+        return [name for name in names if (district, name.partition("~")[0]) not in self._tables["retired"]][:most]
 
     def naming(self, district: str, key_digest: str, since_ms: int) -> list[str]:
         """Conversations with an event that names a person and was received since an instant, sorted."""
@@ -119,6 +134,17 @@ class MemorySink:
         rows = (row for row in self.rows("alerts") if row["district"] in districts)
         return [AlertTransition(*(row[name] for name in names)) for row in rows]
 
+    def published(self, districts: Sequence[str]) -> list[Published]:
+        """What the newest rolling rows say of each unit's ratings, sorted by district and unit."""
+        rows = [
+            row
+            for row in self.rows("rolling")
+            if row["district"] in districts and (row["channel"], row["window"]) == ("all", "28d")
+        ]
+        newest = {row["district"]: row["at"] for row in rows if row["unit"] == row["district"]}
+        names = Published._fields
+        return [Published(*(row[name] for name in names)) for row in rows if row["at"] == newest[row["district"]]]
+
     def facts(self, district: str, names: Sequence[str]) -> Iterator[Row]:
         """The rows of a district that count under these names, retracted ones too: as the core makes them."""
         return (
@@ -134,8 +160,31 @@ class MemorySink:
         return [UnitRow(*(row[name] for name in UnitRow._fields)) for row in rows if row["version"] == newest]
 
     def districts(self) -> list[str]:
-        """Every district that has an event, sorted."""
-        return sorted({row["district"] for row in self.rows("events")})
+        """Every district that has an event or had one, sorted."""
+        return sorted({row["district"] for table in ("events", "retired") for row in self.rows(table)})
+
+    def retired(self, districts: Sequence[str]) -> list[Key]:
+        """Every conversation of these districts whose events left by retention, by (district, conversation)."""
+        return [(row["district"], row["conversation"]) for row in self.rows("retired") if row["district"] in districts]
+
+    def retired_of(self, district: str, conversations: Iterable[str]) -> set[str]:
+        """Those of these conversations whose events left by retention, or are about to."""
+        return {name for name in conversations if (district, name) in self._tables["retired"]}
+
+    def mark(self, rows: Sequence[RetiredRow]) -> None:
+        """Mark conversations, as `sinks.retention.Retention` does."""
+        self._insert(RETIRED, rows, 0)
+
+    def remove_events(self) -> None:
+        """Let the events of all marked conversations go."""
+        events = self._tables["events"]
+        for key in [key for key in events if key[:2] in self._tables["retired"]]:
+            del events[key]
+
+    def _staying(self) -> list[dict[str, Any]]:
+        """Events but for those that came for a retired conversation."""
+        gone = self._tables["retired"]
+        return [row for row in self.rows("events") if (row["district"], row["conversation"]) not in gone]
 
     def _erase(self, erasure: Erasure) -> None:
         for row in self._tables["events"].values():

@@ -1,6 +1,8 @@
 """Reading back what has landed: for recovery, for repair, and for a conversation that left memory.
 
 Rows come as plain tuples with times in ms; `content` as bytes. A conversation is always read whole, never by time.
+Retention marks a conversation in `retired` before its events go: whoever reads events leaves out what was marked by
+then, and asks once more afterwards, as some of them may have gone meanwhile.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -9,9 +11,11 @@ from typing import Any, NamedTuple, Protocol
 
 from clickhouse_driver import Client
 
-from schemas.alerts import ALERT, AlertTransition
+from schemas.alerts import ALERT, AlertTransition, of_row
 from schemas.facts import CONVERSATION, Column, Row
+from schemas.rolling import Published
 from schemas.settings import Settings
+from schemas.vocabulary import SCHEMA_VERSION
 from sinks.connection import connect, errors_mapped
 from sinks.erasing import HOLDS
 from sinks.landing import UnitRow
@@ -49,15 +53,21 @@ class Reader(Protocol):
     def standing_events(self, districts: Sequence[str], since_ms: int) -> Iterator[LandedEvent]:
         """Every event of the districts themselves and of the conversations that stand, in the same order.
 
-        These are touched since an instant, wait, have a promise running, name another in a merge, or have a row that
-        does not count all their events.
+        These are touched since an instant, have something due since then, wait, have a promise running, name another
+        in a merge, or have a row that does not count all their events.
         """
+
+    def configurations(self, districts: Sequence[str]) -> Iterator[LandedEvent]:
+        """The configuration events of these districts, in the same order."""
 
     def events_of(self, district: str, conversations: Sequence[str]) -> Iterator[LandedEvent]:
         """Every event of these conversations of a district, once; '' stands for the district's own events."""
 
     def outdated(self, district: str, below: int, after: str, most: int) -> list[str]:
-        """Names of rows of a lower version than `below`, in order, those after a name, at most so many."""
+        """Names of rows of a lower version than `below`, in order, those after a name, at most so many.
+
+        Not those of retired conversations: nothing can make them anew.
+        """
 
     def naming(self, district: str, key_digest: str, since_ms: int) -> list[str]:
         """Conversations with an event that names a person and was received since an instant, sorted."""
@@ -68,6 +78,9 @@ class Reader(Protocol):
     def alerts(self, districts: Sequence[str]) -> list[AlertTransition]:
         """Every alert transition that has landed of these districts, once."""
 
+    def published(self, districts: Sequence[str]) -> list[Published]:
+        """What the newest rolling rows say of each unit's ratings, sorted by district and unit."""
+
     def facts(self, district: str, names: Sequence[str]) -> Iterator[Row]:
         """The rows of a district that count under these names, retracted ones too: as the core makes them."""
 
@@ -75,20 +88,37 @@ class Reader(Protocol):
         """The unit tree that counts: the rows of the highest version, sorted by unit."""
 
     def districts(self) -> list[str]:
-        """Every district that has an event, sorted."""
+        """Every district that has an event or had one, sorted."""
+
+    def retired(self, districts: Sequence[str]) -> list[Key]:
+        """Every conversation of these districts whose events left by retention, by (district, conversation)."""
+
+    def retired_of(self, district: str, conversations: Iterable[str]) -> set[str]:
+        """Those of these conversations whose events left by retention, or are about to."""
 
     def close(self) -> None:
         """Let go of what is held; the next call makes it anew."""
 
 
+# An event of a newer schema counts in no row, until a release that knows the schema has read it.
+COUNTED = f"(understood = 1 OR schema_version <= {SCHEMA_VERSION})"
+OPEN = "(retracted = 0 AND (has(`waits.outcome`, 'open') OR has(`verdicts.outcome`, 'open')))"
 _EVENTS = """
 SELECT district, conversation, event_id, digest, kind, understood, toUnixTimestamp64Milli(received_at), content
 FROM events FINAL
 WHERE {condition}
 ORDER BY district, conversation, event_id, digest
 """
-_OF_DISTRICTS = _EVENTS.format(condition="district IN %(districts)s")
-_OF_CONVERSATIONS = _EVENTS.format(condition="district = %(district)s AND conversation IN %(conversations)s")
+_STAYS = "(district, conversation) NOT IN (SELECT district, conversation FROM retired WHERE district IN %(districts)s)"
+_OF_DISTRICTS = _EVENTS.format(condition=f"district IN %(districts)s AND {_STAYS}")
+_OF_CONVERSATIONS = _EVENTS.format(
+    condition="""district = %(district)s AND conversation IN %(conversations)s AND conversation NOT IN (
+    SELECT conversation FROM retired WHERE district = %(district)s AND conversation IN %(conversations)s
+)"""
+)
+_CONFIGURATIONS = _EVENTS.format(
+    condition="district IN %(districts)s AND conversation = '' AND kind = 'district_configured'"
+)
 # A part's name has the mark and a number behind the conversation's own: what is open in a part is open.
 _STANDING = _EVENTS.format(
     condition="""district IN %(districts)s AND (conversation = '' OR (district, conversation) IN (
@@ -98,7 +128,7 @@ _STANDING = _EVENTS.format(
             district, conversation, count() AS known, max(toUnixTimestamp64Milli(occurred_at)) AS touched_ms,
             countIf(kind IN ('merge', 'unmerge')) AS merges
         FROM events FINAL
-        WHERE district IN %(districts)s AND conversation != ''
+        WHERE district IN %(districts)s AND conversation != '' AND {stays}
         GROUP BY district, conversation
     ) AS log
     LEFT JOIN (
@@ -106,18 +136,22 @@ _STANDING = _EVENTS.format(
             district,
             splitByChar('~', conversation)[1] AS whole,
             min(events) AS known,
-            max(retracted = 0 AND (has(`waits.outcome`, 'open') OR has(`verdicts.outcome`, 'open'))) AS is_open
+            max({open}) AS is_open,
+            max(toUnixTimestamp64Milli(arrayMax(at -> ifNull(at, toDateTime64(0, 3)), arrayConcat(
+                `waits.school_day_at`, `verdicts.due_at`, [NULL]
+            )))) AS due_ms
         FROM conversations FINAL
         WHERE district IN %(districts)s
         GROUP BY district, whole
     ) AS told ON told.district = log.district AND told.whole = log.conversation
-    WHERE log.touched_ms >= %(since_ms)s OR log.known != told.known OR told.is_open
+    WHERE log.touched_ms >= %(since_ms)s OR told.due_ms >= %(since_ms)s OR log.known != told.known OR told.is_open
         OR log.merges > 0
-))"""
+))""".replace("{stays}", _STAYS).replace("{open}", OPEN)
 )
 _OUTDATED = """
 SELECT conversation FROM conversations FINAL
 WHERE district = %(district)s AND version < %(below)s AND conversation > %(after)s
+    AND splitByChar('~', conversation)[1] NOT IN (SELECT conversation FROM retired WHERE district = %(district)s)
 ORDER BY conversation LIMIT %(most)s
 """
 _NAMING = f"""
@@ -141,6 +175,17 @@ ORDER BY district, key, revision, transition
     ", ".join(f"toUnixTimestamp64Milli({c.name})" if "DateTime64" in c.type else c.name for c in ALERT),
 )
 
+_PUBLISHED = """
+SELECT district, unit, ratings, toUnixTimestamp64Milli(published_at), published_ratings, changes
+FROM rolling FINAL
+WHERE channel = 'all' AND window = '28d' AND (district, at) IN (
+    SELECT district, max(at) FROM rolling
+    WHERE district IN %(districts)s AND unit = district AND channel = 'all' AND window = '28d'
+    GROUP BY district
+)
+ORDER BY district, unit
+"""
+
 
 def _raw(column: Column) -> str:
     """An expression for a column whose instants come as ms."""
@@ -162,7 +207,13 @@ FROM current_units
 WHERE district = %(district)s
 ORDER BY unit
 """.replace("{columns}", ", ".join(UnitRow._fields))
-_DISTRICTS = "SELECT DISTINCT district FROM events ORDER BY district"
+_DISTRICTS = """
+SELECT DISTINCT district FROM (SELECT district FROM events UNION ALL SELECT district FROM retired) ORDER BY district
+"""
+_RETIRED = "SELECT district, conversation FROM retired FINAL WHERE district IN %(districts)s"
+_RETIRED_OF = """
+SELECT conversation FROM retired WHERE district = %(district)s AND conversation IN %(conversations)s
+"""
 
 
 class ClickHouseReader:
@@ -181,6 +232,11 @@ class ClickHouseReader:
         """Every event of the districts themselves and of the conversations that stand, in the same order."""
         for some in _slices(sorted(set(districts))):
             yield from self._events(_STANDING, {"districts": some, "since_ms": since_ms})
+
+    def configurations(self, districts: Sequence[str]) -> Iterator[LandedEvent]:
+        """The configuration events of these districts, in the same order."""
+        for some in _slices(sorted(set(districts))):
+            yield from self._events(_CONFIGURATIONS, {"districts": some})
 
     def events_of(self, district: str, conversations: Sequence[str]) -> Iterator[LandedEvent]:
         """Every event of these conversations of a district, once; '' stands for the district's own events."""
@@ -215,7 +271,17 @@ class ClickHouseReader:
         found: list[AlertTransition] = []
         with errors_mapped(self._settings):
             for some in _slices(sorted(set(districts))):
-                found.extend(map(AlertTransition._make, self._client.execute(_ALERTS, {"districts": some})))
+                found.extend(map(of_row, self._client.execute(_ALERTS, {"districts": some})))
+        return found
+
+    def published(self, districts: Sequence[str]) -> list[Published]:
+        """What the newest rolling rows say of each unit's ratings, sorted by district and unit."""
+        found: list[Published] = []
+        with errors_mapped(self._settings):
+            for some in _slices(sorted(set(districts))):
+                for row in map(Published._make, self._client.execute(_PUBLISHED, {"districts": some})):
+                    scores, shown = tuple(row.ratings), tuple(row.published_ratings)
+                    found.append(row._replace(ratings=scores, published_ratings=shown))
         return found
 
     def facts(self, district: str, names: Sequence[str]) -> Iterator[Row]:
@@ -233,9 +299,26 @@ class ClickHouseReader:
             return [row._replace(path=tuple(row.path)) for row in rows]
 
     def districts(self) -> list[str]:
-        """Every district that has an event, sorted."""
+        """Every district that has an event or had one, sorted."""
         with errors_mapped(self._settings):
             return [district for (district,) in self._client.execute(_DISTRICTS)]
+
+    def retired(self, districts: Sequence[str]) -> list[Key]:
+        """Every conversation of these districts whose events left by retention, by (district, conversation)."""
+        found: list[Key] = []
+        with errors_mapped(self._settings):
+            for some in _slices(sorted(set(districts))):
+                found.extend(self._client.execute(_RETIRED, {"districts": some}))
+        return found
+
+    def retired_of(self, district: str, conversations: Iterable[str]) -> set[str]:
+        """Those of these conversations whose events left by retention, or are about to."""
+        found: set[str] = set()
+        with errors_mapped(self._settings):
+            for some in _slices(sorted(set(conversations))):
+                asked = {"district": district, "conversations": some}
+                found.update(name for (name,) in self._client.execute(_RETIRED_OF, asked))
+        return found
 
     def close(self) -> None:
         """Let go of the connection; the next call makes a new one."""

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from schemas.alerts import ALERT
 from schemas.facts import CODE, CONVERSATION, COUNT, FLAG, INSTANT, Column
 from schemas.rolling import ROLLING as ROLLING_COLUMNS
+from schemas.rolling import ROLLING_SLICES as ROLLING_SLICES_COLUMNS
 
 EARLIEST = 1 << 63
 
@@ -118,7 +119,7 @@ DEAD_LETTERS = Table(
         Column("partition", "Int32", "Kafka partition"),
         Column("offset", "Int64", "Kafka offset of the message"),
         Column("position", COUNT, "place in the message's array, from 0"),
-        Column("reason", CODE, "too_large, not_json, not_an_event, unknown_kind, missing_field, invalid_field, …"),
+        Column("reason", CODE, "too_large, not_json, unknown_kind, missing_field, invalid_field, erased, retired, …"),
         Column("field", "String", "field at fault; empty: the item as a whole"),
         Column("message", "String", "what was wrong, without content"),
         Column("digest", "String", "SHA-256 of the item"),
@@ -149,6 +150,12 @@ ROLLING = Table(
     "earliest",
     (*ROLLING_COLUMNS, LANDED_AT, FIRST_LANDED),
 )
+ROLLING_SLICES = Table(
+    "rolling_slices",
+    ("district", "unit", "dimension", "value", "window", "at"),
+    "earliest",
+    (*ROLLING_SLICES_COLUMNS, LANDED_AT, FIRST_LANDED),
+)
 ALERTS = Table(
     "alerts",
     ("district", "key", "revision", "transition"),
@@ -168,6 +175,19 @@ REPLAYS = Table(
         Column("noted_at", INSTANT, "when it was noted"),
     ),
 )
+RETIRED = Table(
+    "retired",
+    ("district", "conversation"),
+    "final",
+    (
+        Column("district", CODE, "district"),
+        Column("conversation", "String", "conversation whose events left by retention; what comes for it is refused"),
+        Column("last_at", INSTANT, "its last activity, or that of those merged with it; by it the facts leave"),
+        Column("events", COUNT, "rows of `events` that left"),
+        Column("retired_at", INSTANT, "when it was marked, before its events left"),
+        Column("final", FLAG, "1: its events leave or have left; 0: it is looked at once more"),
+    ),
+)
 TABLES = (
     EVENTS,
     DISTRICTS,
@@ -177,6 +197,8 @@ TABLES = (
     DEAD_LETTERS,
     DEAD_LETTER_DECISIONS,
     ROLLING,
+    ROLLING_SLICES,
     ALERTS,
     REPLAYS,
+    RETIRED,
 )

@@ -22,6 +22,7 @@ class AuditMetrics:
         self.behind = gauge("behind", "Rows of a lower version than their events give")
         self.unreadable = gauge("unreadable", "Landed events that cannot be read or folded")
         self.not_understood = gauge("not_understood", "Events kept for a newer release")
+        self.retired = gauge("retired", "Conversations whose events left by retention: not compared")
         self.seconds = gauge("seconds", "How long the audit took, in seconds")
         self.timestamp = gauge("timestamp_seconds", "When the audit ended, in seconds since 1970")
 

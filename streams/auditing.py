@@ -11,13 +11,14 @@ Blocks. Raises `Unavailable` or `Refused`.
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from itertools import islice
 
 from schemas.events import Event
 from schemas.facts import Row, row_version
+from schemas.vocabulary import LATEST, to_ms
 from sinks.landing import unit_rows
 from sinks.reading import LandedEvent, Reader
 from streams.comparing import BEHIND, EXTRA, FACTS, MISMATCH, MISSING, TREE, Difference, Table, Verdict, compare
@@ -33,7 +34,7 @@ CONVERSATIONS_PER_SLICE = 1_000
 NAMES_PER_PAGE = 50_000
 RECHECK_SECONDS = 2.0
 DIFFERENCES_KEPT = 20
-AFTER_EVERYTHING_MS = 1 << 62
+AFTER_EVERYTHING_MS = to_ms(LATEST)
 ANY_VERSION = (1 << 64) - 1
 
 Progress = Callable[[str, int, int], None]
@@ -45,7 +46,8 @@ class Findings:
     """An audit's result: rows by what is wrong with them, and the first differences of them.
 
     `conversations` and `units` are rows computed anew; `unreadable` events that landed and cannot be read or folded by
-    this release; `not_understood` events kept for a newer one.
+    this release; `not_understood` events kept for a newer one; `retired` conversations whose events left by retention:
+    nothing can be compared with their rows.
     """
 
     districts: int = 0
@@ -58,6 +60,7 @@ class Findings:
     behind: int = 0
     unreadable: int = 0
     not_understood: int = 0
+    retired: int = 0
     differences: list[Difference] = field(default_factory=list)
 
     @property
@@ -94,6 +97,12 @@ class _Rows:
         else:
             self.verdicts[table.name, name] = verdict
 
+    def leave_out(self, retired: Container[str]) -> None:
+        """Forget what is wrong with rows of these conversations."""
+        for table, name in list(self.verdicts):
+            if table == FACTS.name and whole_name(name)[0] in retired:
+                del self.verdicts[table, name]
+
     @property
     def late(self) -> list[str]:
         """Names of facts that may differ because the stream ran on."""
@@ -129,6 +138,10 @@ class _DistrictAudit:
         if any(verdict.is_late for verdict in self._rows.verdicts.values()):
             time.sleep(recheck_seconds)
             self._recheck()
+        # Asked last: what leaves is marked before it goes, and may have been read in part.
+        retired = {name for _, name in self._landed.retired([self._district])}
+        self._rows.leave_out(retired)
+        found.retired += len(retired)
         found.districts += 1
         found.events += self._read
         found.unreadable += self._unreadable.total() + self._unfoldable

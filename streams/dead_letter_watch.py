@@ -1,7 +1,8 @@
 """Stops a worker that refuses too much: a bad release must not drain a topic into the dead letters. Pure.
 
 Flushes are the grain: the share is taken over the latest flushes that together hold `items` items. An item is an event,
-a repeated one too, or a refusal. What comes of a person who was erased is refused for good reason and does not count.
+a repeated one too, or a refusal. What comes of a person who was erased, or for a conversation whose events left by
+retention, is refused for good reason and does not count.
 """
 
 from collections import Counter, deque
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 
 from sinks.landing import DeadLetterRow
 
-RIGHTFUL = frozenset({"erased"})
+RIGHTFUL = frozenset({"erased", "retired"})
 REASONS_NAMED = 3
 
 

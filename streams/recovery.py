@@ -6,10 +6,11 @@ Blocks; run it in a thread. What it finds behind its events is marked to be land
 import gc
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import groupby, islice
+from operator import attrgetter
 from types import MappingProxyType
 
 from pydantic import ValidationError
@@ -23,6 +24,7 @@ from schemas.vocabulary import from_ms
 from sinks.reading import LandedEvent, LandedVersion, Reader
 from streams.core.district import DistrictState
 from streams.core.parts import whole_name
+from streams.core.windows import reach_ms
 
 log = logging.getLogger("cx.recovery")
 
@@ -38,8 +40,6 @@ class Recovered:
     repaired: int = 0
     told: dict[int, list[AlertTransition]] = field(default_factory=dict)
     """Alerts that stand on `cx.alerts` and did not land, by partition."""
-    told_from: dict[int, int] = field(default_factory=dict)
-    """Offset of `cx.alerts` before which everything landed, by partition."""
     unreadable: Counter[str] = field(default_factory=Counter)
     """Events that landed and cannot be read back, by district: never in normal operation."""
 
@@ -62,11 +62,12 @@ def recover(
     numbers: Sequence[int],
     partitions: int,
     reader: Reader,
-    since_ms: int,
+    now_ms: int,
     told: Mapping[int, Sequence[AlertTransition]] = MappingProxyType({}),
 ) -> Recovered:
-    """Rebuild the states of these partitions, with the conversations that stand since an instant; others are departed.
+    """Rebuild the states of these partitions, with the conversations that stand at an instant; others are departed.
 
+    A conversation stands if anything of it may lie within a window of its district, or may still happen by itself.
     `told`: what was told last, by partition, whether it landed or not.
     Raises `Unavailable` if ClickHouse is away or a set came incomplete.
     """
@@ -76,21 +77,39 @@ def recover(
     for district in districts:
         # Also one of which nothing stands: it has to know who left.
         found.states[owner[district]][district] = DistrictState(district)
-    for event, digest in decoded(reader.standing_events(districts, since_ms), found.unreadable):
+    for event, digest in decoded(reader.configurations(districts), Counter()):
         found.states[owner[event.district]][event.district].apply(event, digest)
-        found.events += 1
-    landed: dict[str, dict[str, LandedVersion]] = {district: {} for district in districts}
-    for (district, name), version in reader.versions(districts).items():
-        landed[district][name] = version
+    reaches: dict[int, list[str]] = {}
+    for district in districts:
+        configuration = found.states[owner[district]][district].configuration
+        reaches.setdefault(reach_ms(configuration, now_ms), []).append(district)
+    for since_ms, some in reaches.items():
+        for event, digest in decoded(reader.standing_events(some, since_ms), found.unreadable):
+            found.states[owner[event.district]][event.district].apply(event, digest)
+            found.events += 1
+    versions = reader.versions(districts)
+    for district, published in groupby(reader.published(districts), attrgetter("district")):
+        found.states[owner[district]][district].rolling.publishing.known(published)
     said = _said(found, reader.alerts(districts), told)
+    # Asked last: what leaves is marked before it goes, and may have been read in part.
+    retired: dict[str, set[str]] = {district: set() for district in districts}
+    for district, conversation in reader.retired(districts):
+        retired[district].add(conversation)
+        found.states[owner[district]][district].retire(conversation)
+    landed: dict[str, dict[str, LandedVersion]] = {district: {} for district in districts}
+    for (district, name), version in versions.items():
+        if whole_name(name)[0] not in retired[district]:
+            landed[district][name] = version
     for states in found.states.values():
         for state in states.values():
             state.clean()
             rows = landed.get(state.district, {})
             _let_depart(state, rows)
-            behind = _behind(state, rows, state.district in found.unreadable)
+            damaged = state.district in found.unreadable
+            behind = _behind(state, rows, damaged, retired.get(state.district, frozenset()))
             state.alerts.known(said.get(state.district, ()))
             state.refill()
+            state.rolling.prune(now_ms, state.configuration)
             state.touch(behind)
             found.repaired += len(behind)
     return found
@@ -133,6 +152,11 @@ class Log:
         """As `Reader.outdated`."""
         with closing(self._open_reader()) as reader:
             return reader.outdated(district, below, after, most)
+
+    def retired_of(self, district: str, conversations: Sequence[str]) -> set[str]:
+        """As `Reader.retired_of`."""
+        with closing(self._open_reader()) as reader:
+            return reader.retired_of(district, conversations)
 
     def naming(self, district: str, key_digest: str, since_ms: int) -> list[str]:
         """As `Reader.naming`."""
@@ -190,11 +214,13 @@ def _whole(row: LandedEvent) -> bytes:
     return row.content[:-1] + b',"received_at":"' + received.encode() + b'"}'
 
 
-def _behind(state: DistrictState, landed: Mapping[str, LandedVersion], damaged: bool) -> list[str]:
+def _behind(
+    state: DistrictState, landed: Mapping[str, LandedVersion], damaged: bool, retired: Container[str]
+) -> list[str]:
     """Conversations whose landed row is older than their set; a set smaller than its row was not read whole.
 
     `landed` by name of a row; `damaged`: some events of the district cannot be read by this release, so that its sets
-    stay smaller.
+    stay smaller. So does the set of one that was merged with a `retired` one.
     """
     behind = []
     state.landed_parts(name for name, row in landed.items() if not row.retracted)
@@ -202,7 +228,8 @@ def _behind(state: DistrictState, landed: Mapping[str, LandedVersion], damaged: 
         found = landed.get(conversation)
         version = found.version if found is not None else 0
         own = state.version(conversation)
-        if version > own and not damaged and version >> 48 <= DEFINITION_VERSION:
+        is_smaller = damaged or any(name in retired for name in state.linked(conversation))
+        if version > own and not is_smaller and version >> 48 <= DEFINITION_VERSION:
             raise Unavailable(f"the events of {state.district} came back incomplete; they are read again", 2.0)
         if version < own:
             behind.append(conversation)

@@ -1,7 +1,8 @@
 """Facts computed anew from the events in ClickHouse, and landed where they differ, while the stream runs.
 
     choose    a district's conversations with an event of the span, in order of name, slice by slice
-    read      all events of a slice, and of all that a merge ever named with it: a fold has the whole set
+    read      all events of a slice, and of all that a merge ever named with it: a fold has the whole set; nothing of a
+              conversation whose events left by retention
     fold      with all configurations and erasures of the district, as a worker does; no slice is kept for the next
     compare   with the rows that stand: equal ones stay, and a row that counts more than was read is never replaced
     land      the others; a row of a higher version that the stream lands meanwhile stands, whoever comes last
@@ -127,6 +128,9 @@ class Refold:
             judged |= self._judged(self._fold(wanted, Counter() if look else unreadable))
             # What seems to be too little may be what the stream landed since it was read.
             wanted = {whole_name(name)[0] for name, (kind, _) in judged.items() if kind == INCOMPLETE}
+        # Asked last: what leaves is marked before it goes, and may have been read in part.
+        retired = self._tools.reader.retired_of(self._district, {whole_name(name)[0] for name in judged})
+        judged = {name: found for name, found in judged.items() if whole_name(name)[0] not in retired}
         rows = [row for kind, row in judged.values() if kind == LANDED]
         self._tools.sink.land(Landing(self._tools.now_ms(), conversations=rows))
         self._erase_again()

@@ -10,7 +10,7 @@ from sinks.clickhouse import ClickHouseSink
 from sinks.landing import Landing
 from sinks.reading import ClickHouseReader
 from streams.intake.producer import Written
-from streams.partition import Delivery, Partition
+from streams.partition import Delivery, Partition, windows_of
 from streams.recovery import Log
 
 
@@ -39,6 +39,7 @@ class LandingLog:
             self._partition.refold(lambda: False)
             now_ms = self._now_ms()
             cut = self._partition.cut(now_ms, live=True)
+            windows = windows_of([cut], now_ms)
             self._sink.land(
                 Landing(
                     now_ms,
@@ -47,7 +48,8 @@ class LandingLog:
                     configurations=cut.configurations,
                     units=cut.units,
                     dead_letters=cut.dead_letters,
-                    rolling=cut.rolling,
+                    rolling=windows.rolling,
+                    slices=windows.slices,
                     alerts=cut.alerts,
                     erasures=cut.erasures if with_erasures else (),
                 )
@@ -58,7 +60,8 @@ class LandingLog:
     def _bring_back(self) -> None:
         while wanted := self._partition.returning():
             for district, names in wanted:
-                self._partition.restore(district, names, self._log.histories(district, names))
+                histories = self._log.histories(district, names)
+                self._partition.restore(district, names, histories, self._log.retired_of(district, names))
 
     def _swept(self) -> bool:
         """Have rows that left memory and are of an earlier configuration folded again; False: there are none."""

@@ -1,19 +1,20 @@
 """What a person may do to a simulated district from the page, each a real event through the log.
 
-    POST /api/demo/{ask,answer,rate,breakdown,snow-day}?district=
+    POST /api/demo/{ask,answer,rate,breakdown,snow-day}?district=&press=
 
 Only with a clock of its own in force, only from the page itself (`Origin` must name this very server), only on the
-simulated district:
+simulated district. `press` is a name of the page's own, under which `/api/now` says when its numbers hold the press:
 
-    200  acknowledged by Kafka: `said` in words, `metric` the number that moves, `by` how much at least, `settles` if in
-         steps; without `metric` there was nothing to act on
-    403  from elsewhere, another district      404  no such action or district      503  a server is away
+    200  acknowledged by Kafka: `said` in words, `metric` the number of the first view that moves; without `metric`
+         there was nothing to act on, and `said` why
+    400  a press without a name      403  from elsewhere, another district      404  no such action or district
+    503  a server is away
 """
 
 import asyncio
+import re
 import secrets
-from collections.abc import Callable
-from datetime import date
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
@@ -21,19 +22,24 @@ from zoneinfo import ZoneInfo
 from aiohttp import web
 
 from dashboards.live.page import READINGS
-from dashboards.live.readings import Record
+from dashboards.live.presses import Ask, Declared, Press, Row, Told, open_promises
+from dashboards.present import instants
 from schemas.calendar import never_closes
 from schemas.district import District
 from schemas.errors import CxError
 from schemas.events import Event, Inquiry, Rating, Reply
 from schemas.settings import Settings
 from schemas.vocabulary import from_ms
-from streams.configured import configured
+from streams.configured import closed_on, configured
+from streams.core.business_time import clock_of
+from streams.core.parts import whole_name
 from streams.intake.producer import Publisher, encode, publish_events
 from streams.present import now_ms
 
 SOURCE = "demo-page"
 NOTHING = "There is nothing to act on now."
+CLOSED = "Offices are closed today as it is: a snow day would move nothing."
+NAME = re.compile(r"[0-9a-f]{8,32}")
 TOPIC, DESK = "bus-late", "dispatch"
 CALLS = 60
 WAITING = """
@@ -48,23 +54,25 @@ ORDER BY startsWith(conversation, 'demo-') DESC, first_response_at DESC, convers
 
 
 class Acted(NamedTuple):
-    """What was done: events to publish, words, the number of the first view that moves, and by how much at least."""
+    """What was done: words, events to publish, the number of the first view that moves, and how to find them there."""
 
-    events: list[Event]
     said: str
-    metric: str
-    by: int = 1
-    settles: bool = False
-    """Whether it moves in steps, so that the first one is not the last."""
+    events: Sequence[Event] = ()
+    metric: str | None = None
+    press: Press | None = None
 
 
 class Around(NamedTuple):
-    """What an action may look at: the district, the present, its document, and the answer to a question."""
+    """What an action may look at: the district, the present, its document, and the answers to questions."""
 
     district: str
     now_ms: int
     document: str | None
-    ask: Callable[[str], Record | None]
+    ask: Ask
+
+    def first(self, sql: str) -> Row | None:
+        """The first row of an answer."""
+        return next(iter(self.ask(sql, {})), None)
 
     def frame(self, conversation: str = "") -> dict[str, Any]:
         """What every event of a conversation carries."""
@@ -83,56 +91,52 @@ def _inquiry(around: Around, **fields: Any) -> Inquiry:
 
 def _ask(around: Around) -> Acted:
     asked = _inquiry(around, channel="web", inquiry_kind="question")
-    return Acted([asked], "A parent asked on the web why the bus is late.", "asked_today")
+    metric = "asked_today"
+    return Acted("A parent asked on the web why the bus is late.", [asked], metric, Told([asked], metric))
 
 
 def _breakdown(around: Around) -> Acted:
     calls = [_inquiry(around, channel="phone", contact="missed_call", inquiry_kind="concern") for _ in range(CALLS)]
-    return Acted(list(calls), f"A bus broke down: {CALLS} calls nobody could take.", "open_waits", CALLS // 2)
+    said, metric = f"A bus broke down: {CALLS} calls nobody could take.", "open_waits"
+    return Acted(said, calls, metric, Told(calls, metric))
 
 
-def _answer(around: Around) -> Acted | None:
-    found = around.ask(WAITING)
+def _answer(around: Around) -> Acted:
+    found = around.first(WAITING)
     if found is None:
-        return None
+        return Acted(NOTHING)
+    conversation, _ = whole_name(found["conversation"])
     fields = {"channel": found["channel"] or "email", "unit": found["unit"]}
-    reply = Reply(kind="reply", **fields, **around.frame(found["conversation"]))
-    return Acted([reply], "A person answered the newest wait.", "answered_today")
+    reply = Reply(kind="reply", **fields, **around.frame(conversation))
+    metric = "answered_today"
+    return Acted("A person answered the newest wait.", [reply], metric, Told([reply], metric, [found["conversation"]]))
 
 
-def _rate(around: Around) -> Acted | None:
-    found = around.ask(UNRATED)
+def _rate(around: Around) -> Acted:
+    found = around.first(UNRATED)
     if found is None:
-        return None
-    rating = Rating(kind="rating", score=9, **around.frame(found["conversation"]))
-    return Acted([rating], "A family that was answered gave a 9.", "ratings")
+        return Acted(NOTHING)
+    conversation, _ = whole_name(found["conversation"])
+    rating = Rating(kind="rating", score=9, **around.frame(conversation))
+    said, metric = "A family that was answered gave a 9.", "ratings"
+    return Acted(said, [rating], metric, Told([rating], metric, [found["conversation"]]))
 
 
-def closed_on(document: District, day: date) -> District:
-    """The next revision of a document, with every calendar that ever closes closed on a day."""
-    content = document.model_dump(mode="json", exclude_none=True)
-    for name, calendar in content["calendars"].items():
-        if not never_closes(document.calendars[name]):
-            calendar["days"] = {**calendar.get("days", {}), day.isoformat(): []}
-    return District.model_validate({**content, "revision": document.revision + 1})
-
-
-def _snow_day(around: Around) -> Acted | None:
+def _snow_day(around: Around) -> Acted:
     document = District.model_validate_json(around.document) if around.document else None
     if document is None or document.calendar is None:
-        return None
+        return Acted(NOTHING)
     now = from_ms(around.now_ms)
-    zone = ZoneInfo(document.calendars[document.calendar].time_zone)
-    today = now.astimezone(zone).date()
+    today = now.astimezone(ZoneInfo(document.calendars[document.calendar].time_zone)).date()
     closing = [calendar for calendar in document.calendars.values() if not never_closes(calendar)]
-    if all(calendar.days.get(today.isoformat()) == [] for calendar in closing):
-        return None
-    event = configured(closed_on(document, today), now)
+    if not any(clock_of(calendar.key()).is_school_day(today) for calendar in closing):
+        return Acted(CLOSED)
+    event = configured(closed_on(document, [today.isoformat()]), now)
     said = "Today was declared a snow day: no promise falls due while offices are closed."
-    return Acted([event], said, "due_today", -1, settles=True)
+    return Acted(said, [event], "due_today", Declared(event, open_promises(around.ask)))
 
 
-ACTIONS: dict[str, Callable[[Around], Acted | None]] = {
+ACTIONS: dict[str, Callable[[Around], Acted]] = {
     "ask": _ask,
     "answer": _answer,
     "rate": _rate,
@@ -160,29 +164,34 @@ class Actions:
         except CxError as error:
             return web.json_response({"error": str(error)}, status=503)
 
-    async def _act(self, request: web.Request, action: Callable[[Around], Acted | None]) -> web.Response:
+    async def _act(self, request: web.Request, action: Callable[[Around], Acted]) -> web.Response:
         readings = request.app[READINGS]
-        district = request.query.get("district", "")
+        district, name = request.query.get("district", ""), request.query.get("press", "")
+        if NAME.fullmatch(name) is None:
+            return web.json_response({"error": "A press has a name of 8 to 32 hexadecimal digits."}, status=400)
         if district != self._settings.simulated:
             return web.json_response({"error": "Only a simulated district may be acted on."}, status=403)
         if district not in {each["district"] for each in await readings.districts()}:
             return web.json_response({"error": "There is no district of this code here."}, status=404)
         acted = await readings.with_questions(partial(self._do, action, district))
-        if acted is None:
-            return web.json_response({"said": NOTHING})
+        if acted.press is None:
+            return web.json_response({"said": acted.said})
+        readings.presses.add(name, district, acted.press)
         await asyncio.to_thread(self._publish, acted.events)
-        return web.json_response({"said": acted.said, "metric": acted.metric, "by": acted.by, "settles": acted.settles})
+        return web.json_response({"said": acted.said, "metric": acted.metric})
 
     def _do(
         self,
-        action: Callable[[Around], Acted | None],
+        action: Callable[[Around], Acted],
         district: str,
-        ask: Callable[[str, str], Record | None],
+        ask: Callable[[Mapping[str, Any], str, Mapping[str, Any]], list[Row]],
         document: Callable[[str], str | None],
-    ) -> Acted | None:
-        return action(Around(district, now_ms(self._settings), document(district), partial(ask, district)))
+    ) -> Acted:
+        present_ms, newest = now_ms(self._settings), document(district)
+        parameters = {"district": district, **instants(newest, present_ms)}
+        return action(Around(district, present_ms, newest, partial(ask, parameters)))
 
-    def _publish(self, events: list[Event]) -> None:
+    def _publish(self, events: Sequence[Event]) -> None:
         for _, written in publish_events(map(encode, events), self._publisher):
             written.result()
 

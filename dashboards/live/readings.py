@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 from clickhouse_driver import Client
 
 from dashboards.live.metrics import WebMetrics
+from dashboards.live.presses import Presses
 from dashboards.now import EVERY_UNIT, FIRST_VIEW
 from dashboards.panels import BELOW, DISTRICTS
 from dashboards.present import instants, sentence
@@ -131,6 +132,7 @@ class Readings:
         self._shared = Shared()
         self._seen: dict[str, _Seen] = {}
         self._rolled: dict[str, tuple[int, Record]] = {}
+        self.presses = Presses()
         self._pool = ThreadPoolExecutor(THREADS, "panels")
         self._slow_pool = ThreadPoolExecutor(1, "slow-panels")
         self._local = threading.local()
@@ -146,6 +148,8 @@ class Readings:
     async def first_view(self, district: str, after: str = "") -> Record:
         """The first view of one known district as it was at `now_ms`, with the `mark` of what had landed by then.
 
+        `pressed`: the presses that its numbers hold; `unsure`: those of which they may hold something. Numbers made of
+        rolling rows take no part in that.
         With the mark of an earlier answer as `after` it waits until something else has landed, at most a second.
         Raises `Unavailable` or `Refused`.
         """
@@ -227,21 +231,30 @@ class Readings:
             seen_ms = now_ms(self._settings)
             document = await self._submit(self.document, district)
             parameters = {"district": district, **instants(document, seen_ms)}
+            # First which presses the facts hold, then the numbers: these hold them too.
+            pressed = await self._pressed(parameters) if panels is AT_ONCE else {}
             loop = asyncio.get_running_loop()
             reading = (loop.run_in_executor(pool, self._read, panel, parameters) for panel in panels)
             found = await asyncio.gather(*reading)
+            # What landed meanwhile may be in some of the numbers and not in others.
+            unsure = sorted((await self._pressed(parameters)).keys() - pressed) if panels is AT_ONCE else []
         self._metrics.readings.labels("answered").inc()
         rows = {panel.name: rows for panel, rows in zip(panels, found, strict=True)}
-        return {"now_ms": seen_ms, "panels": rows}
+        return {"now_ms": seen_ms, "panels": rows, "pressed": pressed, "unsure": unsure}
+
+    async def _pressed(self, parameters: Mapping[str, Any]) -> Record:
+        ask = partial(self._asked, parameters)
+        found = await self._submit(self.presses.look, parameters["district"], ask, parameters)
+        return {name: state._asdict() for name, state in found.items()}
 
     async def with_questions(self, work: Callable[..., Any]) -> Any:
-        """Run `work(ask, document)` on a thread that may ask; `ask(district, sql)` gives the first row or None."""
-        return await self._submit(work, self._first, self.document)
+        """Run `work(ask, document)` on a thread that may ask: `ask(parameters, sql, more parameters)` gives rows."""
+        return await self._submit(work, self._asked, self.document)
 
-    def _first(self, district: str, sql: str) -> Record | None:
+    def _asked(self, parameters: Mapping[str, Any], sql: str, more: Mapping[str, Any] | None = None) -> list[Record]:
         with errors_mapped(self._settings):
-            rows, columns = self._client().execute(sql, {"district": district}, with_column_types=True)
-        return dict(zip([name for name, _ in columns], rows[0], strict=True)) if rows else None
+            rows, columns = self._client().execute(sql, {**parameters, **(more or {})}, with_column_types=True)
+        return [dict(zip([name for name, _ in columns], row, strict=True)) for row in rows]
 
     def _submit(self, work: Callable[..., Any], *arguments: Any) -> asyncio.Future[Any]:
         return asyncio.get_running_loop().run_in_executor(self._pool, work, *arguments)

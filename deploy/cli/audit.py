@@ -60,6 +60,8 @@ def _write_text(found: Findings, seconds: float) -> None:
     lines = [f"{told} and {found.units:,} of units; compared in {seconds:.1f} s."]
     if found.unreadable or found.not_understood:
         lines.append(f"{found.unreadable:,} events cannot be read, {found.not_understood:,} are of a newer release.")
+    if found.retired:
+        lines.append(f"{found.retired:,} conversations are retired: their events left, nothing is compared.")
     if not found.different:
         lines.append("Everything that landed is what the events give.")
     sys.stdout.write("\n".join(lines) + "\n")
@@ -83,7 +85,7 @@ def _run(args: argparse.Namespace) -> int:
     started = time.monotonic()
     found = _audited(args.district, local_settings(), max(0, args.differences))
     seconds = time.monotonic() - started
-    if args.district and not (found.events or found.different):
+    if args.district and not (found.events or found.different or found.retired):
         raise UsageError(f"There are no events of {', '.join(args.district)}.")
     result = asdict(found) | {"seconds": round(seconds, 3), "timestamp": wall_ms() // 1000}
     if args.metrics_file:

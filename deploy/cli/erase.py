@@ -21,7 +21,7 @@ from schemas.vocabulary import Code, Digest, Pseudonym
 from sinks.connection import connect, errors_mapped
 from sinks.erasing import left
 from streams.core.erasure import digest_of_key
-from streams.intake.landing import Message, wait_until_landed
+from streams.intake.landing import Unlanded
 from streams.intake.producer import encode
 from streams.intake.retention import retentions
 from streams.present import now
@@ -75,8 +75,9 @@ def erase(settings: Settings, district: str, key_digest: str) -> Erasing:
     kept = retentions(settings)
     with log_of(settings) as log:
         message = encode(event)
-        written = log.publisher.publish(message.district, message.content).result()
-        wait_until_landed([Message(1, written)], log.commits, lambda _landed: None)
+        unlanded = Unlanded(log.commits, lambda _landed: None)
+        unlanded.add(1, log.publisher.publish(message.district, message.content))
+        unlanded.wait()
     with errors_mapped(settings), connect(settings) as client:
         remaining = left(client, district, key_digest)
     if remaining:

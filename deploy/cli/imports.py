@@ -52,12 +52,15 @@ def watched(console: Console) -> Iterator[Watch]:
 
 
 @contextmanager
-def log_of(settings: Settings) -> Iterator[Log]:
-    """The running stack's log. Raises `Unavailable` when Kafka is away."""
+def log_of(settings: Settings, most_unlanded: int | None = None) -> Iterator[Log]:
+    """The running stack's log; imports keep the settings' pace unless told another.
+
+    Raises `Unavailable` when Kafka is away.
+    """
     commits = GroupCommits(settings)
     try:
         with EventProducer(settings) as producer:
-            yield Log(producer, commits)
+            yield Log(producer, commits, most_unlanded or settings.import_events)
     finally:
         commits.close()
 

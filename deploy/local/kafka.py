@@ -68,7 +68,7 @@ class KafkaNode:
             "log.dirs": str(self.folder / "data"),
             "auto.create.topics.enable": "false",
             "message.max.bytes": str(MAX_MESSAGE_BYTES),
-            "log.retention.hours": "168",
+            "log.retention.check.interval.ms": "30000",
             "group.initial.rebalance.delay.ms": "0",
             "group.min.session.timeout.ms": "1000",
             "offsets.topic.replication.factor": "1",

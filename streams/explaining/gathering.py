@@ -24,6 +24,7 @@ from streams.receipt import admit_history
 from streams.recovery import Log
 
 _DISTRICTS = "SELECT DISTINCT district FROM events WHERE conversation = %(conversation)s ORDER BY district"
+_RETIRED = "SELECT district, toDate(retired_at) FROM retired FINAL WHERE conversation = %(conversation)s"
 _MERGES = """
 SELECT conversation, JSONExtractString(content, 'into') FROM events FINAL
 WHERE district = %(district)s AND kind IN ('merge', 'unmerge')
@@ -85,6 +86,10 @@ def from_clickhouse(settings: Settings, asked: tuple[str, str | None]) -> Gather
     conversation = whole_name(asked[0])[0]
     with errors_mapped(settings), connect(settings) as client:
         rows = client.execute(_DISTRICTS, {"conversation": conversation})
+        retired = dict(client.execute(_RETIRED, {"conversation": conversation}))
+        if asked[1] in retired or (retired and not rows):
+            left = retired.get(asked[1], max(retired.values()))
+            raise UsageError(f"Its events left by retention on {left}: nothing can be explained of {conversation}.")
         district = _only(asked, [district for (district,) in rows])
         links = Links()
         for one, other in client.execute(_MERGES, {"district": district}):

@@ -1,6 +1,9 @@
 """Whole files into the log: events as they are, or Boston's requests; and what became of them.
 
 read → admit → publish in arrays → wait until the workers have landed all of it → compare (Boston)
+
+Of an import no more than a bounded number of events is ever written and not landed: what comes live into the same
+partition waits behind so many, however long the import is.
 """
 
 from collections import Counter
@@ -14,8 +17,8 @@ from schemas.settings import Settings
 from sinks.connection import connect, errors_mapped
 from streams.intake import boston311
 from streams.intake.files import lines_of, text_of
-from streams.intake.landing import Commits, Message, wait_until_landed
-from streams.intake.producer import Encoded, Publisher, encode, publish_events
+from streams.intake.landing import Commits, Unlanded
+from streams.intake.producer import Encoded, Publisher, arrays, encode
 from streams.receipt import admit_history
 
 
@@ -28,10 +31,11 @@ class Watch(NamedTuple):
 
 
 class Log(NamedTuple):
-    """The way into the log and the word on what has landed."""
+    """The way into the log, the word on what has landed, and how many events may be on the way between."""
 
     publisher: Publisher
     commits: Commits
+    most_unlanded: int
 
 
 @dataclass(slots=True)
@@ -111,16 +115,15 @@ def import_boston311(path: Path, settings: Settings, log: Log, watch: Watch) -> 
             city[found.conversation] = found.verdict
             yield from map(encode, found.events)
 
-    configuration = encode(boston311.configuration())
-    messages = [Message(0, future.result()) for _, future in publish_events([configuration], log.publisher)]
-    _land(accepted(), log, watch, summary, messages)
+    _land(accepted(), log, watch, summary, [encode(boston311.configuration())])
     landed = resolution_verdicts(settings, boston311.DISTRICT)
     summary.conversations = sum(conversation in landed for conversation in city)
     summary.verdicts = compared(city, landed)
     return summary
 
 
-def _land(events: Iterable[Encoded], log: Log, watch: Watch, summary: Summary, before: Iterable[Message] = ()) -> None:
+def _land(events: Iterable[Encoded], log: Log, watch: Watch, summary: Summary, rules: Iterable[Encoded] = ()) -> None:
+    """Write events behind `rules`, which nobody counts, at the pace in which they land, until all have landed."""
     started = monotonic()
 
     def counted() -> Iterator[Encoded]:
@@ -130,10 +133,14 @@ def _land(events: Iterable[Encoded], log: Log, watch: Watch, summary: Summary, b
                 watch.sent(summary.events)
             yield event
 
-    sent = publish_events(counted(), log.publisher)
+    unlanded = Unlanded(log.commits, lambda landed: watch.landed(landed, summary.events))
+    for rule in arrays(rules):
+        unlanded.add(0, log.publisher.publish(rule.district, rule.payload))
+    for array in arrays(counted()):
+        unlanded.wait(max(0, log.most_unlanded - array.events))
+        unlanded.add(array.events, log.publisher.publish(array.district, array.payload))
     watch.sent(summary.events)
-    messages = [*before, *(Message(count, future.result()) for count, future in sent)]
-    wait_until_landed(messages, log.commits, lambda landed: watch.landed(landed, summary.events))
+    unlanded.wait()
     summary.seconds = monotonic() - started
 
 

@@ -1,7 +1,8 @@
 """Has what was written to `cx.events` landed? The workers commit an offset only when everything before it has."""
 
-from collections import defaultdict
-from collections.abc import Callable, Collection, Sequence
+from collections import deque
+from collections.abc import Callable, Collection
+from concurrent.futures import Future
 from time import monotonic, sleep
 from typing import NamedTuple, Protocol
 
@@ -17,9 +18,9 @@ from kafka.errors import (
 from schemas.errors import Unavailable
 from schemas.settings import Settings
 from schemas.topics import EVENTS
-from streams.intake.producer import RETRY_SECONDS, Written, check_reachable, mapped
+from streams.intake.producer import MESSAGES_UNDER_WAY, RETRY_SECONDS, Written, check_reachable, mapped
 
-LOOK_SECONDS = 0.1
+LOOK_SECONDS = 0.05
 PATIENCE_SECONDS = 60.0
 NO_WORKER_SECONDS = 15.0
 # A Kafka whose first worker is still to come keeps no offsets yet.
@@ -80,11 +81,11 @@ class GroupCommits:
         self._admin.close()
 
 
-class Message(NamedTuple):
-    """An acknowledged message: how many events it holds, and where it stands."""
+class _Message(NamedTuple):
+    """An acknowledged message: how many events it holds, and its offset."""
 
     events: int
-    written: Written
+    offset: int
 
 
 class Patience(NamedTuple):
@@ -97,36 +98,69 @@ class Patience(NamedTuple):
 PATIENCE = Patience()
 
 
-def wait_until_landed(
-    messages: Sequence[Message], commits: Commits, report: Callable[[int], None], patience: Patience | None = None
-) -> None:
-    """Block until every message has landed; `report` gets the number of landed events now and then.
+class Unlanded:
+    """What was handed to Kafka and has not landed: counts it, and waits for it."""
 
-    Raises `Unavailable` when nothing lands for too long: what was written is safe in Kafka and lands later.
-    """
-    waiting: dict[int, list[Message]] = defaultdict(list)
-    for message in messages:
-        waiting[message.written.partition].append(message)
-    landed, changed = 0, monotonic()
-    while waiting:
-        offsets = commits.committed(waiting)
-        before = landed
-        for partition, offset in offsets.items():
-            left = [message for message in waiting[partition] if message.written.offset >= offset]
-            landed += sum(m.events for m in waiting[partition]) - sum(m.events for m in left)
-            waiting[partition] = left
-            if not left:
-                del waiting[partition]
-        if landed > before:
-            changed = monotonic()
-            report(landed)
-        elif waiting:
-            _check_patience(monotonic() - changed, commits, patience or PATIENCE)
-            sleep(LOOK_SECONDS)
+    def __init__(self, commits: Commits, report: Callable[[int], None], patience: Patience | None = None) -> None:
+        """`report` gets the number of landed events whenever it grew."""
+        self.events = 0
+        self._commits = commits
+        self._report = report
+        self._patience = patience or PATIENCE
+        self._landed = 0
+        self._under_way: deque[tuple[int, Future[Written]]] = deque()
+        self._waiting: dict[int, deque[_Message]] = {}
+
+    def add(self, events: int, written: "Future[Written]") -> None:
+        """A message with so many events is on its way. Blocks while too many are; raises `Unavailable` or `Refused`."""
+        self.events += events
+        self._under_way.append((events, written))
+        self._settle(MESSAGES_UNDER_WAY)
+
+    def wait(self, most: int = 0) -> None:
+        """Block until at most so many events are left; of none, no message either.
+
+        Raises `Unavailable` when nothing lands for too long: what was written is safe in Kafka and lands later.
+        """
+        if not self._is_more_than(most):
+            return
+        self._settle(0)
+        changed = monotonic()
+        while self._is_more_than(most):
+            if self._look():
+                changed = monotonic()
+                self._report(self._landed)
+            else:
+                _check_patience(monotonic() - changed, self._commits, self._patience)
+                sleep(LOOK_SECONDS)
+
+    def _is_more_than(self, most: int) -> bool:
+        return self.events > most or (not most and bool(self._under_way or self._waiting))
+
+    def _settle(self, most: int) -> None:
+        """Have Kafka acknowledge all but so many messages, in the order in which they were handed over."""
+        while len(self._under_way) > most:
+            events, written = self._under_way.popleft()
+            partition, offset = written.result()
+            self._waiting.setdefault(partition, deque()).append(_Message(events, offset))
+
+    def _look(self) -> bool:
+        """Whether a message has landed since the last look."""
+        has_landed = False
+        for partition, offset in self._commits.committed(self._waiting).items():
+            messages = self._waiting[partition]
+            while messages and messages[0].offset < offset:
+                landed = messages.popleft().events
+                self.events -= landed
+                self._landed += landed
+                has_landed = True
+            if not messages:
+                del self._waiting[partition]
+        return has_landed
 
 
 def _check_patience(still: float, commits: Commits, patience: Patience) -> None:
-    safe = "What was sent is safe in Kafka and lands when a worker takes it"
+    safe = "What was sent is safe in Kafka and lands when a worker takes it; sent again, it counts once"
     if still > patience.no_worker and commits.members() == 0:
         raise Unavailable(f"No worker is running. {safe}: start one with `./cx up` or `./cx worker`.", RETRY_SECONDS)
     if still > patience.stalled:

@@ -8,7 +8,7 @@ replicas. Kafka's errors leave as ours:
 """
 
 import socket
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future
 from threading import Lock
 from time import monotonic
@@ -207,6 +207,14 @@ def encode(event: Event) -> Encoded:
     return Encoded(event.district, event.__pydantic_serializer__.to_json(event, exclude_defaults=True))
 
 
+class Array(NamedTuple):
+    """Events of one district as one message: how many they are, and the JSON array."""
+
+    district: str
+    events: int
+    payload: bytes
+
+
 class _Batch:
     """Events of one district on their way into one array."""
 
@@ -216,31 +224,37 @@ class _Batch:
         self.events: list[bytes] = []
         self.size = 2
 
+    def array(self, district: str) -> Array:
+        """What it holds."""
+        return Array(district, len(self.events), b"[" + b",".join(self.events) + b"]")
 
-def publish_events(events: Iterable[Encoded], publisher: Publisher) -> list[tuple[int, Future[Written]]]:
-    """Write events in arrays of one district; the number of events and the future of each array.
 
-    The order of each district's events is kept. Blocks while Kafka is slow; raises `Unavailable` or `Refused`.
-    """
+def arrays(events: Iterable[Encoded]) -> Iterator[Array]:
+    """Events as arrays of one district each, not larger than a message may be; each district's order is kept."""
     open_batches: dict[str, _Batch] = {}
-    sent: list[tuple[int, Future[Written]]] = []
-
-    def send(district: str, batch: _Batch) -> None:
-        sent.append((len(batch.events), publisher.publish(district, b"[" + b",".join(batch.events) + b"]")))
-        if len(sent) > MESSAGES_UNDER_WAY:
-            sent[-MESSAGES_UNDER_WAY][1].result()
-
     for district, content in events:
         batch = open_batches.get(district)
         if batch is not None and batch.size + len(content) > BYTES_PER_MESSAGE:
-            send(district, open_batches.pop(district))
+            yield open_batches.pop(district).array(district)
             batch = None
         if batch is None:
             batch = open_batches[district] = _Batch()
         batch.events.append(content)
         batch.size += len(content) + 1
         if len(batch.events) >= EVENTS_PER_MESSAGE:
-            send(district, open_batches.pop(district))
+            yield open_batches.pop(district).array(district)
     for district, batch in open_batches.items():
-        send(district, batch)
+        yield batch.array(district)
+
+
+def publish_events(events: Iterable[Encoded], publisher: Publisher) -> list[tuple[int, Future[Written]]]:
+    """Write events in arrays of one district; the number of events and the future of each array.
+
+    The order of each district's events is kept. Blocks while Kafka is slow; raises `Unavailable` or `Refused`.
+    """
+    sent: list[tuple[int, Future[Written]]] = []
+    for array in arrays(events):
+        sent.append((array.events, publisher.publish(array.district, array.payload)))
+        if len(sent) > MESSAGES_UNDER_WAY:
+            sent[-MESSAGES_UNDER_WAY][1].result()
     return sent

@@ -173,6 +173,11 @@ class _Refill:
             events = sorted(batch.events[district], key=lambda each: hasattr(each[0], "conversation"))
             newer = [(newer_row(each, place), each) for each, place in batch.newer[district]]
             names = {getattr(event, "conversation", "") for event, _ in events} | {row.conversation for row, _ in newer}
+            # What came for a conversation whose events left by retention was refused.
+            retired = self._tools.reader.retired_of(district, names)
+            events = [each for each in events if getattr(each[0], "conversation", "") not in retired]
+            newer = [each for each in newer if each[0].conversation not in retired]
+            names -= retired
             stands = {row[1:4] for row in self._tools.reader.events_of(district, sorted(names))}
             lost = [(row, event) for row, event in self._rows(district, events) if row[1:4] not in stands]
             lost_newer = [(row, each) for row, each in newer if row[1:4] not in stands]

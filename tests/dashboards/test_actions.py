@@ -2,28 +2,29 @@
 
 import asyncio
 import json
-from datetime import date
+from datetime import datetime
 from typing import Any
 
 import aiohttp
 import pytest
 from aiohttp import web
 
-from dashboards.live.actions import action_routes, closed_on
+from dashboards.live.actions import action_routes
 from dashboards.live.page import live
 from deploy.local.machine import free_ports
-from schemas.calendar import never_closes
 from schemas.clock import Clock
 from schemas.settings import Settings
+from schemas.vocabulary import to_ms
 from streams.intake.memory import MemoryLog
-from streams.intake.simulator import sample_district
+from streams.intake.producer import Publisher
 from streams.present import wall_ms
 from tests.dashboards.test_now import SAMPLE, TUESDAY, inquiry, land, reply
 
+PRESS = "0123456789abcdef"
 
-def press(settings: Settings, action: str, origin: str | None = None) -> tuple[int, Any, list[dict[str, Any]]]:
-    """Status, answer and published events of one press; `origin` is the page's own unless given."""
-    log = MemoryLog()
+
+def post(settings: Settings, log: Publisher, action: str, origin: str | None = None) -> tuple[int, Any]:
+    """Status and answer of one press, whose events leave through `log`; `origin` is the page's own unless given."""
 
     async def whole() -> tuple[int, Any]:
         application = live(settings)
@@ -34,14 +35,20 @@ def press(settings: Settings, action: str, origin: str | None = None) -> tuple[i
         base = f"http://127.0.0.1:{port}"
         try:
             await web.TCPSite(runner, "127.0.0.1", port).start()
-            path = f"{base}/api/demo/{action}?district={SAMPLE.district}"
+            path = f"{base}/api/demo/{action}?district={SAMPLE.district}&press={PRESS}"
             headers = {"Origin": base if origin is None else origin}
             async with aiohttp.ClientSession() as session, session.post(path, headers=headers) as answer:
                 return answer.status, await answer.json()
         finally:
             await runner.cleanup()
 
-    status, found = asyncio.run(whole())
+    return asyncio.run(whole())
+
+
+def press(settings: Settings, action: str, origin: str | None = None) -> tuple[int, Any, list[dict[str, Any]]]:
+    """Status, answer and published events of one press."""
+    log = MemoryLog()
+    status, found = post(settings, log, action, origin)
     return status, found, [event for texts in log.messages.values() for text in texts for event in json.loads(text)]
 
 
@@ -92,19 +99,23 @@ def test_nothing_to_answer_is_said(clickhouse: Settings) -> None:
     assert ("nothing" in found["said"], "metric" in found) == (True, False)
 
 
+@pytest.mark.parametrize("at", ["2026-10-11T10:00:00-05:00", "2026-11-26T10:00:00-06:00"])
+def test_on_a_day_that_is_closed_as_it_is_no_snow_day_is_declared(demo: Settings, at: str) -> None:
+    settings = demo.model_copy(update={"clock": Clock(to_ms(datetime.fromisoformat(at)), wall_ms())})
+    status, found, events = press(settings, "snow-day")
+    assert (status, events) == (200, [])
+    assert ("closed today as it is" in found["said"], "metric" in found) == (True, False)
+
+
+@pytest.mark.parametrize("name", ["", "0123", "x" * 16, "0" * 33])
+def test_a_press_has_a_name(demo: Settings, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setattr("tests.dashboards.test_actions.PRESS", name)
+    status, _, events = press(demo, "ask")
+    assert (status, events) == (400, [])
+
+
 def test_only_the_simulated_district_may_be_acted_on(demo: Settings) -> None:
     other = demo.model_copy(update={"simulated": "elsewhere"})
     status, found, events = press(other, "ask")
     assert (status, events) == (403, [])
     assert "simulated" in found["error"]
-
-
-def test_a_snow_day_closes_every_calendar_that_ever_closes_on_that_day_only() -> None:
-    document = sample_district()
-    closed = closed_on(document, date(2026, 10, 6))
-    assert closed.revision == document.revision + 1
-    kept = {name for name, calendar in document.calendars.items() if never_closes(calendar)}
-    assert kept == {"always"}
-    for name, calendar in closed.calendars.items():
-        assert calendar.days.get("2026-10-06") == (None if name in kept else [])
-    assert closed.model_copy(update={"revision": 1, "calendars": {}}) == document.model_copy(update={"calendars": {}})

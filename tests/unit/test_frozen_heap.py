@@ -1,25 +1,26 @@
-"""A full collection walks what came since the last one."""
+"""A full collection walks what came since the last one, and once a day everything."""
 
 import gc
 from collections.abc import Iterator
 
 import pytest
 
-from streams.frozen_heap import _freeze, freeze_survivors
+from streams import frozen_heap
+from streams.frozen_heap import FrozenHeap, freeze_survivors
 
 
 @pytest.fixture(autouse=True)
 def _as_before() -> Iterator[None]:
     gc.unfreeze()
     yield
-    gc.callbacks.remove(_freeze)
+    gc.callbacks[:] = [each for each in gc.callbacks if not isinstance(each, FrozenHeap)]
     gc.unfreeze()
 
 
 def test_what_survives_a_full_collection_is_not_walked_again() -> None:
     freeze_survivors()
     freeze_survivors()
-    assert gc.callbacks.count(_freeze) == 1
+    assert sum(isinstance(each, FrozenHeap) for each in gc.callbacks) == 1
     kept = [[number] for number in range(10_000)]
     gc.collect(0)
     gc.collect(1)
@@ -41,3 +42,18 @@ def test_a_cycle_that_died_before_it_is_freed() -> None:
         cycle.append(cycle)
     gc.collect()
     assert gc.get_freeze_count() < before + 5_000
+
+
+def test_a_cycle_that_was_alive_is_freed_by_the_next_day(monkeypatch: pytest.MonkeyPatch) -> None:
+    freeze_survivors()
+    cycles: list[list[object]] = [[] for _ in range(10_000)]
+    for cycle in cycles:
+        cycle.append(cycle)
+    gc.collect()
+    frozen = gc.get_freeze_count()
+    del cycle, cycles
+    gc.collect()
+    assert gc.get_freeze_count() > frozen - 5_000
+    monkeypatch.setattr(frozen_heap, "WHOLE_SECONDS", 0.0)
+    gc.collect()
+    assert gc.get_freeze_count() <= frozen - 10_000

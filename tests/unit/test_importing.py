@@ -1,6 +1,7 @@
 """Importing into a log in memory: arrays by district, the wait for landing, what is rejected."""
 
 import json
+from collections.abc import Callable, Collection
 from concurrent.futures import Future
 from pathlib import Path
 
@@ -9,8 +10,8 @@ import pytest
 from schemas.errors import Unavailable
 from schemas.settings import Settings
 from schemas.topics import DEFAULT_PARTITIONS, partition_of
-from streams.intake.importing import Log, Watch, compared, import_events
-from streams.intake.landing import Message, Patience, wait_until_landed
+from streams.intake.importing import Log, Watch, bring_in, compared, import_events
+from streams.intake.landing import Patience, Unlanded
 from streams.intake.memory import MemoryLog
 from streams.intake.producer import EVENTS_PER_MESSAGE, Encoded, EventProducer, Written, publish_events
 
@@ -58,7 +59,7 @@ def test_import_sends_the_good_and_names_the_bad(tmp_path: Path) -> None:
     path.write_bytes(b"\n".join([_heartbeat("a", 1), b"", array, b"nonsense", _heartbeat("c", 4)]))
     log = _BusyWorkers()
     said: list[str] = []
-    summary = import_events(path, Log(log, log), Watch(lambda _: None, lambda *_: None, said.append))
+    summary = import_events(path, Log(log, log, 1_000), Watch(lambda _: None, lambda *_: None, said.append))
     found = summary.as_json()
     assert (found["rows"], found["events"], found["conversations"]) == (4, 3, 0)
     assert found["rejected"] == {"foreign_district": 1, "not_json": 1}
@@ -66,19 +67,39 @@ def test_import_sends_the_good_and_names_the_bad(tmp_path: Path) -> None:
     assert [text.split(":")[0] for text in said] == ["line 3[1]", "line 4[0]"]
 
 
+def _handed_over(log: MemoryLog, report: Callable[[int], None], *messages: tuple[int, Written]) -> Unlanded:
+    unlanded = Unlanded(log, report, Patience(stalled=0.3, no_worker=0.1))
+    for events, written in messages:
+        acknowledged: Future[Written] = Future()
+        acknowledged.set_result(written)
+        unlanded.add(events, acknowledged)
+    return unlanded
+
+
 def test_waiting_counts_events_as_they_land() -> None:
     log = MemoryLog()
     log.landed = {3: 5, 4: 1}
     log.workers = 1
-    messages = [Message(10, Written(3, 4)), Message(7, Written(3, 5)), Message(1, Written(4, 0))]
     reported: list[int] = []
 
     def report(landed: int) -> None:
         reported.append(landed)
         log.landed = {3: 6}
 
-    wait_until_landed(messages, log, report)
-    assert reported == [11, 18]
+    unlanded = _handed_over(log, report, (10, Written(3, 4)), (7, Written(3, 5)), (1, Written(4, 0)))
+    unlanded.wait(7)
+    assert (reported, unlanded.events) == ([11], 7)
+    unlanded.wait()
+    assert (reported, unlanded.events) == ([11, 18], 0)
+
+
+def test_a_message_without_events_is_waited_for_as_well() -> None:
+    log = MemoryLog()
+    log.workers = 1
+    unlanded = _handed_over(log, lambda _: None, (0, Written(3, 4)))
+    unlanded.wait(1)
+    with pytest.raises(Unavailable, match="Nothing has landed"):
+        unlanded.wait()
 
 
 @pytest.mark.parametrize(("workers", "sentence"), [(0, "No worker is running"), (1, "Nothing has landed")])
@@ -86,7 +107,37 @@ def test_nothing_landing_ends_in_one_sentence(workers: int, sentence: str) -> No
     log = MemoryLog()
     log.workers = workers
     with pytest.raises(Unavailable, match=sentence):
-        wait_until_landed([Message(1, Written(0, 0))], log, lambda _: None, Patience(stalled=0.3, no_worker=0.1))
+        _handed_over(log, lambda _: None, (1, Written(0, 0))).wait()
+
+
+class _SlowWorkers(MemoryLog):
+    """One message of each partition lands whenever somebody looks; remembers how many messages ever waited."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.workers = 1
+        self.most_waiting = 0
+
+    def publish(self, district: str, payload: bytes) -> "Future[Written]":
+        acknowledged = super().publish(district, payload)
+        written = sum(map(len, self.messages.values()))
+        self.most_waiting = max(self.most_waiting, written - sum(self.landed.values()))
+        return acknowledged
+
+    def committed(self, partitions: Collection[int]) -> dict[int, int]:
+        self.landed |= {each: min(self.landed.get(each, 0) + 1, len(self.messages[each])) for each in partitions}
+        return super().committed(partitions)
+
+
+@pytest.mark.parametrize(("most", "messages"), [(4 * EVENTS_PER_MESSAGE, 4), (EVENTS_PER_MESSAGE - 1, 1), (10**9, 12)])
+def test_of_an_import_no_more_than_so_many_events_wait_at_any_time(most: int, messages: int) -> None:
+    log = _SlowWorkers()
+    events = [Encoded(name, b"%d" % number) for name in ("a", "b") for number in range(6 * EVENTS_PER_MESSAGE)]
+    landed: list[int] = []
+    watch = Watch(lambda _: None, lambda done, _: landed.append(done), lambda _: None)
+    assert bring_in(events, Log(log, log, most), watch).events == len(events)
+    assert log.most_waiting == messages
+    assert landed[-1] == len(events)
 
 
 def test_a_missing_verdict_is_a_difference() -> None:

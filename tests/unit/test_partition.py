@@ -7,7 +7,7 @@ import pytest
 from schemas.topics import partition_of
 from streams import partition as module
 from streams.partition import Delivery, Partition
-from tests.golden import History, district
+from tests.golden import History, district, ms
 
 NUMBER = partition_of("demo", 16)
 
@@ -68,3 +68,21 @@ def test_a_defect_while_reading_costs_one_message(monkeypatch: pytest.MonkeyPatc
     cut = taken.cut()
     assert [row.reason for row in cut.dead_letters] == ["internal"]
     assert len(cut.conversations) == 1
+
+
+def test_a_history_beside_live_traffic_leaves_memory_as_it_comes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MUCH", 5)
+    now_ms = ms("2026-10-06 12:00")
+    taken = Partition(NUMBER, 16, "cx.events")
+    held = []
+    for number in range(12):
+        history = History()
+        history.add("inquiry", "2026-01-06 09:00", f"old{number}")
+        history.add("reply", "2026-01-06 10:00", f"old{number}")
+        history.add("inquiry", "2026-10-06 11:59", f"live{number}")
+        for event in history.events:
+            taken.take(delivery(event.model_dump_json(exclude_defaults=True).encode(), number))
+        assert len(taken.cut(now_ms).conversations) == 2
+        held.append(taken.held)
+    assert max(held) <= 12 + 5
+    assert held[-1] < 24

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Sequence
 
 from schemas.events import Event
+from sinks.landing import RetiredRow
 from sinks.memory import MemorySink
 from tests.core.test_corrections import WHO, erased
 from tests.golden import OFFICE, History, at, district, ms
@@ -105,6 +106,24 @@ def test_an_erasure_finds_what_it_refuses_among_those_that_left_memory() -> None
     asyncio.run(story())
 
 
+def test_what_comes_after_the_events_left_by_retention_is_a_dead_letter_and_is_acknowledged() -> None:
+    async def story() -> None:
+        world = await lived()
+        (before,) = world.sink.rows("conversations")
+        world.sink.mark([RetiredRow("demo", "c1", LATER, 2, LATER, 1)])
+        world.sink.remove_events()
+        await world.receive(9, world.history.add("reply", "2026-01-06 09:30"))
+        await world.receive(10, world.history.add("inquiry", "2026-10-06 09:30", "fresh"))
+        await world.worker.flush()
+        assert [row["reason"] for row in world.sink.rows("dead_letters")] == ["retired"]
+        assert world.acknowledged[-2:] == [9, 10]
+        rows = {row["conversation"]: row for row in world.sink.rows("conversations")}
+        assert (rows["c1"], rows["fresh"]["events"]) == (before, 1)
+        assert {row["conversation"] for row in world.sink.rows("events")} == {"", "fresh"}
+
+    asyncio.run(story())
+
+
 class Past(World):
     """A world whose one conversation ended long before what recovery holds; `unread` says how often reading fails."""
 
@@ -129,7 +148,7 @@ async def lived(more: Sequence[Event] = ()) -> Past:
         await world.receive(offset, event)
     await world.worker.flush()
     # The same process is assigned anew and holds only what stands since October.
-    world.since_ms = ms("2026-10-01 00:00")
+    world.recovered_ms = ms("2026-11-05 00:00")
     world.worker.assign({NUMBER})
     await world.recovered()
     return world

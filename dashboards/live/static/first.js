@@ -6,16 +6,15 @@ const NARROW = matchMedia("(max-width: 44rem)");
 const WIDTH = 960, LEFT = 44, RIGHT = 44, TOP = 12;
 const MOVED_MS = 20000;
 const LIT_MS = 4000;
-const SETTLED_MS = 1200;
 const TILES = ["within", "median_ms", "p90_ms", "mean_ms", "kept", "satisfaction", "ratings"];
-const HIDDEN = ["decided", "rolled_at", "published_at"];
+const HIDDEN = ["decided", "rolled_at", "published_at", "published_n"];
 /* Which instant a number of the last four weeks is of. */
 const AS_OF = { median_ms: "rolled_at", p90_ms: "rolled_at", mean_ms: "rolled_at", kept: "rolled_at", satisfaction: "published_at" };
 let tiles = null;
-let waitingFor = null;
+let waited = null;
 let shownDistrict = "";
 
-function drawFirst({ panels, district, simulated, sentence }) {
+function drawFirst({ panels, district, simulated, sentence, pressed, unsure }) {
   const box = byId("sentence");
   if (box.textContent !== sentence) box.textContent = sentence;
   shownDistrict = district.district;
@@ -27,7 +26,7 @@ function drawFirst({ panels, district, simulated, sentence }) {
   drawTable("units", panels.units);
   drawTable("breaches", panels.breaches);
   tiles = joined(panels.now, lately);
-  sayMoved();
+  follow(pressed, unsure);
 }
 
 /* Two panels of one row each as one, in the order of TILES where it says one. */
@@ -48,7 +47,9 @@ function noteOf(column, row) {
   const at = row[AS_OF[column.name]];
   if (column.name === "satisfaction" && value === null && row.ratings.startsWith("<")) return "Fewer than 10 ratings: not shown.";
   if (at === null) return "The first numbers of 28 days come with the next full minute.";
+  if (column.name === "satisfaction" && value === null) return "Shown once ten ratings have come or left since the last time.";
   const when = `As of ${instant(at, { weekday: "short", hour: "numeric", minute: "2-digit" })}.`;
+  if (column.name === "satisfaction") return `${when} Of ${grouped.format(row.published_n)} ratings.`;
   return value === null ? `Nothing to measure yet. ${when}` : `${when} ${column.kind === "duration" ? exact(value) : ""}`.trim();
 }
 
@@ -103,50 +104,65 @@ function drawDay({ title, meaning, rows }) {
 
 /* ---- the buttons ---- */
 
-function columnOf(metric) {
-  return tiles.columns.find((each) => each.name === metric);
+/* The last numbers without the press and the first with it: others move them too, but only these two are told. */
+function follow(pressed, unsure) {
+  if (!waited || waited.state?.left === 0) return;
+  const state = pressed[waited.name];
+  const row = tiles.rows[0];
+  if (!state) {
+    if (!unsure.includes(waited.name)) waited.before = row;
+  } else {
+    waited.landedMs ??= Math.round(performance.now() - waited.since);
+    Object.assign(waited, { state, after: row });
+  }
+  sayMoved();
 }
 
 function sayMoved() {
-  if (!waitingFor || !waitingFor.metric) return;
-  const { said, metric, by, before, since } = waitingFor;
-  const column = columnOf(metric);
-  const after = tiles.rows[0][metric];
+  if (!waited || !waited.said) return;
+  const { said, metric, before, after, state } = waited;
+  if (!state) {
+    const late = performance.now() - waited.since > MOVED_MS;
+    tell(late ? `${said} It has not landed yet; the numbers do not hold it.` : said);
+    return;
+  }
+  const column = tiles.columns.find((each) => each.name === metric);
+  if (state.left > 0) {
+    const text = (row) => shown(column, row[metric]).text;
+    const numbers = `${text(before)} → ${text(after)} so far`;
+    const rest = state.left === 1 ? "1 conversation is" : `${grouped.format(state.left)} conversations are`;
+    tell(`${said} ${column.label}: ${numbers}; ${rest} still to follow …`);
+  } else {
+    conclude([said, change(column, before[metric], after[metric], state.own), state.more].filter(Boolean).join(" "), waited);
+  }
+  if (state.own || before[metric] !== after[metric]) light(metric);
+}
+
+/* What the number was and is; and whose doing that is, unless it is the press's alone. "<10" has no size. */
+function change(column, before, after, own) {
   const text = (value) => shown(column, value).text;
-  if (hasStepped(before, after, by)) {
-    const settled = isSettled(after);
-    waitingFor.movedMs ??= Math.round(performance.now() - since);
-    const words = `${said} ${column.label}: ${text(before)} → ${text(after)}`;
-    if (!settled) byId("moved").textContent = `${words} so far …`;
-    else conclude(words, waitingFor.movedMs, Math.round((waitingFor.steppedAt ?? performance.now()) - since));
-    light(metric);
-  } else if (performance.now() - since > MOVED_MS) {
-    conclude(`${said} ${column.label}: ${text(after)}, unchanged.`);
-  }
+  const others = after - before - own;
+  if (others === 0 && own === 0) return `${column.label}: ${text(after)}, unchanged.`;
+  const moved = `${text(before)} → ${text(after)}`;
+  if (others === 0) return `${column.label}: ${moved}.`;
+  const shares = [`this press ${signed(own)}`, Number.isNaN(others) ? "" : `others ${signed(others)}`];
+  return `${column.label}: ${moved} (${shares.filter(Boolean).join(", ")}).`;
 }
 
-/* What comes in steps is told with each, and for good when no further one has come for a while; anything else at once. */
-function isSettled(after) {
-  if (!waitingFor.settles) return true;
-  if (waitingFor.stepped !== after) {
-    waitingFor.stepped = after;
-    waitingFor.steppedAt = performance.now();
-  }
-  return performance.now() - waitingFor.steppedAt > SETTLED_MS;
+function signed(count) {
+  return count === 0 ? "0" : `${count > 0 ? "+" : "−"}${grouped.format(Math.abs(count))}`;
 }
 
-/* Others move the number too, so what counts is a step of the right size and direction; "<10" has no size. */
-function hasStepped(before, after, by) {
-  const step = after - before;
-  return Number.isNaN(step) ? after !== before : step * Math.sign(by) >= Math.abs(by);
+function tell(text) {
+  if (byId("moved").textContent !== text) byId("moved").textContent = text;
 }
 
-/* How long the number's first and its last step took, in ms, stands beside the words. */
-function conclude(text, afterMs, settledMs) {
-  byId("moved").textContent = text;
-  put(byId("moved"), "data-after-ms", afterMs);
-  put(byId("moved"), "data-settled-ms", settledMs);
-  waitingFor = null;
+/* How long it took until the numbers held some of it, and all of it, in ms, stands beside the words. */
+function conclude(text, { since, landedMs } = {}) {
+  tell(text);
+  put(byId("moved"), "data-after-ms", landedMs);
+  put(byId("moved"), "data-settled-ms", since && Math.round(performance.now() - since));
+  waited = null;
 }
 
 /* Shows for a moment which tile moved. */
@@ -156,21 +172,29 @@ function light(metric) {
   setTimeout(() => tile.classList.remove("moved"), LIT_MS);
 }
 
+function freshName() {
+  return [...crypto.getRandomValues(new Uint8Array(8))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
 async function act(button) {
-  const before = { ...tiles.rows[0] };
-  const since = performance.now();
+  const mine = { name: freshName(), before: tiles.rows[0], since: performance.now() };
   button.disabled = true;
   conclude("…");
+  waited = mine;
   try {
-    const address = `/api/demo/${button.dataset.action}?district=${encodeURIComponent(shownDistrict)}`;
-    const answer = await fetch(address, { method: "POST", cache: "no-store" });
-    const { error, said, metric, by, settles } = await answer.json();
+    const query = new URLSearchParams({ district: shownDistrict, press: mine.name });
+    const answer = await fetch(`/api/demo/${button.dataset.action}?${query}`, { method: "POST", cache: "no-store" });
+    const { error, said, metric } = await answer.json();
     if (!answer.ok) throw new Error(error);
-    byId("moved").textContent = said;
-    waitingFor = metric ? { said, metric, by, settles, before: before[metric], since } : null;
-    sayMoved();
+    if (waited !== mine) return;
+    if (metric) {
+      Object.assign(mine, { said, metric });
+      sayMoved();
+    } else {
+      conclude(said);
+    }
   } catch (error) {
-    byId("moved").textContent = error instanceof TypeError ? "Connection lost." : error.message;
+    if (waited === mine) conclude(error instanceof TypeError ? "Connection lost." : error.message);
   } finally {
     button.disabled = false;
   }
