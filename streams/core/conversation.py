@@ -100,7 +100,7 @@ def _fold_part(key: tuple[str, str], events: Sequence[Packed], frame: _Frame, be
         int(skew),
         *_first_response(story, ownership, configuration),
         *_first_owner(opening, owned_ms),
-        *_resolution(opened_ms, story, ownership),
+        *_resolution(opening, opened_ms, story, ownership),
         *_route(ownership),
         story.extra_replies,
         story.bot_replies,
@@ -211,9 +211,12 @@ def _first_response(story: Story, ownership: Ownership, configuration: Configura
     return (at_ms, *lengths, unit, staff)
 
 
-def _resolution(opened_ms: int, story: Story, ownership: Ownership) -> tuple[Any, ...]:
-    first = max(story.resolves[0].at_ms, opened_ms) if story.resolves else None
-    full = max(story.full_resolved_ms, opened_ms) if story.full_resolved_ms is not None else None
+def _resolution(opening: Inquiry | None, opened_ms: int, story: Story, ownership: Ownership) -> tuple[Any, ...]:
+    # What began before all that is known has no length, and a resolve before the start is not of this concern.
+    begun = opening is not None or story.outbound is not None
+    resolved = [resolve.at_ms for resolve in story.resolves if begun and resolve.at_ms >= opened_ms]
+    first = resolved[0] if resolved else None
+    full = resolved[-1] if resolved and story.full_resolved_ms == resolved[-1] else None
     lengths = [
         (None, None, None) if at is None else (at, at - opened_ms, ownership.business_ms(opened_ms, at))
         for at in (first, full)

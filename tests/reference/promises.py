@@ -9,7 +9,7 @@ from schemas.district import Promise
 from schemas.events import Inquiry
 from schemas.vocabulary import UNROUTED, PromiseClock, to_ms
 from tests.reference.hours import DAY, MINUTE, exceeded, reached
-from tests.reference.reading import Item, is_live, is_message, is_reply, is_status
+from tests.reference.reading import Item, is_live, is_message, is_owed, is_reply, is_status
 from tests.reference.story import Story, answered_at
 
 
@@ -44,6 +44,9 @@ def clocks(story: Story) -> list[Clock]:
     first = story.opening
     if first is None:
         return []
+    if not is_owed(first):
+        # Nobody asked for anything: only its source can have promised a time.
+        return [_resolving(story, first)] if isinstance(first.event.due_at, datetime) else []
     return [*_waiting(story), _owning(story, first), *_updating(story), _resolving(story, first)]
 
 
@@ -64,6 +67,8 @@ def _resolving(story: Story, first: Item) -> Clock:
         if is_status(item, "resolved") and item.at >= first.at:
             return Clock("resolution", first, first.at, item.at, pausing=True)
     stopped = _withdrawn_at(story)
+    if is_message(first) and {wait.outcome for wait in story.waits} == {"unreachable"}:
+        stopped = first.at
     return Clock("resolution", first, first.at, None, stopped is not None, stopped, pausing=True)
 
 
