@@ -56,7 +56,11 @@ class _Nothing:
     def begin(self, landed: Mapping[int, int]) -> None:
         """Part of an outlet."""
 
-    def alerts(self, rows: Sequence[AlertTransition], membership: Membership) -> None:
+    def alerts(self, _rows: Sequence[AlertTransition], _membership: Membership) -> Mapping[int, int]:
+        """Part of an outlet."""
+        return {}
+
+    def landed(self, ends: Mapping[int, int]) -> None:
         """Part of an outlet."""
 
     def forward(self, messages: Sequence[Forward]) -> None:
@@ -81,7 +85,6 @@ def _surroundings() -> Surroundings:
         acknowledge=nothing.acknowledge,
         current=lambda _delivery: True,
         caught_up=lambda _number: True,
-        notify=lambda _alerts: None,
         now_ms=lambda: SPAN.end_ms,
         log=Log(lambda: empty),
         die=_die,

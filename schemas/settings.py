@@ -100,13 +100,22 @@ class Settings(BaseModel):
         default=0.5,
         description="share of the latest 1,000 items that may be refused; above it, and at 100, a worker ends; 1: off",
     )
+    receivers: Path | None = Field(
+        default=None,
+        description="YAML file of the receivers of alerts: webhooks, mail, Alertmanager; empty: none but CX_WEBHOOK",
+    )
     webhook: str | None = Field(
         default=None,
         pattern=r"^https?://[^\s/]+(/\S*)?$",
-        description="http(s) address that alerts are posted to; empty: none",
+        description="http(s) address that alerts are posted to, a receiver of its own; empty: none",
     )
     webhook_secret: SecretStr = Field(
         default=SecretStr(""), description="key of the HMAC-SHA256 in X-CX-Signature; empty: not signed"
+    )
+    page: str | None = Field(
+        default=None,
+        pattern=r"^https?://[^\s/?#]+(/[^\s?#]*)?$",
+        description="address of the live page in messages, as people reach it; empty: the local one",
     )
     intake_keys: Path | None = Field(
         default=None,

@@ -23,12 +23,12 @@ from schemas.settings import Settings
 from schemas.topics import EVENTS
 from sinks.clickhouse import ClickHouseSink
 from sinks.reading import ClickHouseReader
+from streams.couriers.service import Couriers
 from streams.dead_letter_watch import DeadLetterLimit
 from streams.driver_logs import calm
 from streams.fault_points import FaultFile, Reached, undisturbed
 from streams.frozen_heap import freeze_survivors
 from streams.metrics import WorkerMetrics
-from streams.notifier import Webhook
 from streams.outlet import KafkaOutlet
 from streams.partition import Delivery, Membership, Partition, Stand
 from streams.present import now_ms
@@ -102,7 +102,7 @@ class Process:
         self._acknowledged: dict[int, int] = {}
         self._received: dict[int, int] = {}
         self._reached = fault_points(settings)
-        self._webhook = Webhook(settings, self._metrics)
+        self._couriers = Couriers(settings, self._metrics)
         self._worker: Worker | None = None
         self.app = make_app(settings)
         self._events = self.app.topic(self._topic, value_type=bytes, internal=False)
@@ -118,7 +118,6 @@ class Process:
             acknowledge=self._acknowledge,
             current=self._current,
             caught_up=self._caught_up,
-            notify=self._webhook.notify,
             now_ms=partial(now_ms, settings),
             log=Log(partial(ClickHouseReader, settings)),
             die=die,
@@ -228,12 +227,13 @@ class Process:
     async def _started(self) -> None:
         """Serve metrics and watch over the process."""
         await self._serve()
+        self._couriers.start()
         self._spawn(self._watch())
 
     async def _stopping(self) -> None:
         if self._worker is not None:
             await self._worker.revoke()
-        await asyncio.to_thread(self._webhook.close)
+        await asyncio.to_thread(self._couriers.close)
 
     async def _watch(self) -> None:
         """Report the lag; end the process when the group gave it nothing for a minute."""

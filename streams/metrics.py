@@ -32,6 +32,12 @@ class WorkerMetrics:
             "cx_messages_stale_total", "Messages of an earlier assignment, dropped and read again", registry=registry
         )
 
+        self.ahead = Gauge(
+            "cx_message_ahead_seconds",
+            "By how much the newest message was written after it was read: two clocks disagree",
+            registry=registry,
+        )
+
     def _of_flushes(self, registry: CollectorRegistry) -> None:
         self.rows = Counter("cx_rows_landed_total", "Rows landed in ClickHouse", ["table"], registry=registry)
         self.flushes = Counter("cx_flushes_total", "Flushes that landed", registry=registry)
@@ -58,12 +64,22 @@ class WorkerMetrics:
         self.alerts = Counter("cx_alerts_total", "Alert transitions landed", ["transition"], registry=registry)
         self.notifications = Counter(
             "cx_notifications_total",
-            "Transitions for the webhook: delivered, refused (by it), failed (all attempts), dropped (queue full)",
-            ["outcome"],
+            "Transitions told: delivered, refused (for good, by the receiver), failed (attempts that are made again)",
+            ["receiver", "outcome"],
             registry=registry,
         )
         self.notifications_waiting = Gauge(
-            "cx_notifications_waiting", "Transitions that wait for the webhook", registry=registry
+            "cx_notifications_waiting", "Messages of cx.alerts not acknowledged yet", ["receiver"], registry=registry
+        )
+        self.receiver_failing = Gauge(
+            "cx_receiver_failing_seconds", "For how long a receiver has taken nothing", ["receiver"], registry=registry
+        )
+        self.notification_seconds = Histogram(
+            "cx_notification_seconds",
+            "From a transition's instant to its delivery, in seconds",
+            ["receiver"],
+            buckets=LANDED_BUCKETS,
+            registry=registry,
         )
 
     def _of_partitions(self, registry: CollectorRegistry) -> None:

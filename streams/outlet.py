@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from functools import partial
 from threading import Thread
-from typing import Any
+from typing import Any, TypeVar
 from uuid import uuid4
 
 from kafka import ConsumerGroupMetadata, KafkaProducer, OffsetAndMetadata, TopicPartition
@@ -22,29 +22,30 @@ from schemas.topics import ALERTS, DEAD_LETTERS, EVENTS, partition_of
 from sinks.landing import DeadLetterRow
 from streams.partition import Forward, Membership
 
+T = TypeVar("T")
 SECONDS = 30
 TRANSACTION_SECONDS = 10
 LARGEST_REQUEST = 16 * 1024 * 1024
 
 
-def bounded(work: Callable[[], None], seconds: float) -> None:
+def bounded(work: Callable[[], T], seconds: float) -> T:
     """Do it, or raise `KafkaTimeoutError` after so many seconds and leave it behind.
 
     The client waits without end for what belongs to a transaction, also when its broker has come back long since.
     """
-    ended: Future[None] = Future()
+    ended: Future[T] = Future()
 
     def run() -> None:
         try:
-            work()
+            found = work()
         except BaseException as error:  # noqa: BLE001 -- whatever it is, it is raised to who waits
             ended.set_exception(error)
         else:
-            ended.set_result(None)
+            ended.set_result(found)
 
     Thread(target=run, name="bounded", daemon=True).start()
     try:
-        ended.result(seconds)
+        return ended.result(seconds)
     except TimeoutError:
         raise KafkaTimeoutError(f"no end after {seconds:.0f} s") from None
 
@@ -67,18 +68,22 @@ class KafkaOutlet:
         """From now on, so much of each partition of `cx.alerts` has landed: offsets, by partition."""
         self._landed = dict(landed)
 
-    def alerts(self, rows: Sequence[AlertTransition], membership: Membership) -> None:
+    def landed(self, ends: Mapping[int, int]) -> None:
+        """From now on, everything before these offsets of `cx.alerts` has landed."""
+        self._landed |= ends
+
+    def alerts(self, rows: Sequence[AlertTransition], membership: Membership) -> Mapping[int, int]:
         """Publish transitions as JSON into their district's partition, keyed by idempotency key: all or none.
 
-        Everything that an earlier call published must have landed. Raises `Fenced` for an earlier assignment.
+        Returns the offsets behind them, by partition. Raises `Fenced` for an earlier assignment.
         """
         try:
-            bounded(partial(self._tell, rows, membership), SECONDS)
+            return bounded(partial(self._tell, rows, membership), SECONDS)
         except (KafkaError, OSError) as error:
             self.close()
             raise self._away(error) from None
 
-    def _tell(self, rows: Sequence[AlertTransition], membership: Membership) -> None:
+    def _tell(self, rows: Sequence[AlertTransition], membership: Membership) -> dict[int, int]:
         """One transaction: the alerts, and up to where those before have landed in the name of one assignment."""
         topic = self._settings.topic(ALERTS)
         numbered = [(partition_of(row.district, self._settings.partitions), row) for row in rows]
@@ -96,7 +101,7 @@ class KafkaOutlet:
             producer.abort_transaction()
             raise Fenced("another worker owns the partitions of these alerts by now") from None
         producer.commit_transaction()
-        self._landed |= {n: future.get(SECONDS).offset + 1 for n, future in sent}
+        return {n: future.get(SECONDS).offset + 1 for n, future in sent}
 
     def forward(self, messages: Sequence[Forward]) -> None:
         """Publish messages again, into the partition of their district."""

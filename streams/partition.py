@@ -101,21 +101,6 @@ class Cut:
     """Place of each event of `events` in its message."""
 
 
-@dataclass(frozen=True, slots=True)
-class News:
-    """What a flush has to say to Kafka, and in the name of which assignment."""
-
-    forwards: list[Forward]
-    alerts: list[AlertTransition]
-    membership: Membership
-
-    @classmethod
-    def of(cls, cuts: Sequence[Cut], membership: Membership) -> "News":
-        """What these cuts have to say."""
-        forwards = [message for cut in cuts for message in cut.forwards]
-        return cls(forwards, [alert for cut in cuts for alert in cut.alerts], membership)
-
-
 class Partition:
     """The state of one partition between its assignment and its loss."""
 
@@ -317,12 +302,8 @@ class Partition:
         Each full minute it takes what rolling rows are made of, only while live and when nothing is left of an older
         configuration.
         """
+        clock_ms = self._advance(now_ms, live)
         cut, self._cut = self._cut, Cut()
-        clock_ms = now_ms if live else min(self.latest_receipt_ms, now_ms)
-        for state in self.states.values():
-            self._keep(cut, state.district, state.settle(0))
-            if clock_ms and not state.has_stale_clocks:
-                cut.alerts.extend(state.alerts.advance(clock_ms, now_ms))
         minute_ms = now_ms - now_ms % MINUTE_MS
         if live and minute_ms > self._rolled_ms and not self.stale:
             self._rolled_ms = minute_ms
@@ -330,6 +311,25 @@ class Partition:
                 cut.minutes.append((state.rolling.minute(minute_ms, state.configuration), state.rolling.publishing))
         self._evict(clock_ms)
         return cut
+
+    def _advance(self, now_ms: int, live: bool) -> int:
+        """Fold what has new events and say what became true by the partition's clock, which it returns."""
+        clock_ms = now_ms if live else min(self.latest_receipt_ms, now_ms)
+        for state in self.states.values():
+            self._keep(self._cut, state.district, state.settle(0))
+            if clock_ms and not state.has_stale_clocks:
+                self._cut.alerts.extend(state.alerts.advance(clock_ms, now_ms))
+        return clock_ms
+
+    def look_ahead(self, now_ms: int) -> list[AlertTransition]:
+        """What is to be told by now, while an earlier cut is landing; everything stays for the next cut."""
+        self._advance(now_ms, live=True)
+        return list(self._cut.alerts)
+
+    def told_ahead(self) -> None:
+        """What `look_ahead` gave last stands on `cx.alerts`: it has to land, and is not told again."""
+        self._cut.told.extend(self._cut.alerts)
+        self._cut.alerts.clear()
 
 
 def landing_of(cuts: Sequence[Cut], now_ms: int) -> Landing:

@@ -23,8 +23,14 @@ class Outlet(Protocol):
     def begin(self, landed: Mapping[int, int]) -> None:
         """Everything before these offsets of `cx.alerts` has landed or is about to, by partition."""
 
-    def alerts(self, rows: Sequence[AlertTransition], membership: Membership) -> None:
-        """Publish alert transitions, each under its idempotency key. Raises `Fenced` for an earlier assignment."""
+    def alerts(self, rows: Sequence[AlertTransition], membership: Membership) -> Mapping[int, int]:
+        """Publish alert transitions, each under its idempotency key. Raises `Fenced` for an earlier assignment.
+
+        Returns the offsets of `cx.alerts` behind them, by partition, for `landed`.
+        """
+
+    def landed(self, ends: Mapping[int, int]) -> None:
+        """Everything before these offsets has landed."""
 
     def forward(self, messages: Sequence[Forward]) -> None:
         """Publish messages again, into the partition they belong to."""
@@ -59,8 +65,6 @@ class Surroundings:
     """Whether a message belongs to the assignment in force; an older one is read again by its owner."""
     caught_up: Callable[[int], bool]
     """Whether everything that stands in a partition was handed to `receive`."""
-    notify: Callable[[Sequence[AlertTransition]], None]
-    """Tell receivers of transitions that landed; never blocks."""
     now_ms: Callable[[], int]
     """The present, by the clock in force."""
     log: Log

@@ -3,7 +3,7 @@
 The order of a flush, which every step relies on:
 
     (0) dead letters and forwards to Kafka    acknowledged by the broker; too many of them end the process before
-    (1) alerts to Kafka                        acknowledged by the broker
+    (1) alerts to Kafka                        acknowledged by the broker; also while (2) and (3) take long
     (2) events, configurations, units          in ClickHouse
     (3) facts, once per changed conversation   in ClickHouse; then the rows of (1)
     (4) rolling rows, each full minute         in ClickHouse
@@ -25,9 +25,10 @@ from sinks.landing import DeadLetterRow, Landing
 from streams.attempts import Attempts
 from streams.dead_letter_watch import DeadLetterWatch
 from streams.metrics import WorkerMetrics
-from streams.partition import Cut, Delivery, Membership, News, Partition, Stand, landing_of, windows_of
+from streams.partition import Cut, Delivery, Membership, Partition, Stand, landing_of, windows_of
 from streams.recovery import Recovered
 from streams.surroundings import FlushPolicy, Surroundings
+from streams.teller import News, Teller
 from streams.upkeep import Upkeep
 
 log = logging.getLogger("cx.worker")
@@ -37,6 +38,7 @@ ASSIGNMENT_SECONDS = 0.05
 PAST_MS = 60_000
 JUST_AFTER = 0.005
 BREATH_SECONDS = 0.1
+AHEAD_SECONDS = 1.0
 
 T = TypeVar("T")
 
@@ -63,6 +65,7 @@ class Worker:
         self._past_until: dict[int, float] = {}
         self._flushing = asyncio.Lock()
         self._landing_events = 0
+        self._teller = Teller(around.outlet, around.reached)
         self._room = asyncio.Event()
         self._due = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -105,6 +108,7 @@ class Worker:
                 await asyncio.sleep(ASSIGNMENT_SECONDS)
                 continue
             self._metrics.messages.inc()
+            self._metrics.ahead.set(max(0, delivery.written_ms - self._around.wall_ms()) / 1000)
             return
         self._metrics.stale.inc()
 
@@ -151,7 +155,7 @@ class Worker:
         stands = await self._asked(partial(self._around.stands, list(self._parked)), assignment)
         if stands is None:
             return
-        self._around.outlet.begin({number: stand.told_from for number, stand in stands.items()})
+        self._teller.begin({number: stand.told_from for number, stand in stands.items()})
         left = dict(stands)
         for number, partition in kept.items():
             if partition.survives(stands[number]):
@@ -278,8 +282,7 @@ class Worker:
             with self._metrics.flush_seconds.time():
                 if not await self._told(landing.dead_letters, news):
                     return
-                await self._attempts.persist(partial(self._around.sink.land, landing))
-                self._around.notify([alert for alert in landing.alerts if alert.notify])
+                await self._land(landing)
                 if has_windows:
                     await self._land_windows(cuts, now_ms)
             self._around.reached("before:5")
@@ -293,6 +296,32 @@ class Worker:
                 self._due.set()
             elif not self._upkeep.is_stale:
                 await self._sweep()
+
+    async def _land(self, landing: Landing) -> None:
+        """Steps (2) and (3). If that takes long, ClickHouse may be away: what is to be told goes out all the same."""
+        told = self._teller.told()
+        landed = asyncio.ensure_future(self._attempts.persist(partial(self._around.sink.land, landing)))
+        begun = self._around.monotonic()
+        while not landed.done():
+            await asyncio.wait({landed}, timeout=self._pause())
+            if not landed.done() and self._around.monotonic() - begun >= AHEAD_SECONDS:
+                await self._tell_ahead()
+        landed.result()
+        self._teller.landed(told)
+
+    async def _tell_ahead(self) -> None:
+        membership = self._membership
+        live = [partition for number, partition in self._owned.items() if self._is_live(number)]
+        try:
+            await self._teller.tell_ahead(live, self._around.now_ms(), membership)
+        except Fenced as error:
+            self._give_up(membership, error)
+
+    def _give_up(self, membership: Membership, error: Fenced) -> None:
+        log.warning("everything is given up and read again by its owner: %s", error)
+        self._metrics.fenced.inc()
+        if membership == self._membership:
+            self._forget()
 
     async def _land_windows(self, cuts: Sequence[Cut], now_ms: int) -> None:
         """Step (4): rows are made in a thread of what the cuts hold, while the next messages are taken."""
@@ -308,27 +337,12 @@ class Worker:
     async def _told(self, dead_letters: Sequence[DeadLetterRow], news: News) -> bool:
         """Steps (0) and (1); False if the partitions are others' by now, then everything of them is forgotten."""
         try:
-            await self._attempts.persist(partial(self._publish, dead_letters, news))
+            await self._attempts.persist(partial(self._teller.publish, dead_letters, news))
         except Fenced as error:
-            log.warning("everything is given up and read again by its owner: %s", error)
-            self._metrics.fenced.inc()
             self._landing_events = 0
-            if news.membership == self._membership:
-                self._forget()
+            self._give_up(news.membership, error)
             return False
         return True
-
-    def _publish(self, dead_letters: Sequence[DeadLetterRow], news: News) -> None:
-        self._around.reached("before:0")
-        if dead_letters:
-            self._around.outlet.dead_letters(dead_letters)
-        if news.forwards:
-            self._around.outlet.forward(news.forwards)
-        self._around.reached("after:0")
-        self._around.reached("before:1")
-        if news.alerts:
-            self._around.outlet.alerts(news.alerts, news.membership)
-        self._around.reached("after:1")
 
     def _report(self, landing: Landing, deliveries: list[Delivery], news: News) -> None:
         m = self._metrics

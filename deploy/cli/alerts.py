@@ -17,13 +17,16 @@ from deploy.cli.codes import alert_key, code
 from deploy.cli.command import Command
 from deploy.cli.instants import instant_ms, length
 from deploy.local.state import local_settings
+from schemas.alerts import as_json
 from schemas.district import missing
-from schemas.errors import Unavailable, UsageError
+from schemas.errors import DifferenceFound, Unavailable, UsageError
 from schemas.events import AlertAcknowledged, AlertSilenced
 from schemas.settings import Settings
 from schemas.vocabulary import PromiseClock, from_ms
 from sinks.alerts import OVER, STANDING, Alerts, AlertState, Silence, WantedAlerts
 from sinks.reading import ClickHouseReader
+from streams.couriers.service import receivers_of
+from streams.couriers.undelivered import Undelivered, undelivered
 from streams.intake.producer import EventProducer, encode
 from streams.present import now, now_ms
 
@@ -40,6 +43,10 @@ def _as_json(found: AlertState | Silence) -> dict[str, Any]:
 
 
 def _list(args: argparse.Namespace, settings: Settings) -> int:
+    if args.undelivered:
+        everything = undelivered(settings, receivers_of(settings).receivers)
+        mine = [each for each in everything if args.district in (None, each.alert.district)]
+        return _shown_undelivered(mine, args.json)
     since = instant_ms(args.since) if args.since else None
     state = None if args.key or args.state == "all" else args.state
     wanted = WantedAlerts(now_ms(settings), tuple(args.key), args.district, args.unit, since, state)
@@ -77,6 +84,23 @@ def _taken_on(each: AlertState) -> str:
 
 def _shown(at_ms: int) -> str:
     return from_ms(at_ms).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _shown_undelivered(found: list[Undelivered], as_json_lines: bool) -> int:
+    """What receivers have not got; exit code 6 if there is anything."""
+    if as_json_lines:
+        for each in found:
+            told = {"receiver": each.receiver, "state": each.state, "since": from_ms(each.since_ms).isoformat()}
+            sys.stdout.write(json.dumps(told | {"reason": each.reason, "alert": as_json(each.alert)}) + "\n")
+    else:
+        table = Table("receiver", "state", "since", Column("key", no_wrap=True), "what", "conversation", "why")
+        for each in found[:MOST_SHOWN]:
+            alert = each.alert
+            what = (alert.key, alert.transition, alert.conversation, each.reason)
+            table.add_row(each.receiver, each.state, _shown(each.since_ms), *what)
+        Console().print(table)
+        sys.stderr.write(f"{len(found):,} not delivered.\n")
+    return DifferenceFound.exit_code if found else 0
 
 
 def _shown_silences(found: list[Silence], as_json: bool) -> int:
@@ -184,6 +208,9 @@ def _configure(parser: argparse.ArgumentParser) -> None:
     listing.add_argument("--unit", metavar="CODE", help="only of this unit: it has the conversation, or had it first")
     listing.add_argument("--since", metavar="WHEN", help="only with news since, ISO 8601; UTC without offset")
     listing.add_argument("--state", choices=(STANDING, OVER, "all"), default=STANDING, help="default: standing")
+    listing.add_argument(
+        "--undelivered", action="store_true", help="instead, what receivers have not got; asks Kafka, not ClickHouse"
+    )
     listing.add_argument("--silences", action="store_true", help="instead, what is silenced now, until when, by whom")
     ack = actions.add_parser("ack", help="take alerts on: they escalate no further")
     ack.add_argument("key", nargs="+", metavar="KEY", help="the alert's key, as `ls` shows it")
@@ -215,7 +242,7 @@ COMMANDS = {
     "alerts": Command(
         "Alerts of promises: show what stands, take one on (`ack`), or mute some for a time (`silence`). Both are "
         "events in the district's log and act on what is told from then on; nothing is deleted. What is silenced "
-        "lands and is never sent. Exit code 2: an alert or unit that does not exist.",
+        "lands and is never sent. Exit code 2: an alert or unit that does not exist; 6: `ls --undelivered` found some.",
         _configure,
         _run,
     )

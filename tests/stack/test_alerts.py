@@ -14,7 +14,7 @@ from schemas.settings import Settings
 from schemas.topics import ALERTS, partition_of
 from schemas.vocabulary import from_ms
 from sinks.connection import connect
-from streams.notifier import signature
+from streams.couriers.sending import signature
 from tests.fixtures_stack import Workers
 from tests.receiver import Receiver
 from tests.stack.processes import until

@@ -53,6 +53,8 @@ class World:
         self.committed: dict[int, int] = {}
         self.recovered_partitions: list[list[int]] = []
         self.fenced = False
+        self.deaf = 0
+        self.landed_to: dict[int, int] = {}
         self.registry = CollectorRegistry()
         around = Surroundings(
             sink=sink,
@@ -62,7 +64,6 @@ class World:
             acknowledge=self._acknowledge,
             current=lambda delivery: bool(delivery.handle == self.generation),
             caught_up=lambda _number: self.live,
-            notify=lambda rows: self.told.extend(row.transition for row in rows),
             now_ms=lambda: self.now_ms,
             log=Log(self._reader),
             die=self._die,
@@ -88,12 +89,21 @@ class World:
     def begin(self, landed: Mapping[int, int]) -> None:
         """Part of an outlet."""
 
-    def alerts(self, rows: Sequence[AlertTransition], _membership: Membership) -> None:
+    def landed(self, ends: Mapping[int, int]) -> None:
         """Part of an outlet."""
+        self.landed_to = dict(ends)
+
+    def alerts(self, rows: Sequence[AlertTransition], _membership: Membership) -> Mapping[int, int]:
+        """Part of an outlet: an offset for each transition."""
         if self.fenced:
             raise Fenced("another owns them")
+        if self.deaf:
+            self.deaf -= 1
+            raise Unavailable("away", 0.01)
         self.published.extend(rows)
+        self.told.extend(row.transition for row in rows if row.notify)
         self.steps.append(f"alerts {len(rows)}, landed {len(self.sink.rows('events'))}")
+        return {NUMBER: len(self.published)}
 
     def forward(self, messages: Sequence[Forward]) -> None:
         """Part of an outlet."""

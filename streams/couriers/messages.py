@@ -1,0 +1,126 @@
+"""What people read of an alert: what, where, how long, which promise, and where to look. Pure."""
+
+import json
+from collections.abc import Sequence
+from hashlib import blake2b
+from string import Template
+from typing import Any
+from urllib.parse import urlencode
+
+from schemas.alerts import (
+    AT_RISK,
+    BREACHED,
+    CORRECTED,
+    ESCALATED_50,
+    ESCALATED_100,
+    MET_LATE,
+    PROMISE,
+    RESOLVED,
+    AlertTransition,
+    as_json,
+)
+from schemas.vocabulary import from_ms
+
+_WORDS = {
+    AT_RISK: "A promise is at risk",
+    BREACHED: "A promise is broken",
+    ESCALATED_50: "A broken promise still waits, half its time over",
+    ESCALATED_100: "A broken promise still waits, twice its time used",
+    MET_LATE: "A broken promise was met late",
+    RESOLVED: "A promise is no longer at stake",
+    CORRECTED: "What was said of a promise was wrong",
+}
+_SLACK = '{"text": "${text}", "unfurl_links": false}'
+_UNITS = (("d", 86_400), ("h", 3_600), ("min", 60))
+MOST_LINES = 50
+
+
+def how_long(length_ms: int) -> str:
+    """A length as people say it, in its two largest parts: 2 d 3 h, 4 h 10 min, 45 s."""
+    seconds = max(0, length_ms) // 1000
+    parts: list[str] = []
+    for name, size in _UNITS:
+        count, seconds = divmod(seconds, size)
+        if count or parts:
+            parts.append(f"{count} {name}")
+    return " ".join([*parts, f"{seconds} s"][:2]) if parts else f"{seconds} s"
+
+
+def fields(alert: AlertTransition, page: str) -> dict[str, str]:
+    """The fields of `schemas.receivers.FIELDS`; times in UTC, as no unit's clock is known here."""
+    words = _WORDS.get(alert.base) if alert.kind == PROMISE else None
+    subject = (alert.clock or alert.promise).replace("_", " ")
+    what = f"{words or f'{alert.kind} {alert.transition}'}: {subject}".replace("_", " ")
+    found = {
+        "what": ("Critical. " if alert.critical else "") + what,
+        "where": f"{alert.owner or alert.unit} in {alert.district}",
+        "how_long": f"{how_long(_open_ms(alert))} since {_instant(alert.started_at)}",
+        "promise": f"{alert.promise}, due {_instant(alert.due_at)}" if alert.due_at is not None else alert.promise,
+        "link": f"{page}?{urlencode({'district': alert.district})}",
+        "key": alert.key,
+        "district": alert.district,
+        "unit": alert.owner or alert.unit,
+        "conversation": alert.conversation,
+        "transition": alert.transition,
+        "at": from_ms(alert.at).isoformat(timespec="milliseconds"),
+    }
+    lines = ("{what}, {where}.", "For {how_long}. Promise: {promise}.", "Conversation {conversation}. {link}")
+    return found | {"text": "\n".join(lines).format(**found)}
+
+
+def _open_ms(alert: AlertTransition) -> int:
+    return (alert.ended_at or alert.at) - alert.started_at
+
+
+def _instant(at_ms: int) -> str:
+    return from_ms(at_ms).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def group_fields(alerts: Sequence[AlertTransition], page: str) -> dict[str, str]:
+    """The same of many alerts told at once."""
+    each = [fields(alert, page) for alert in alerts]
+    lines = [f"{one['what']}, {one['where']}, for {one['how_long']}, {one['conversation']}" for one in each]
+    more = [f"and {len(lines) - MOST_LINES} more"] if len(lines) > MOST_LINES else []
+    what = f"{len(alerts)} alerts, more than a day's share"
+    districts = ", ".join(sorted({alert.district for alert in alerts}))
+    text = "\n".join([f"{what}, in {districts}.", *lines[:MOST_LINES], *more, each[-1]["link"]])
+    return each[-1] | {"what": what, "where": districts, "text": text, "key": group_key(alerts), "conversation": ""}
+
+
+def group_key(alerts: Sequence[AlertTransition]) -> str:
+    """The idempotency key of these alerts in one message."""
+    keys = "\0".join(alert.idempotency_key for alert in alerts)
+    return f"group-{blake2b(keys.encode(), digest_size=16).hexdigest()}"
+
+
+def idempotency_key(alerts: Sequence[AlertTransition]) -> str:
+    """The same for every attempt to tell these."""
+    return alerts[0].idempotency_key if len(alerts) == 1 else group_key(alerts)
+
+
+def shown(alerts: Sequence[AlertTransition], page: str) -> dict[str, str]:
+    """The fields of one alert, or of several told at once."""
+    return fields(alerts[0], page) if len(alerts) == 1 else group_fields(alerts, page)
+
+
+def _whole(alert: AlertTransition, page: str) -> dict[str, Any]:
+    """Everything of an alert: its columns, and the words people read."""
+    words = fields(alert, page)
+    return (
+        as_json(alert)
+        | {name: words[name] for name in ("what", "where", "how_long", "text", "link")}
+        | {"open_ms": _open_ms(alert)}
+    )
+
+
+def body(template: str, alerts: Sequence[AlertTransition], page: str) -> bytes:
+    """The JSON a webhook gets: `json`, `slack`, or a template whose fields stand within quotes."""
+    if template != "json":
+        escaped = {name: json.dumps(value)[1:-1] for name, value in shown(alerts, page).items()}
+        return Template(_SLACK if template == "slack" else template).substitute(escaped).encode()
+    if len(alerts) == 1:
+        return json.dumps(_whole(alerts[0], page)).encode()
+    words = group_fields(alerts, page)
+    told = {name: words[name] for name in ("what", "where", "text", "link")}
+    told["idempotency_key"] = group_key(alerts)
+    return json.dumps(told | {"alerts": [_whole(alert, page) for alert in alerts]}).encode()
