@@ -210,6 +210,7 @@ class Process:
             self._worker = self._make_worker()
             self._spawn(self._worker.run())
         self._worker.assign(numbers, self._membership())
+        self._couriers.assign(numbers)
 
     def _membership(self) -> Membership:
         """Under which name the broker knows this process since the assignment in force."""
@@ -218,6 +219,7 @@ class Process:
 
     async def _revoked(self, _revoked: set[TP]) -> None:
         self._unassigned_since = time.monotonic()
+        self._couriers.assign(())
         if self._worker is not None:
             await self._worker.revoke()
 

@@ -51,7 +51,7 @@ class _Server(Controller):
 
     def _check(self, _server: Any, _session: Any, _envelope: Any, _mechanism: str, data: Any) -> AuthResult:
         assert isinstance(data, LoginPassword)
-        return AuthResult(success=data.password.decode() == self._password)
+        return AuthResult(success=data.password.decode() == self._password, handled=False)
 
 
 class Mailbox:

@@ -41,7 +41,7 @@ class AlertmanagerCourier:
         """Read and tell until `stop`; whatever goes wrong, it begins again."""
         while not self._tools.stop.is_set():
             try:
-                reader = AlertReader(self._tools.settings, self._receiver.receiver, whole=True)
+                reader = AlertReader(self._tools.settings, self._receiver.receiver, self._tools.share, whole=True)
                 try:
                     self._read(reader)
                 finally:

@@ -20,7 +20,7 @@ from schemas.topics import ALERTS
 from sinks.landing import DeadLetterRow
 from streams.core.admission import digest
 from streams.couriers.messages import idempotency_key
-from streams.couriers.reading import GROUPED, NO, AlertReader, Said, wanted
+from streams.couriers.reading import GROUPED, NO, AlertReader, Said, Share, wanted
 from streams.couriers.sending import Answer, Sender
 from streams.metrics import WorkerMetrics
 from streams.present import wall_ms
@@ -40,6 +40,7 @@ class Tools(NamedTuple):
     settings: Settings
     metrics: WorkerMetrics
     stop: Event
+    share: Share
     refuse: Callable[[Sequence[DeadLetterRow]], None]
     first_pause: float = FIRST_PAUSE
 
@@ -63,7 +64,7 @@ class Courier:
         """Read and tell until `stop`; whatever goes wrong, it begins again."""
         while not self._tools.stop.is_set():
             try:
-                reader = AlertReader(self._tools.settings, self._receiver.receiver)
+                reader = AlertReader(self._tools.settings, self._receiver.receiver, self._tools.share)
                 try:
                     self._read(reader)
                 finally:
@@ -86,6 +87,7 @@ class Courier:
                 self._committed = {}
             if self._through(reader, batch) and self._told_held(reader):
                 self._acknowledge(reader, reader.positions())
+            reader.keep()
             metrics, name = self._tools.metrics, self._receiver.receiver
             metrics.notifications_waiting.labels(name).set(reader.left(self._committed))
 
@@ -121,7 +123,7 @@ class Courier:
         self._committed |= new
 
     def _deliver(self, reader: AlertReader, told: Sequence[Said]) -> bool:
-        """Until it is delivered or refused for good; False if the group moved meanwhile, or this process ends."""
+        """Until it is delivered or refused for good; False if the share changed meanwhile, or this process ends."""
         alerts = [said.alert for said in told]
         pause = self._tools.first_pause
         while True:
@@ -131,17 +133,17 @@ class Courier:
                 return True
             if answer.refused:
                 return self._refused(reader, told, answer.reason)
-            self._failed(alerts[0].idempotency_key, answer.reason)
+            self._failed(idempotency_key(alerts), answer.reason)
+            reader.keep()
             jittered = pause * random.uniform(0.5, 1.0)  # noqa: S311 -- so that many do not come at once
             if not self._rest(reader, max(jittered, answer.wait)):
                 return False
             pause = min(pause * 2, LONGEST_PAUSE)
 
     def _rest(self, reader: AlertReader, seconds: float) -> bool:
-        """Wait as a member of the group."""
         end = time.monotonic() + seconds
         while (left := end - time.monotonic()) > 0:
-            if self._tools.stop.wait(0.01) or not reader.stay(min(left, LOOK_SECONDS)):
+            if self._tools.stop.wait(min(left, LOOK_SECONDS)) or reader.moved:
                 return False
         return True
 

@@ -1,14 +1,14 @@
-"""`cx.alerts` as one receiver reads it: committed transactions only, in a consumer group of its own. Blocks.
+"""`cx.alerts` as one receiver reads it: committed transactions only, with offsets of its own. Blocks.
 
 A new receiver begins with what was said in the last hours; one that was there before goes on where it was.
 """
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from kafka import ConsumerRebalanceListener, KafkaConsumer, OffsetAndMetadata, TopicPartition
-from kafka.errors import CommitFailedError
+from kafka import KafkaConsumer, OffsetAndMetadata, TopicPartition
 
 from schemas.alerts import EVERYBODY, AlertTransition, from_json
 from schemas.receivers import Receiver
@@ -18,8 +18,7 @@ from streams.core.alerting import NOTIFY_WITHIN_MS
 from streams.present import wall_ms
 
 AT_ONCE = 100
-SESSION_MS = 15_000
-LONGEST_POLL_MS = 600_000
+KEEP_SECONDS = 3_600.0
 NO, NOW, GROUPED = "no", "now", "grouped"
 
 
@@ -53,17 +52,15 @@ def decoded(record: Any) -> Said:
     return Said(record.partition, record.offset, from_json(json.loads(record.value)))
 
 
-class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
-    """Hears of each change of the group."""
+class Share:
+    """Which partitions this process reads: those whose events it has. `now` is the count of changes, and they."""
 
-    def __init__(self, moved: Callable[[], None]) -> None:
-        self._moved = moved
+    def __init__(self) -> None:
+        self.now: tuple[int, frozenset[int]] = (0, frozenset())
 
-    def on_partitions_revoked(self, revoked: Any) -> None:  # noqa: ARG002 -- everything is read again
-        self._moved()
-
-    def on_partitions_assigned(self, assigned: Any) -> None:  # noqa: ARG002 -- as above
-        self._moved()
+    def become(self, numbers: Iterable[int]) -> None:
+        """Exactly these from now on; whoever reads goes on from what is acknowledged."""
+        self.now = (self.now[0] + 1, frozenset(numbers))
 
 
 def places_of_new(consumer: KafkaConsumer, new: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
@@ -76,83 +73,91 @@ def places_of_new(consumer: KafkaConsumer, new: Sequence[TopicPartition]) -> dic
 
 
 class AlertReader:
-    """One receiver's place in each partition. `places` of new partitions are found at the first `poll` after a move.
+    """One receiver's place in each partition of a share, which is found at the first `poll` after a change of it.
 
     `whole`: reads what Kafka still has from its beginning, whatever was acknowledged.
     """
 
-    def __init__(self, settings: Settings, receiver: str, whole: bool = False) -> None:
+    def __init__(self, settings: Settings, receiver: str, share: Share, whole: bool = False) -> None:
         self._topic = settings.topic(ALERTS)
+        self._share = share
         self._whole = whole
+        # No member of its group: who reads what follows from the events, and a pause of minutes costs nothing.
         self._consumer = KafkaConsumer(
             bootstrap_servers=settings.kafka_address,
             group_id=group_of(settings, receiver),
             enable_auto_commit=False,
             auto_offset_reset="earliest",
             isolation_level="read_committed",
-            session_timeout_ms=SESSION_MS,
-            max_poll_interval_ms=LONGEST_POLL_MS,
         )
         self.moves = 0
-        self._placed = 0
-        self._consumer.subscribe([self._topic], listener=_Listener(self._move))
+        self._ends: dict[TopicPartition, int] = {}
+        self._done: dict[int, int] = {}
+        self._said = 0.0
 
-    def _move(self) -> None:
-        self.moves += 1
+    @property
+    def moved(self) -> bool:
+        """Whether the share has changed since the last `poll`; what is in hand is others' perhaps."""
+        return self._share.now[0] != self.moves
 
     def poll(self, seconds: float) -> list[Said]:
-        """What came next, at most so much; empty after a while. A move of the group makes earlier answers void."""
-        records = self._consumer.poll(int(seconds * 1000), max_records=AT_ONCE)
-        if self._placed != self.moves:
-            # Whatever was fetched meanwhile is fetched again from the right place.
+        """What came next, at most so much; empty after a while. After a change of `moves` earlier answers are void."""
+        if self.moved:
             self._place()
+        if not self._ends:
+            time.sleep(seconds)
             return []
+        records = self._consumer.poll(int(seconds * 1000), max_records=AT_ONCE)
         return [decoded(record) for some in records.values() for record in some]
 
-    def stay(self, seconds: float) -> bool:
-        """Remain in the group without reading; False if the group moved, then what is in hand is others' perhaps."""
-        moves = self.moves
-        self._consumer.pause(*self._consumer.assignment())
-        self._consumer.poll(int(seconds * 1000))
-        self._consumer.resume(*self._consumer.paused())
-        return self.moves == moves
-
     def _place(self) -> None:
-        self._placed = self.moves
-        assigned = self._consumer.assignment()
+        moves, numbers = self._share.now
+        mine = [TopicPartition(self._topic, number) for number in sorted(numbers)]
+        self._consumer.assign(mine)
+        self._ends = self._consumer.end_offsets(mine) if mine else {}
+        self._done = {}
+        for each, place in self._places(mine).items():
+            self._consumer.seek(each, place)
+        self.moves = moves
+
+    def _places(self, mine: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
+        if not mine:
+            return {}
+        first = self._consumer.beginning_offsets(mine)
         if self._whole:
-            self._consumer.seek_to_beginning(*assigned)
-            return
-        places = {each: self._consumer.committed(each) for each in assigned}
+            return dict(first)
+        places = {each: self._consumer.committed(each) for each in mine}
         new = [each for each, place in places.items() if place is None]
         places |= places_of_new(self._consumer, new)
-        for each, place in places.items():
-            self._consumer.seek(each, place)
-        self.commit({each.partition: places[each] for each in new})
+        self.commit({each.partition: place for each, place in places.items()})
+        return {each: max(place, first[each]) for each, place in places.items()}
 
     def commit(self, places: Mapping[int, int]) -> None:
-        """Acknowledge everything before these offsets; what a move gave to others is theirs to acknowledge."""
-        if not places:
-            return
-        offsets = {TopicPartition(self._topic, n): OffsetAndMetadata(offset) for n, offset in places.items()}
-        try:
-            self._consumer.commit(offsets)
-        except CommitFailedError:
-            self._move()
+        """Acknowledge everything before these offsets."""
+        self._done |= places
+        if places:
+            self._said = time.monotonic()
+            self._consumer.commit(
+                {TopicPartition(self._topic, n): OffsetAndMetadata(offset, "", -1) for n, offset in places.items()}
+            )
+
+    def keep(self) -> None:
+        """Acknowledge the same again from time to time: a broker forgets what nobody says for some days."""
+        if time.monotonic() - self._said >= KEEP_SECONDS:
+            self.commit(self._done)
 
     def positions(self) -> dict[int, int]:
-        """The offset that is read next, of each partition that is assigned."""
-        return {each.partition: self._consumer.position(each) for each in self._consumer.assignment()}
+        """The offset that is read next, of each partition of the share."""
+        return {each.partition: self._consumer.position(each) for each in self._ends}
 
     def left(self, done: Mapping[int, int]) -> int:
         """Messages after these places, or after what was read, as far as is known."""
         left = 0
-        for each in self._consumer.assignment():
-            high = self._consumer.highwater(each)
+        for each, end in self._ends.items():
             place = done.get(each.partition, self._consumer.position(each))
-            left += max(0, (high or 0) - place)
+            left += max(0, max(end, self._consumer.highwater(each) or 0) - place)
         return left
 
     def close(self) -> None:
-        """Leave the group."""
+        """Let go of the connection."""
         self._consumer.close()

@@ -1,6 +1,6 @@
 """All receivers of the settings, each in a thread of its own: a dead one delays nobody."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from threading import Event, Lock, Thread
 
 from schemas.document import parse
@@ -10,6 +10,7 @@ from schemas.settings import Settings
 from sinks.landing import DeadLetterRow
 from streams.couriers.alertmanager import AlertmanagerCourier
 from streams.couriers.courier import FIRST_PAUSE, Courier, Tools
+from streams.couriers.reading import Share
 from streams.couriers.sending import MailSender, WebhookSender
 from streams.metrics import WorkerMetrics
 from streams.outlet import KafkaOutlet
@@ -47,7 +48,8 @@ class Couriers:
         self._stop = Event()
         self._outlet = KafkaOutlet(settings)
         self._one_at_a_time = Lock()
-        tools = Tools(settings, metrics, self._stop, self._refuse, first_pause)
+        self._share = Share()
+        tools = Tools(settings, metrics, self._stop, self._share, self._refuse, first_pause)
         receivers, page = receivers_of(settings), page_of(settings)
         self._threads = []
         for each in receivers.receivers:
@@ -62,6 +64,10 @@ class Couriers:
     def _refuse(self, rows: Sequence[DeadLetterRow]) -> None:
         with self._one_at_a_time:
             self._outlet.dead_letters(rows)
+
+    def assign(self, numbers: Iterable[int]) -> None:
+        """Tell of exactly these partitions from now on; never blocks."""
+        self._share.become(numbers)
 
     def start(self) -> None:
         """Begin to read and tell."""

@@ -1,7 +1,7 @@
 """Receivers told from the real Kafka: in order, at least once with the same key, and never in anybody else's way."""
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -78,9 +78,10 @@ def numbered(*numbers: int, district: str = "d", **more: Any) -> list[AlertTrans
 class Running:
     """The couriers of one process, and what they count."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, numbers: Iterable[int] | None) -> None:
         self.registry = CollectorRegistry()
         self.couriers = Couriers(settings, WorkerMetrics(self.registry), FIRST_PAUSE)
+        self.couriers.assign(range(settings.partitions) if numbers is None else numbers)
         self.couriers.start()
 
     def count(self, receiver: str, outcome: str) -> float:
@@ -92,8 +93,9 @@ class Running:
 
 
 @contextmanager
-def running(settings: Settings) -> Iterator[Running]:
-    made = Running(settings)
+def running(settings: Settings, numbers: Iterable[int] | None = None) -> Iterator[Running]:
+    """Of these partitions, or of all."""
+    made = Running(settings, numbers)
     try:
         yield made
     finally:
@@ -224,27 +226,29 @@ def test_who_had_enough_gets_the_rest_in_one_message_and_a_restart_repeats_none_
         assert keys(other) == ["k1", "k2", "k3"]
 
 
-def test_two_processes_share_the_work_and_one_that_ends_leaves_it_to_the_other(
+def test_a_process_tells_of_its_own_partitions_and_goes_on_where_another_left_them(
     stream: Settings, writer: Writer, tmp_path: Path
 ) -> None:
     districts = [f"d{number}" for number in range(12)]
+    numbers = [partition_of(name, stream.partitions) for name in districts]
+    mine = set(numbers[:6])
     with Receiver() as receiver:
         settings = having(stream, tmp_path, [hook(receiver)])
-        with running(settings) as stays:
-            with running(settings) as leaves:
 
-                def both_tell() -> bool:
-                    writer.say([each for name in districts for each in numbered(1, district=name)])
-                    return all(one.count("hook", "delivered") > 0 for one in (stays, leaves))
+        def told(key: str) -> list[str]:
+            bodies = [json.loads(call.body) for call in receiver.calls]
+            return sorted(body["district"] for body in bodies if body["key"] == key)
 
-                until(both_tell, "both to have a share")
+        writer.say([each for name in districts for each in numbered(1, district=name)])
+        with running(settings, mine) as stays:
+            until(lambda: len(told("k1")) == sum(number in mine for number in numbers), "one share")
+            with running(settings, set(numbers) - mine) as leaves:
+                until(lambda: told("k1") == sorted(districts), "the other share")
+                until(lambda: leaves.value("cx_notifications_waiting", "hook") == 0, "its acknowledgement")
             writer.say([each for name in districts for each in numbered(2, district=name)])
-
-            def told_last() -> set[str]:
-                bodies = [json.loads(call.body) for call in receiver.calls]
-                return {body["district"] for body in bodies if body["key"] == "k2"}
-
-            until(lambda: told_last() == set(districts), "all of it told by the one that is left")
+            stays.couriers.assign(numbers)
+            until(lambda: told("k2") == sorted(districts), "all of it told by the one that is left")
+        assert told("k1") == sorted(districts)
 
 
 @pytest.fixture
