@@ -22,6 +22,7 @@ from bench import (
     recovery_page,
     rolling,
     slices,
+    telling,
 )
 from deploy.cli.command import Command
 from schemas.errors import UsageError
@@ -37,6 +38,7 @@ BENCHMARKS: dict[str, Callable[[], dict[str, float]]] = {
     "live-edge": live_edge.measure,
     "beside": beside.measure,
     "slices": slices.measure,
+    "telling": telling.measure,
     "native-server": partial(native_server.run, NATIVE_SERVER_ROWS),
 }
 
@@ -48,7 +50,8 @@ def _configure(parser: argparse.ArgumentParser) -> None:
         help="core: one process; calendar: business time; pipeline: Kafka to ClickHouse; recovery: by history; "
         "live-edge: a worker started anew, by history and open conversations; "
         "beside: a live event's delay beside an import; "
-        "clocks: running promises; rolling: a minute of windows; slices: how long a changed calendar holds up a worker",
+        "clocks: running promises; telling: from a breach to a webhook; "
+        "rolling: a minute of windows; slices: how long a changed calendar holds up a worker",
     )
     parser.add_argument(
         "--write", type=Path, metavar="FOLDER", help="live-edge: also the page recovery.md and its plots"
