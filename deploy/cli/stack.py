@@ -158,6 +158,10 @@ def _show(status: StackStatus) -> None:
     ailing = [name for name, part in status.parts.items() if part.health != "healthy"]
     phase = f"not healthy: {', '.join(ailing)}" if ailing and status.phase == "ready" else status.phase
     console.print(f"{phase}; data: {status.data}, {status.data_bytes // 1_000_000} MB; logs: {status.data / 'logs'}")
+    for name, receiver in status.receivers.items():
+        if receiver.failing_seconds:
+            failing = f"the receiver {name} has taken no alert for {receiver.failing_seconds:,.0f} s"
+            console.print(f"{failing}, {receiver.waiting:,} messages wait: `./cx alerts ls --undelivered`")
 
 
 def _configure_down(parser: argparse.ArgumentParser) -> None:

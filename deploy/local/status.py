@@ -5,13 +5,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
+from prometheus_client.parser import text_string_to_metric_families
 from pydantic import BaseModel, ConfigDict
 
+from deploy.local.health import http_text
 from deploy.local.parts import parts_of
 from deploy.local.state import ChildState, DataDirectory, effective_settings
 from schemas.errors import Refused
 from schemas.settings import Settings
 
+FAILING, WAITING = "cx_receiver_failing_seconds", "cx_notifications_waiting"
 Health = Literal["healthy", "unhealthy", "down"]
 
 
@@ -31,6 +34,17 @@ class PartStatus(BaseModel):
     log: Path | None
 
 
+class ReceiverStatus(BaseModel):
+    """What a worker says of one receiver of alerts."""
+
+    model_config = ConfigDict(frozen=True)
+
+    failing_seconds: float
+    """For how long it has taken nothing; 0: it takes what it gets."""
+    waiting: int
+    """Messages of `cx.alerts` that it has not acknowledged."""
+
+
 class StackStatus(BaseModel):
     """The whole stack as it is now."""
 
@@ -42,6 +56,8 @@ class StackStatus(BaseModel):
     data_bytes: int
     pid: int | None
     parts: dict[str, PartStatus]
+    receivers: dict[str, ReceiverStatus] = {}
+    """As the worker says; none while it does not answer. They are not parts: the stack may be healthy all the same."""
 
     @property
     def is_healthy(self) -> bool:
@@ -65,7 +81,21 @@ def stack_status(settings: Settings) -> StackStatus:
         data_bytes=data.size_bytes(),
         pid=state.supervisor.pid if state else None,
         parts=parts,
+        receivers=receivers_of(http_text(effective.bind, effective.metrics_port, "/metrics")) if known else {},
     )
+
+
+def receivers_of(metrics: str) -> dict[str, ReceiverStatus]:
+    """What the text of a worker's metrics says of its receivers."""
+    found: dict[str, dict[str, float]] = {}
+    for family in text_string_to_metric_families(metrics):
+        for sample in family.samples:
+            if sample.name in (FAILING, WAITING):
+                found.setdefault(sample.labels["receiver"], {})[sample.name] = sample.value
+    return {
+        name: ReceiverStatus(failing_seconds=each.get(FAILING, 0), waiting=int(each.get(WAITING, 0)))
+        for name, each in sorted(found.items())
+    }
 
 
 def _answers(is_ready: Callable[[], bool]) -> bool:
