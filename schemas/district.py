@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 from schemas.calendar import Calendar, Day
 from schemas.document import MisplacedError, Place
 from schemas.vocabulary import UNROUTED, Channel, Code, Label, Priority, PromiseClock, Stakeholder
+from schemas.watches import Silences, Surges
 
 Level = Literal["school", "department", "team"]
 Target = Annotated[
@@ -129,6 +130,8 @@ class District(_Part):
     goals: list[Goal] = Field(default=[], max_length=200)
     rollout: list[Wave] = Field(default=[], max_length=100)
     items: list[Item] = Field(default=[], max_length=24)
+    surges: Surges = Surges()
+    silences: Silences | None = Silences()
 
     def walk(self) -> Iterator[tuple[Unit, str]]:
         """Every unit with the code of the unit above it; the district's own code stands at the top."""

@@ -1,4 +1,4 @@
-"""`./cx bench WHAT`: how fast the hot path and the whole pipeline are on this machine."""
+"""`./cx bench WHAT`: how fast the hot path and the whole pipeline are on this machine, how well incidents are found."""
 
 import argparse
 import json
@@ -9,7 +9,7 @@ from functools import partial
 from rich.console import Console
 from rich.table import Table
 
-from bench import beside, calendar, core, native_server, pipeline, recovery, slices
+from bench import beside, calendar, core, incidents, native_server, pipeline, recovery, slices
 from deploy.cli.command import Command
 
 NATIVE_SERVER_ROWS = 100_000
@@ -20,6 +20,7 @@ BENCHMARKS: dict[str, Callable[[], dict[str, float]]] = {
     "recovery": recovery.measure,
     "beside": beside.measure,
     "slices": slices.measure,
+    "incidents": incidents.measure,
     "native-server": partial(native_server.run, NATIVE_SERVER_ROWS),
 }
 
@@ -30,7 +31,8 @@ def _configure(parser: argparse.ArgumentParser) -> None:
         choices=sorted(BENCHMARKS),
         help="core: one process; calendar: business time; pipeline: Kafka to ClickHouse; recovery: by history; "
         "beside: a live event's delay beside an import; "
-        "slices: how long a changed calendar holds up a worker",
+        "slices: how long a changed calendar holds up a worker; "
+        "incidents: surges and silences over simulated school years",
     )
     parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
 
