@@ -1,10 +1,10 @@
 """What a district watches beside its promises: surges, silent feeds, rolling values. Parts of its document."""
 
-from typing import Annotated
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
-from schemas.vocabulary import Code
+from schemas.vocabulary import Channel, Code
 
 _SECONDS = {"s": 1, "m": 60, "h": 3600}
 Length = Annotated[
@@ -59,3 +59,87 @@ class Silences(_Part):
     def least_s(self) -> int:
         """The shortest silence in seconds."""
         return seconds(self.least)
+
+
+LENGTHS = (
+    "first_response_median",
+    "first_response_p90",
+    "first_response_business_median",
+    "first_response_business_p90",
+    "reply_median",
+    "reply_p90",
+    "oldest_wait",
+)
+SHARES = ("promises_met", "satisfied")
+RATINGS = ("satisfied", "satisfaction")
+FEWEST_RATINGS = 10
+Metric = Literal[
+    "first_response_median",
+    "first_response_p90",
+    "first_response_business_median",
+    "first_response_business_p90",
+    "reply_median",
+    "reply_p90",
+    "oldest_wait",
+    "promises_met",
+    "satisfied",
+    "satisfaction",
+    "open_waits",
+    "inquiries",
+]
+Level = Length | Annotated[float, Field(ge=0, le=1_000_000, allow_inf_nan=False)]
+
+
+class Watch(_Part):
+    """A rolling value that must keep a level: beyond it for some time, an incident opens.
+
+    A share or a score is beyond only if its 95 % interval is wholly so.
+    """
+
+    watch: Code = Field(description="name of the watch")
+    metric: Metric
+    window: Literal["1h", "24h", "7d", "28d"]
+    above: Level | None = Field(default=None, description="beyond is more than this: a length, a number, or a share")
+    below: Level | None = Field(default=None, description="or less than this")
+    until: Level | None = Field(default=None, description="what ends it; empty: the level itself")
+    lasting: Length = Field(default="15m", description="how long it has to be beyond before the incident opens")
+    least: Annotated[int, Field(ge=1, le=1_000_000)] = Field(
+        default=20, description="of how many values it has to be made; does not matter for waits and inquiries"
+    )
+    units: list[Code] = Field(default=[], description="each of these with those below it; empty: the district")
+    channel: Channel | None = Field(default=None, description="empty: all channels together")
+
+    @property
+    def lasting_ms(self) -> int:
+        """How long it has to be beyond, in milliseconds."""
+        return seconds(self.lasting) * 1000
+
+    @property
+    def level(self) -> float:
+        """The level in the metric's own unit: milliseconds, a number, or a share."""
+        return _number(self.above if self.above is not None else self.below)
+
+    @property
+    def end_level(self) -> float:
+        """What the value has to come back to."""
+        return self.level if self.until is None else _number(self.until)
+
+    @model_validator(mode="after")
+    def _is_sound(self) -> Self:
+        if (self.above is None) == (self.below is None):
+            raise ValueError(f"watch {self.watch} needs one of above and below")
+        for level in (self.above, self.below, self.until):
+            if level is not None and isinstance(level, str) != (self.metric in LENGTHS):
+                kind = "a length such as 4h" if self.metric in LENGTHS else "a number"
+                raise ValueError(f"watch {self.watch}: a level of {self.metric} is {kind}")
+            if self.metric in SHARES and level is not None and _number(level) > 1:
+                raise ValueError(f"watch {self.watch}: {self.metric} is a share, from 0 to 1")
+        if self.metric in RATINGS and (self.window != "28d" or self.channel or self.least < FEWEST_RATINGS):
+            raise ValueError(f"watch {self.watch}: ratings are watched as published: 28d, all channels, 10 at least")
+        if (self.end_level > self.level) if self.above is not None else (self.end_level < self.level):
+            raise ValueError(f"watch {self.watch}: until lies beyond the level that opens it")
+        return self
+
+
+def _number(level: float | str | None) -> float:
+    return seconds(level) * 1000.0 if isinstance(level, str) else float(level or 0)
