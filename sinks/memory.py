@@ -69,6 +69,8 @@ class MemorySink:
         for row in self.rows("conversations"):
             key = row["district"], row["conversation"].partition("~")[0]
             is_open = not row["retracted"] and "open" in (*row["waits.outcome"], *row["verdicts.outcome"])
+            due = (at for at in (*row["waits.school_day_at"], *row["verdicts.due_at"]) if at is not None)
+            is_open = is_open or max(due, default=0) >= since_ms
             known, was_open = told.get(key, (row["events"], False))
             told[key] = min(known, row["events"]), was_open or is_open
         log = defaultdict(list)
@@ -86,6 +88,14 @@ class MemorySink:
             _landed(row)
             for row in self._staying()
             if row["district"] in districts and (row["district"], row["conversation"]) in standing
+        )
+
+    def configurations(self, districts: Sequence[str]) -> Iterator[LandedEvent]:
+        """The configuration events of these districts, in the same order."""
+        return (
+            _landed(row)
+            for row in self.rows("events")
+            if row["district"] in districts and row["kind"] == "district_configured"
         )
 
     def events_of(self, district: str, conversations: Sequence[str]) -> Iterator[LandedEvent]:

@@ -23,7 +23,6 @@ from schemas.settings import Settings
 from schemas.topics import EVENTS
 from sinks.clickhouse import ClickHouseSink
 from sinks.reading import ClickHouseReader
-from streams.core.rolling import HORIZON_MS
 from streams.dead_letter_watch import DeadLetterLimit
 from streams.driver_logs import calm
 from streams.fault_points import FaultFile, Reached, undisturbed
@@ -135,10 +134,9 @@ class Process:
     def _recover(self, numbers: Sequence[int]) -> Recovered:
         # What was told is asked for first: whoever told it could not since this assignment began.
         told = tails(self._settings, numbers)
-        since_ms = now_ms(self._settings) - HORIZON_MS
         with closing(ClickHouseReader(self._settings)) as reader:
             alerts = {number: tail.alerts for number, tail in told.items()}
-            found = recover(numbers, self._settings.partitions, reader, since_ms, alerts)
+            found = recover(numbers, self._settings.partitions, reader, now_ms(self._settings), alerts)
         found.told_from = {number: tail.start for number, tail in told.items()}
         return found
 

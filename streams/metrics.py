@@ -88,10 +88,9 @@ class WorkerMetrics:
         )
 
     def landed(self, landing: Landing) -> None:
-        """Count the rows of a flush that landed."""
+        """Count the rows of a flush that landed, but for rolling ones."""
         self.rows.labels("events").inc(len(landing.events))
         self.rows.labels("conversations").inc(len(landing.conversations))
-        self.rows.labels("rolling").inc(len(landing.rolling))
         for row in landing.dead_letters:
             self.dead_letters.labels(row.reason).inc()
         for alert in landing.alerts:

@@ -2,12 +2,12 @@
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 from schemas.alerts import AlertTransition
 from schemas.events import DistrictConfigured, Erased, Event
 from schemas.facts import Row, row_version
-from schemas.rolling import RollingRow
 from schemas.topics import partition_of
 from sinks.landing import (
     ConfigurationRow,
@@ -26,8 +26,9 @@ from sinks.landing import (
 from streams.core.admission import Admission, Refusal, admit, digest
 from streams.core.arrival import Applied, Arrival
 from streams.core.district import DistrictState
+from streams.core.minute import Minute
 from streams.core.packed import REFUSED
-from streams.core.rolling import HORIZON_MS
+from streams.core.publishing import Publishing
 from streams.core.settled import Culprit, Settled
 
 MINUTE_MS = 60_000
@@ -77,7 +78,8 @@ class Cut:
     alerts: list[AlertTransition] = field(default_factory=list)
     told: list[AlertTransition] = field(default_factory=list)
     """Transitions that stand on `cx.alerts` already and have to land."""
-    rolling: list[RollingRow] = field(default_factory=list)
+    minutes: list[tuple[Minute, Publishing]] = field(default_factory=list)
+    """What rolling rows are to be made of, and what is published of them."""
     erasures: list[Erasure] = field(default_factory=list)
     forwards: list[Forward] = field(default_factory=list)
     positions: list[int] = field(default_factory=list)
@@ -175,7 +177,7 @@ class Partition:
         if abs(clock_ms - self._evicted_ms) >= DAY_MS or self.held - self._kept >= MUCH:
             self._evicted_ms = clock_ms
             for state in self.states.values():
-                state.evict(clock_ms - HORIZON_MS)
+                state.evict(clock_ms)
             self._kept = self.held
 
     def state(self, district: str) -> DistrictState:
@@ -271,7 +273,8 @@ class Partition:
         """Fold what has new events and hand everything over; what is taken from now on belongs to the next cut.
 
         Alerts advance to `now_ms` if the partition is `live` (read to its end), else to the latest receipt applied.
-        Rolling rows are made of each full minute, only while live and when nothing is left of an older configuration.
+        Each full minute it takes what rolling rows are made of, only while live and when nothing is left of an older
+        configuration.
         """
         cut, self._cut = self._cut, Cut()
         clock_ms = now_ms if live else min(self.latest_receipt_ms, now_ms)
@@ -282,15 +285,14 @@ class Partition:
         minute_ms = now_ms - now_ms % MINUTE_MS
         if live and minute_ms > self._rolled_ms and not self.stale:
             self._rolled_ms = minute_ms
-            for state in self.states.values():
-                rows = state.rolling.rows(minute_ms, state.configuration)
-                cut.rolling.extend(state.rolling.publishing.publish(rows))
+            for state in filter(attrgetter("holds_windows"), self.states.values()):
+                cut.minutes.append((state.rolling.minute(minute_ms, state.configuration), state.rolling.publishing))
         self._evict(clock_ms)
         return cut
 
 
 def landing_of(cuts: Sequence[Cut], now_ms: int) -> Landing:
-    """Everything that these cuts have to land, in one."""
+    """Everything that these cuts have to land, in one, but for rolling rows."""
     return Landing(
         landed_at_ms=now_ms,
         events=[row for cut in cuts for row in cut.events],
@@ -298,10 +300,15 @@ def landing_of(cuts: Sequence[Cut], now_ms: int) -> Landing:
         configurations=[row for cut in cuts for row in cut.configurations],
         units=[row for cut in cuts for row in cut.units],
         dead_letters=[row for cut in cuts for row in cut.dead_letters],
-        rolling=[row for cut in cuts for row in cut.rolling],
         alerts=[row for cut in cuts for row in (*cut.told, *cut.alerts)],
         erasures=[erasure for cut in cuts for erasure in cut.erasures],
     )
+
+
+def windows_of(cuts: Sequence[Cut], now_ms: int) -> Landing:
+    """The rolling rows of these cuts; takes long, for a thread, and only once: it publishes."""
+    made = (publishing.publish(minute.rows()) for cut in cuts for minute, publishing in cut.minutes)
+    return Landing(now_ms, rolling=[row for rows in made for row in rows])
 
 
 def _internal(position: int, error: str, payload_digest: str, event: Event) -> Refusal:

@@ -24,6 +24,7 @@ from schemas.vocabulary import from_ms
 from sinks.reading import LandedEvent, LandedVersion, Reader
 from streams.core.district import DistrictState
 from streams.core.parts import whole_name
+from streams.core.windows import reach_ms
 
 log = logging.getLogger("cx.recovery")
 
@@ -63,11 +64,12 @@ def recover(
     numbers: Sequence[int],
     partitions: int,
     reader: Reader,
-    since_ms: int,
+    now_ms: int,
     told: Mapping[int, Sequence[AlertTransition]] = MappingProxyType({}),
 ) -> Recovered:
-    """Rebuild the states of these partitions, with the conversations that stand since an instant; others are departed.
+    """Rebuild the states of these partitions, with the conversations that stand at an instant; others are departed.
 
+    A conversation stands if anything of it may lie within a window of its district, or may still happen by itself.
     `told`: what was told last, by partition, whether it landed or not.
     Raises `Unavailable` if ClickHouse is away or a set came incomplete.
     """
@@ -77,9 +79,16 @@ def recover(
     for district in districts:
         # Also one of which nothing stands: it has to know who left.
         found.states[owner[district]][district] = DistrictState(district)
-    for event, digest in decoded(reader.standing_events(districts, since_ms), found.unreadable):
+    for event, digest in decoded(reader.configurations(districts), Counter()):
         found.states[owner[event.district]][event.district].apply(event, digest)
-        found.events += 1
+    reaches: dict[int, list[str]] = {}
+    for district in districts:
+        configuration = found.states[owner[district]][district].configuration
+        reaches.setdefault(reach_ms(configuration, now_ms), []).append(district)
+    for since_ms, some in reaches.items():
+        for event, digest in decoded(reader.standing_events(some, since_ms), found.unreadable):
+            found.states[owner[event.district]][event.district].apply(event, digest)
+            found.events += 1
     versions = reader.versions(districts)
     for district, published in groupby(reader.published(districts), attrgetter("district")):
         found.states[owner[district]][district].rolling.publishing.known(published)
@@ -102,6 +111,7 @@ def recover(
             behind = _behind(state, rows, damaged, retired.get(state.district, frozenset()))
             state.alerts.known(said.get(state.district, ()))
             state.refill()
+            state.rolling.prune(now_ms, state.configuration)
             state.touch(behind)
             found.repaired += len(behind)
     return found

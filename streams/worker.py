@@ -25,7 +25,7 @@ from schemas.errors import Fenced, Unavailable
 from sinks.landing import DeadLetterRow, Landing
 from streams.dead_letter_watch import DeadLetterWatch
 from streams.metrics import WorkerMetrics
-from streams.partition import Delivery, Membership, News, Partition, landing_of
+from streams.partition import Cut, Delivery, Membership, News, Partition, landing_of, windows_of
 from streams.recovery import Recovered
 from streams.surroundings import FlushPolicy, Surroundings
 
@@ -39,7 +39,7 @@ READ_BACK = 500
 SWEPT = 200
 JUST_AFTER = 0.005
 BREATH_SECONDS = 0.1
-SLICE_SECONDS, SLICES, BETWEEN_SLICES = 0.04, 4, 0.002
+SLICE_SECONDS, MOST_SLICES, BETWEEN_SLICES = 0.04, 4, 0.002
 
 T = TypeVar("T")
 
@@ -64,6 +64,7 @@ class Worker:
         self._past_until: dict[int, float] = {}
         self._flushing = asyncio.Lock()
         self._landing_events = 0
+        self._slices = 1
         self._room = asyncio.Event()
         self._due = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -235,7 +236,8 @@ class Worker:
             deliveries = [delivery for cut in cuts for delivery in cut.deliveries]
             landing = landing_of(cuts, now_ms)
             news = News.of(cuts, self._membership)
-            if not (deliveries or landing.conversations or landing.alerts or landing.rolling):
+            has_windows = any(cut.minutes for cut in cuts)
+            if not (deliveries or landing.conversations or landing.alerts or has_windows):
                 await self._sweep()
                 return
             if (too_much := self._watch.too_much(landing.dead_letters)) is not None:
@@ -245,7 +247,9 @@ class Worker:
                 if not await self._told(landing.dead_letters, news):
                     return
                 await self._persist(partial(self._around.sink.land, landing))
-            self._around.notify([alert for alert in landing.alerts if alert.notify])
+                self._around.notify([alert for alert in landing.alerts if alert.notify])
+                if has_windows:
+                    await self._land_windows(cuts, now_ms)
             self._around.reached("before:5")
             await self._around.acknowledge(deliveries)
             self._around.reached("after:5")
@@ -258,20 +262,31 @@ class Worker:
                 await self._sweep()
 
     async def _refold(self) -> None:
-        """Fold what a changed configuration left, some slices a flush; what is to be done meanwhile is done between."""
-        for number in range(SLICES):
-            if not self._is_stale:
-                return
+        """Fold what a changed configuration left, slice by slice; what is to be done meanwhile is done in between.
+
+        One slice in the first flush, so that what breaks next lands at once, then twice as many each time.
+        """
+        for number in range(self._slices):
             if number:
                 await asyncio.sleep(BETWEEN_SLICES)
                 await self._bring_back()
             self._refold_until(self._around.monotonic() + SLICE_SECONDS)
+            if not self._is_stale:
+                self._slices = 1
+                return
+        self._slices = min(2 * self._slices, MOST_SLICES)
 
     def _refold_until(self, end: float) -> None:
         """One slice: whatever has a running clock first, in all partitions."""
         for clocks in (True, False):
             for partition in self._owned.values():
                 partition.refold(lambda: self._around.monotonic() >= end, clocks)
+
+    async def _land_windows(self, cuts: Sequence[Cut], now_ms: int) -> None:
+        """Step (4): rows are made in a thread of what the cuts hold, while the next messages are taken."""
+        landing = await asyncio.to_thread(windows_of, cuts, now_ms)
+        await self._persist(partial(self._around.sink.land, landing))
+        self._metrics.rows.labels("rolling").inc(len(landing.rolling))
 
     async def _bring_back(self) -> None:
         """Read back, slice by slice, whole histories that new events, erasures or a changed configuration ask for."""

@@ -10,7 +10,7 @@ from sinks.clickhouse import ClickHouseSink
 from sinks.landing import Landing
 from sinks.reading import ClickHouseReader
 from streams.intake.producer import Written
-from streams.partition import Delivery, Partition
+from streams.partition import Delivery, Partition, windows_of
 from streams.recovery import Log
 
 
@@ -47,7 +47,7 @@ class LandingLog:
                     configurations=cut.configurations,
                     units=cut.units,
                     dead_letters=cut.dead_letters,
-                    rolling=cut.rolling,
+                    rolling=windows_of([cut], now_ms).rolling,
                     alerts=cut.alerts,
                     erasures=cut.erasures if with_erasures else (),
                 )

@@ -9,13 +9,14 @@ from functools import partial
 from rich.console import Console
 from rich.table import Table
 
-from bench import beside, calendar, core, incidents, native_server, pipeline, recovery, slices
+from bench import beside, calendar, core, incidents, native_server, pipeline, recovery, rolling, slices
 from deploy.cli.command import Command
 
 NATIVE_SERVER_ROWS = 100_000
 BENCHMARKS: dict[str, Callable[[], dict[str, float]]] = {
     "core": core.measure,
     "calendar": calendar.measure,
+    "rolling": rolling.measure,
     "pipeline": pipeline.measure,
     "recovery": recovery.measure,
     "beside": beside.measure,
@@ -31,7 +32,7 @@ def _configure(parser: argparse.ArgumentParser) -> None:
         choices=sorted(BENCHMARKS),
         help="core: one process; calendar: business time; pipeline: Kafka to ClickHouse; recovery: by history; "
         "beside: a live event's delay beside an import; "
-        "slices: how long a changed calendar holds up a worker; "
+        "rolling: a minute of windows; slices: how long a changed calendar holds up a worker; "
         "incidents: surges and silences over simulated school years",
     )
     parser.add_argument("--json", action="store_true", help="one JSON object on standard output")

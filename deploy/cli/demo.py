@@ -30,7 +30,8 @@ from schemas.vocabulary import from_ms
 from streams.intake.boston311 import EXCERPT
 from streams.intake.closing import LandedDocuments
 from streams.intake.demonstration import HISTORY_DAYS, Demonstration, Feeder
-from streams.intake.importing import Summary, bring_in, import_boston311
+from streams.intake.importing import Summary, Watch, bring_in, import_boston311
+from streams.intake.past import Past
 from streams.intake.producer import EventProducer
 from streams.intake.simulator import sample_district
 from streams.present import now_ms, wall_ms
@@ -82,10 +83,28 @@ class _History(Thread):
         past = takewhile(lambda arrived: arrived[0] < shown.opens_ms, shown.arrivals())
         try:
             with log_of(self._settings, self._settings.buffer_events) as log, watched(self._console) as watch:
-                self._summary = bring_in((shown.encoded(text) for _, text in past), log, watch)
+                told = self._told_to_the_page(watch)
+                try:
+                    self._summary = bring_in((shown.encoded(text) for _, text in past), log, told)
+                finally:
+                    Past.forget(self._settings)
                 self._real = import_boston311(EXCERPT, self._settings, log, watch)
         except CxError as error:
             self._error = error
+
+    def _told_to_the_page(self, watch: Watch) -> Watch:
+        past = Past(district=self._demonstration.document.district, days=HISTORY_DAYS)
+        past.write(self._settings)
+
+        def sent(events: int) -> None:
+            watch.sent(events)
+            past.model_copy(update={"sent": events}).write(self._settings)
+
+        def landed(events: int, total: int) -> None:
+            watch.landed(events, total)
+            past.model_copy(update={"sent": total, "landed": events, "total": total}).write(self._settings)
+
+        return Watch(sent, landed, watch.rejected)
 
     def result(self) -> tuple[Summary, Summary]:
         """What came in, simulated and real, once it is no longer alive. Raises what went wrong."""

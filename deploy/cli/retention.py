@@ -16,7 +16,7 @@ from schemas.settings import Settings
 from schemas.topics import EVENTS
 from sinks.reading import ClickHouseReader
 from sinks.retention import Cutoffs, Retention
-from streams.core.rolling import HORIZON_MS
+from streams.core.windows import HORIZON_MS
 from streams.intake.retention import retentions
 from streams.present import now_ms
 from streams.retaining import Retained, apply, foresee

@@ -44,7 +44,7 @@ class World:
         self.generation = 1
         self.away = 0
         self.now_ms = 0
-        self.since_ms = 0
+        self.recovered_ms = 0
         self.unread = 0
         self.live = True
         self.told: list[str] = []
@@ -67,9 +67,12 @@ class World:
             monotonic=monotonic,
         )
         policy = FlushPolicy(seconds=60, events=buffer, buffer=buffer, quiet=quiet)
-        self.worker = Worker(
-            around, policy, WorkerMetrics(self.registry), lambda number: Partition(number, 16, "cx.events")
-        )
+        self.partition = Partition(NUMBER, 16, "cx.events")
+        self.worker = Worker(around, policy, WorkerMetrics(self.registry), self._make)
+
+    def _make(self, number: int) -> Partition:
+        self.partition = Partition(number, 16, "cx.events")
+        return self.partition
 
     def value(self, metric: str) -> float | None:
         """A metric's value."""
@@ -97,7 +100,7 @@ class World:
         if self.away:
             self.away -= 1
             raise Unavailable("away", 0.01)
-        return recover(numbers, 16, self.sink, self.since_ms, {NUMBER: self.published_before})
+        return recover(numbers, 16, self.sink, self.recovered_ms, {NUMBER: self.published_before})
 
     def _reader(self) -> MemorySink:
         if self.unread:

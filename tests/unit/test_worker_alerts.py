@@ -1,12 +1,16 @@
 """When a worker says that a promise is broken, and that it says it once."""
 
 import asyncio
+import threading
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import pytest
 
 from schemas.errors import Unavailable
+from schemas.rolling import RollingRow
 from sinks.memory import MemorySink
+from streams.core.publishing import Publishing
 from tests.golden import History, district, ms
 from tests.unit.test_worker import World, delivery
 
@@ -184,5 +188,27 @@ def test_a_worker_that_lost_its_partitions_lands_and_acknowledges_nothing_and_st
         await world.worker.flush()
         assert world.acknowledged == [0, 1]
         assert world.told == ["breached"]
+
+    asyncio.run(scene())
+
+
+def test_rolling_rows_are_made_beside_the_event_loop() -> None:
+    class Watched(Publishing):
+        threads: list[int] = []  # noqa: RUF012 -- of this test alone
+
+        def publish(self, rows: Iterable[RollingRow]) -> Iterator[RollingRow]:
+            for row in super().publish(rows):
+                self.threads.append(threading.get_ident())
+                yield row
+
+    async def scene() -> None:
+        world = World(MemorySink())
+        await given(world)
+        for state in world.partition.states.values():
+            state.rolling.publishing = Watched()
+        world.now_ms = BROKEN_MS
+        await world.worker.flush()
+        assert len(Watched.threads) == len(world.sink.rows("rolling")) > 0
+        assert threading.get_ident() not in Watched.threads
 
     asyncio.run(scene())
