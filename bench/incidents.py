@@ -18,10 +18,10 @@ from schemas.vocabulary import to_ms
 from streams.core.configuration import Configuration, ConfigurationEvent
 from streams.core.conversation import Whole, fold
 from streams.core.incidents import IncidentBook
-from streams.core.openings import Openings
+from streams.core.openings import HORIZON_S, Openings
 from streams.core.packed import pack
 from streams.core.silence import Feeds
-from streams.core.surge import HORIZON_S, Calendar, surges
+from streams.core.surge import Calendar, surges
 from streams.intake.simulator import Span, sample_district, simulate
 from streams.intake.simulator_incidents import Almanac
 from streams.intake.simulator_parameters import Parameters, default_parameters

@@ -13,6 +13,7 @@ from schemas.facts import CODE, COUNT, FLAG, INSTANT, LENGTH, Column
 from schemas.vocabulary import from_ms, to_ms
 
 SURGE, SILENCE, VALUE = "surge", "silence", "value"
+INCIDENTS = (SURGE, SILENCE, VALUE)
 OPENED, GROWN, CLOSED, CORRECTED = "opened", "grown", "closed", "corrected"
 INQUIRIES = "inquiries"
 """How many inquiries about a topic came to a unit."""

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from schemas.alerts import ALERT
 from schemas.facts import CODE, CONVERSATION, COUNT, FLAG, INSTANT, Column
+from schemas.incidents import INCIDENT
 from schemas.rolling import ROLLING as ROLLING_COLUMNS
 
 EARLIEST = 1 << 63
@@ -155,6 +156,12 @@ ALERTS = Table(
     "earliest",
     (*ALERT, LANDED_AT, FIRST_LANDED),
 )
+INCIDENTS = Table(
+    "incidents",
+    ("district", "key", "revision", "transition", "step"),
+    "earliest",
+    (*INCIDENT, LANDED_AT, FIRST_LANDED),
+)
 REPLAYS = Table(
     "replays",
     ("replay", "part"),
@@ -191,6 +198,7 @@ TABLES = (
     DEAD_LETTER_DECISIONS,
     ROLLING,
     ALERTS,
+    INCIDENTS,
     REPLAYS,
     RETIRED,
 )

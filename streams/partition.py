@@ -1,14 +1,18 @@
 """One partition of `cx.events`: messages in, districts' states changed, rows out. Knows no server."""
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 from operator import attrgetter
 from typing import Any, NamedTuple
 
 from schemas.alerts import AlertTransition
 from schemas.events import DistrictConfigured, Erased, Event
 from schemas.facts import Row, row_version
+from schemas.incidents import IncidentTransition
+from schemas.rolling import RollingRow
 from schemas.topics import partition_of
+from schemas.transitions import Transition
 from sinks.landing import (
     ConfigurationRow,
     DeadLetterRow,
@@ -75,8 +79,8 @@ class Cut:
     configurations: list[ConfigurationRow] = field(default_factory=list)
     units: list[UnitRow] = field(default_factory=list)
     dead_letters: list[DeadLetterRow] = field(default_factory=list)
-    alerts: list[AlertTransition] = field(default_factory=list)
-    told: list[AlertTransition] = field(default_factory=list)
+    alerts: list[Transition] = field(default_factory=list)
+    told: list[Transition] = field(default_factory=list)
     """Transitions that stand on `cx.alerts` already and have to land."""
     minutes: list[tuple[Minute, Publishing]] = field(default_factory=list)
     """What rolling rows are to be made of, and what is published of them."""
@@ -91,7 +95,7 @@ class News:
     """What a flush has to say to Kafka, and in the name of which assignment."""
 
     forwards: list[Forward]
-    alerts: list[AlertTransition]
+    alerts: list[Transition]
     membership: Membership
 
     @classmethod
@@ -136,7 +140,7 @@ class Partition:
         """Whether a promise clock still runs by an earlier configuration."""
         return any(state.has_stale_clocks for state in self.states.values())
 
-    def owe(self, told: Sequence[AlertTransition]) -> None:
+    def owe(self, told: Sequence[Transition]) -> None:
         """Have transitions land that were told before and did not."""
         self._cut.told.extend(told)
 
@@ -281,7 +285,7 @@ class Partition:
         for state in self.states.values():
             self._keep(cut, state.district, state.settle(0))
             if clock_ms and not state.has_stale_clocks:
-                cut.alerts.extend(state.alerts.advance(clock_ms, now_ms))
+                cut.alerts.extend(_said(state, clock_ms, now_ms))
         minute_ms = now_ms - now_ms % MINUTE_MS
         if live and minute_ms > self._rolled_ms and not self.stale:
             self._rolled_ms = minute_ms
@@ -290,9 +294,17 @@ class Partition:
         self._evict(clock_ms)
         return cut
 
+    def judge(self, rows: Iterable[RollingRow], now_ms: int) -> None:
+        """Have the next cut say what a minute's rolling rows, of any districts, come to for those of this partition."""
+        for district, own in groupby(rows, attrgetter("district")):
+            state = self.states.get(district)
+            if state is not None:
+                self._cut.alerts.extend(state.watching.judge(list(own), state.configuration, now_ms))
+
 
 def landing_of(cuts: Sequence[Cut], now_ms: int) -> Landing:
     """Everything that these cuts have to land, in one, but for rolling rows."""
+    said = [row for cut in cuts for row in (*cut.told, *cut.alerts)]
     return Landing(
         landed_at_ms=now_ms,
         events=[row for cut in cuts for row in cut.events],
@@ -300,7 +312,8 @@ def landing_of(cuts: Sequence[Cut], now_ms: int) -> Landing:
         configurations=[row for cut in cuts for row in cut.configurations],
         units=[row for cut in cuts for row in cut.units],
         dead_letters=[row for cut in cuts for row in cut.dead_letters],
-        alerts=[row for cut in cuts for row in (*cut.told, *cut.alerts)],
+        alerts=[row for row in said if isinstance(row, AlertTransition)],
+        incidents=[row for row in said if isinstance(row, IncidentTransition)],
         erasures=[erasure for cut in cuts for erasure in cut.erasures],
     )
 
@@ -309,6 +322,16 @@ def windows_of(cuts: Sequence[Cut], now_ms: int) -> Landing:
     """The rolling rows of these cuts; takes long, for a thread, and only once: it publishes."""
     made = (publishing.publish(minute.rows()) for cut in cuts for minute, publishing in cut.minutes)
     return Landing(now_ms, rolling=[row for rows in made for row in rows])
+
+
+def _said(state: DistrictState, clock_ms: int, now_ms: int) -> Iterator[Transition]:
+    """What is to be said of a district; the alerts of conversations that belong to a surge are not sent."""
+    configuration = state.configuration
+    if not state.stale:
+        yield from state.watching.advance(configuration, clock_ms, now_ms)
+    for alert in state.alerts.advance(clock_ms, now_ms):
+        is_muted = alert.notify and state.watching.inhibits(alert.conversation, configuration)
+        yield alert._replace(notify=0) if is_muted else alert
 
 
 def _internal(position: int, error: str, payload_digest: str, event: Event) -> Refusal:

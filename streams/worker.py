@@ -237,7 +237,7 @@ class Worker:
             landing = landing_of(cuts, now_ms)
             news = News.of(cuts, self._membership)
             has_windows = any(cut.minutes for cut in cuts)
-            if not (deliveries or landing.conversations or landing.alerts or has_windows):
+            if not (deliveries or landing.conversations or landing.said or has_windows):
                 await self._sweep()
                 return
             if (too_much := self._watch.too_much(landing.dead_letters)) is not None:
@@ -247,7 +247,7 @@ class Worker:
                 if not await self._told(landing.dead_letters, news):
                     return
                 await self._persist(partial(self._around.sink.land, landing))
-                self._around.notify([alert for alert in landing.alerts if alert.notify])
+                self._around.notify([one for one in landing.said if one.notify])
                 if has_windows:
                     await self._land_windows(cuts, now_ms)
             self._around.reached("before:5")
@@ -287,6 +287,8 @@ class Worker:
         landing = await asyncio.to_thread(windows_of, cuts, now_ms)
         await self._persist(partial(self._around.sink.land, landing))
         self._metrics.rows.labels("rolling").inc(len(landing.rolling))
+        for partition in self._owned.values():
+            partition.judge(landing.rolling, now_ms)
 
     async def _bring_back(self) -> None:
         """Read back, slice by slice, whole histories that new events, erasures or a changed configuration ask for."""

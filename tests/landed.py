@@ -2,15 +2,15 @@
 
 from collections.abc import Callable
 from concurrent.futures import Future
+from dataclasses import replace
 from functools import partial
 
 from schemas.settings import Settings
 from schemas.topics import EVENTS
 from sinks.clickhouse import ClickHouseSink
-from sinks.landing import Landing
 from sinks.reading import ClickHouseReader
 from streams.intake.producer import Written
-from streams.partition import Delivery, Partition, windows_of
+from streams.partition import Delivery, Partition, landing_of, windows_of
 from streams.recovery import Log
 
 
@@ -39,19 +39,10 @@ class LandingLog:
             self._partition.refold(lambda: False)
             now_ms = self._now_ms()
             cut = self._partition.cut(now_ms, live=True)
-            self._sink.land(
-                Landing(
-                    now_ms,
-                    events=cut.events,
-                    conversations=cut.conversations,
-                    configurations=cut.configurations,
-                    units=cut.units,
-                    dead_letters=cut.dead_letters,
-                    rolling=windows_of([cut], now_ms).rolling,
-                    alerts=cut.alerts,
-                    erasures=cut.erasures if with_erasures else (),
-                )
-            )
+            landing = landing_of([cut], now_ms)
+            rolling = windows_of([cut], now_ms).rolling
+            self._sink.land(replace(landing, rolling=rolling, erasures=landing.erasures if with_erasures else ()))
+            self._partition.judge(rolling, now_ms)
             if not self._swept():
                 return
 

@@ -193,6 +193,13 @@ class Aggregates:
         return told
 
 
+def watched_units(configuration: Configuration) -> tuple[list[str], int]:
+    """The units of which a value is watched, and how far back (ms) rows say since when one has been beyond."""
+    watches = _watches(configuration)
+    units = sorted({unit for watch in watches for unit in _units(watch, configuration)})
+    return units, max((watch.lasting_ms for watch in watches), default=0) + LONGEST_GAP_MS
+
+
 def _closed(opened: IncidentTransition, at_ms: int, value: float) -> IncidentTransition:
     at_ms = max(at_ms, opened.at)
     return opened._replace(transition=CLOSED, at=at_ms, ended_at=at_ms, observed=value)

@@ -20,22 +20,24 @@ from schemas.incidents import (
 )
 from streams.core.alerting import NOTIFY_WITHIN_MS
 from streams.core.configuration import Configuration
-from streams.core.openings import Opening
-from streams.core.surge import HORIZON_S, LOOKBACK_S, Found
+from streams.core.openings import HORIZON_S, Opening
+from streams.core.surge import LOOKBACK_S, Found
 
+AHEAD_MS = 5 * 60_000
 _ORDER = (OPENED, GROWN, CLOSED, CORRECTED)
 
 
 class _Told:
-    """What was said of one incident: its opening, the last step it grew to, its end if it is over."""
+    """What was said of one incident: its opening, the last step it grew to, its end if it is over, and until when."""
 
-    __slots__ = ("ended_ms", "is_corrected", "opened", "step")
+    __slots__ = ("ended_ms", "is_corrected", "last_ms", "opened", "step")
 
     def __init__(self, opened: IncidentTransition) -> None:
         self.opened = opened
         self.step = 1
         self.ended_ms: int | None = None
         self.is_corrected = False
+        self.last_ms = opened.at
 
     @property
     def is_open(self) -> bool:
@@ -44,6 +46,7 @@ class _Told:
 
     def note(self, one: IncidentTransition) -> None:
         """Take in a transition that was said after the opening."""
+        self.last_ms = max(self.last_ms, one.at)
         if one.transition == GROWN:
             self.step = max(self.step, one.step)
         elif one.transition == CLOSED:
@@ -72,9 +75,9 @@ class IncidentBook:
             self._told[one.key].note(one)
 
     @property
-    def is_open(self) -> bool:
-        """Whether the end of any incident is still to be told."""
-        return any(told.is_open for told in self._told.values())
+    def is_empty(self) -> bool:
+        """Whether nothing was told that still matters."""
+        return not self._told
 
     def inhibits(self, opening: Opening, configuration: Configuration) -> bool:
         """Whether a conversation belongs to a surge that was told: its own alerts are not sent then."""
@@ -96,15 +99,19 @@ class IncidentBook:
 
         `present_ms` is the wall clock where that is another: `notify` is set for what lies at most 6 h before it.
         """
-        silent_before = (now_ms if present_ms is None else present_ms) - NOTIFY_WITHIN_MS
+        present = now_ms if present_ms is None else present_ms
+        silent_before = present - NOTIFY_WITHIN_MS
+        # A clock that starts over in the past takes nothing back; what one ahead of the present said is taken back.
+        waits = {key for key, told in self._told.items() if now_ms < told.last_ms <= present + AHEAD_MS}
         made: list[IncidentTransition] = []
         seen: set[str] = set()
         for one in sorted(found, key=lambda each: (each.opened_s, each.metric, each.about, each.unit)):
             key = self._same(one, configuration, now_ms, seen)
             seen.add(key)
-            made.extend(self._tell(transition, silent_before) for transition in self._of(one, key))
+            if key not in waits:
+                made.extend(self._tell(transition, silent_before) for transition in self._of(one, key))
         for key, told in list(self._told.items()):
-            if told.is_open and key not in seen:
+            if told.is_open and key not in seen | waits:
                 made.append(self._tell(self._gone(told, now_ms), silent_before))
             elif not told.is_open and told.opened.began_at < now_ms - HORIZON_S * 1000:
                 del self._told[key]

@@ -15,6 +15,7 @@ from streams.core.windows import Ints
 # The district's own days begin with its tenth inquiry: one that carries an old date does not make a history.
 FIRST_ONES = 10
 SPARE_NUMBERS = 100
+HORIZON_S = 35 * 86_400
 _UNIT_BITS, _SECOND_BITS, _TOPICS = 14, 32, 1 << 17
 _UNIT_MASK, _SECOND_MASK = (1 << _UNIT_BITS) - 1, (1 << _SECOND_BITS) - 1
 _ROW = itemgetter(
@@ -43,13 +44,15 @@ class Topics(NamedTuple):
 class Openings:
     """The openings of one district, by conversation."""
 
-    __slots__ = ("_columns", "_held", "_posts", "_topic", "_topics", "_unit", "_units", "changed")
+    __slots__ = ("_columns", "_held", "_posts", "_topic", "_topics", "_unit", "_units", "changed", "newest")
 
     def __init__(self) -> None:
         self._held: dict[str, int] = {}
         self._posts: dict[str, Opening] = {}
         self._number({""}, set())
         self._columns: Topics | None = None
+        self.newest = 0
+        """The latest second ever seen; what lies more than 35 days before it is not taken."""
         self.changed = False
         """Whether anything was replaced or removed since it was last set to false."""
 
@@ -65,10 +68,12 @@ class Openings:
     def replace(self, conversation: str, row: Row) -> None:
         """Take a conversation's newest row in place of the one before."""
         retracted, linked, inquiries, opened_ms, topic, unit, post, person = _ROW(row)
-        if retracted or not linked or not inquiries:
+        second = min(max(opened_ms // 1000, 0), _SECOND_MASK)
+        self.newest = max(self.newest, second)
+        if retracted or not linked or not inquiries or second < self.newest - HORIZON_S:
             self.remove(conversation)
         else:
-            self._put(conversation, Opening(min(max(opened_ms // 1000, 0), _SECOND_MASK), unit, topic, post, person))
+            self._put(conversation, Opening(second, unit, topic, post, person))
 
     def _put(self, conversation: str, opening: Opening) -> None:
         if opening.post:
@@ -163,9 +168,10 @@ class Openings:
             found.setdefault(post, []).append(opening)
         return found
 
-    def first_second(self) -> int | None:
-        """When the district's tenth inquiry came, or its last one if there are fewer; None without any."""
+    def first_second(self, since_s: int) -> int | None:
+        """When the district's tenth inquiry since an instant came, or its last if there are fewer; None without any."""
         seconds = np.concatenate((self.topics.second, [each.second for each in self._posts.values()])).astype(np.int64)
+        seconds = seconds[seconds >= since_s]
         if not len(seconds):
             return None
         place = min(FIRST_ONES, len(seconds)) - 1

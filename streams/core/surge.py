@@ -19,10 +19,9 @@ from schemas.watches import SurgeRule, Surges
 from streams.core.baseline import Baseline
 from streams.core.configuration import Configuration
 from streams.core.day_types import DayTypes, day_of
-from streams.core.openings import Openings
+from streams.core.openings import HORIZON_S, Openings
 from streams.core.windows import Ints, Tree
 
-HORIZON_S = 35 * 86_400
 LOOKBACK_S = 3 * 86_400
 MINUTE_S = 60
 HELD = 0.75
@@ -204,7 +203,7 @@ class _Series:
 
 def surges(openings: Openings, calendar: Calendar, now_ms: int) -> list[Found]:
     """The surges of the last three days as they are known at an instant: topics first, each in order of time."""
-    first_s = openings.first_second()
+    first_s = openings.first_second(now_ms // 1000 - HORIZON_S)
     if first_s is None:
         return []
     first_day = day_of(int(calendar.types.local(np.array([first_s]))[0]))

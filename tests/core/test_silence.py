@@ -58,7 +58,7 @@ def test_any_sign_ends_it_and_the_instants_stay() -> None:
     feeds.sign("mailbox", ms("2026-10-06 08:12"))
     (one,) = silent(feeds, "2026-10-06 09:00")
     assert (one.began_s * 1000, one.opened_s * 1000) == (ms("2026-10-06 02:30"), ms("2026-10-06 03:45"))
-    assert one.ended_s == ms("2026-10-06 08:10") // 1000
+    assert one.ended_s == ms("2026-10-06 08:12") // 1000
     assert silent(feeds, "2026-10-06 03:40") == []
 
 
@@ -101,6 +101,28 @@ def test_a_feed_of_which_nothing_is_known_cannot_be_missed() -> None:
     assert silent(Feeds(), "2026-10-06 20:00") == []
 
 
+def test_a_feed_that_says_it_is_not_healthy_is_silent_after_a_minute_of_nothing_else() -> None:
+    feeds = beating("2026-10-05 00:00", "2026-10-06 03:10", minutes=10)
+    feeds.sign("mailbox", ms("2026-10-06 03:05"), True, is_healthy=False)
+    was_uneasy = feeds.is_uneasy
+    assert silent(feeds, "2026-10-06 03:06") == []
+    (one,) = silent(feeds, "2026-10-06 03:07")
+    assert (one.began_s * 1000, one.opened_s * 1000) == (ms("2026-10-06 03:00"), ms("2026-10-06 03:07"))
+    feeds.sign("mailbox", ms("2026-10-06 03:15"), True, is_healthy=False)
+    feeds.sign("mailbox", ms("2026-10-06 03:20"), True)
+    assert (was_uneasy, feeds.is_uneasy) == (True, False)
+    (ended,) = silent(feeds, "2026-10-06 03:25")
+    assert ended == one._replace(ended_s=ms("2026-10-06 03:20") // 1000)
+
+
+def test_a_feed_that_says_so_and_goes_on_is_not_silent() -> None:
+    feeds = beating("2026-10-05 00:00", "2026-10-06 03:10", minutes=10)
+    for second in spread("2026-10-06 03:00", 30, 90):
+        feeds.sign("mailbox", second * 1000)
+    feeds.sign("mailbox", ms("2026-10-06 03:05"), True, is_healthy=False)
+    assert silent(feeds, "2026-10-06 03:30") == []
+
+
 def test_sources_can_be_left_out_and_silences_be_longer() -> None:
     feeds = beating("2026-10-05 00:00", "2026-10-06 03:00", minutes=5)
     assert len(silent(feeds, "2026-10-06 03:30")) == 1
@@ -133,6 +155,6 @@ def test_memory_is_bounded_whatever_comes() -> None:
     for hour in range(24 * 400):
         feeds.sign("crm", hour * HOUR_MS, True)
     feeds.sign("crm", 0, True)
-    slots = feeds._signs["crm"].slots()  # noqa: SLF001 -- how much is kept is not to be seen from outside
-    assert len(slots) <= 35 * 24
-    assert int(slots[-1]) * 300_000 == (24 * 400 - 1) * HOUR_MS
+    minutes = feeds._sources["crm"].signs.all()  # noqa: SLF001 -- how much is kept is not to be seen from outside
+    assert len(minutes) <= 35 * 24
+    assert int(minutes[-1]) * MINUTE_MS == (24 * 400 - 1) * HOUR_MS

@@ -15,7 +15,6 @@ from streams.configured import configured
 from streams.written.document import read_document
 from streams.written.forms import WrittenCalendar
 
-
 ALTERNATIVES = {"goals": {"unit"}}
 
 
