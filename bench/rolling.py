@@ -46,30 +46,30 @@ def _lived() -> tuple[DistrictState, list[Row], int, float]:
 
 
 def measure() -> dict[str, float]:
-    """Milliseconds of a minute's rows and of what holds the event loop; what filling the windows costs an event."""
+    """Milliseconds of a minute's rows, and of what holds the event loop; what filling the windows costs an event."""
     state, rows, events, whole = _lived()
-    made = len(state.rolling.rows(NOON_MS, state.configuration))
+    taken = state.rolling.minute(NOON_MS, state.configuration)
 
     def fill() -> None:
         again = Rolling(state.district)
         for row in rows:
             again.replace(row[1], row)
 
-    def minute(number: int) -> None:
-        state.rolling.rows(NOON_MS + number * MINUTE_MS, state.configuration)
-
     def take(number: int) -> None:
         state.rolling.minute(NOON_MS + number * MINUTE_MS, state.configuration)
 
     holding = max(_seconds(partial(take, number)) for number in range(ROUNDS))
     pruning = median(_seconds(partial(state.rolling.prune, NOON_MS, state.configuration)) for _ in range(ROUNDS))
-    making = median(_seconds(partial(minute, number)) for number in range(ROUNDS))
+    making = median(_seconds(taken.rows) for _ in range(ROUNDS))
+    slicing = median(_seconds(taken.slices) for _ in range(ROUNDS))
     filling = median(_seconds(fill) for _ in range(ROUNDS))
     return {
         "events": events,
         "conversations": len(rows),
-        "rolling_rows": made,
-        "minute_ms": round(making * 1000, 1),
+        "rolling_rows": len(taken.rows()),
+        "slice_rows": len(taken.slices()),
+        "rows_ms": round(making * 1000, 1),
+        "slices_ms": round(slicing * 1000, 1),
         "loop_held_ms": round(holding * 1000, 2),
         "loop_held_each_hour_ms": round(pruning * 1000, 1),
         "added_us_per_event": round(filling / events * 1e6, 2),

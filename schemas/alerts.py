@@ -1,7 +1,8 @@
-"""What lands and is published of alerts: one record per transition of one promise clock.
+"""What lands and is published of alerts: one record per transition, of a promise clock or of another kind.
 
-The key is made of {district, conversation, clock, event that opened the wait} and of nothing that a hand-off or an
-edited policy changes: unit and promise are annotations. Instants are milliseconds UTC.
+The key of a promise's alert is made of {district, conversation, clock, event that opened the wait} and of nothing that
+a hand-off or an edited policy changes: unit and promise are annotations. Instants are milliseconds UTC. What a kind
+does not have is empty. docs/alerts.md explains each transition.
 """
 
 from collections.abc import Mapping
@@ -12,25 +13,41 @@ from typing import Any, NamedTuple
 from schemas.facts import CODE, COUNT, FLAG, INSTANT, Column
 from schemas.vocabulary import from_ms, to_ms
 
-BREACHED, RESOLVED, CORRECTED = "breached", "resolved", "corrected"
+PROMISE = "promise"
+
+AT_RISK, BREACHED, ESCALATED_50, ESCALATED_100 = "at_risk", "breached", "escalated_50", "escalated_100"
+MET_LATE, RESOLVED, CORRECTED = "met_late", "resolved", "corrected"
+STEPS = (AT_RISK, BREACHED, ESCALATED_50, ESCALATED_100)
+"""What becomes true of a promise while it waits, in this order."""
+ENDS = (MET_LATE, RESOLVED)
+TRANSITIONS = (*STEPS, *ENDS, CORRECTED)
+"""Every transition of a promise's alert, in the order in which one revision says them."""
 
 ALERT = (
     Column("district", CODE, "district"),
-    Column("key", "String", "digest of district, conversation, clock and the event that opened the wait"),
+    Column("key", "String", "digest of what never changes of it; of a promise: district, conversation, clock, opener"),
+    Column("kind", CODE, "what it is about: promise"),
     Column("revision", COUNT, "times it was corrected before"),
-    Column("transition", CODE, "breached, resolved (the late clock ended), corrected (the breach never was)"),
-    Column("at", INSTANT, "when: breach_at, ended_at, or when it became known (corrected)"),
+    Column(
+        "transition",
+        CODE,
+        "at_risk, breached, escalated_50, escalated_100, met_late (kept, but late), resolved (over otherwise), "
+        "corrected (what this revision said never was)",
+    ),
+    Column("at", INSTANT, "when: the instant of the facts, or when it became known (corrected)"),
     Column("conversation", "String", "conversation"),
-    Column("clock", CODE, "first_reply, next_reply or resolution"),
+    Column("clock", CODE, "first_reply, next_reply, resolution, ownership or periodic_update"),
     Column("unit", CODE, "unit that owned the conversation when the clock started"),
     Column("promise", CODE, "name of the policy"),
     Column("opened_by_event", "String", "event that opened the wait"),
     Column("started_at", INSTANT, "start of the clock"),
     Column("due_at", f"Nullable({INSTANT})", "the clock reaches the target"),
-    Column("breach_at", INSTANT, "the last instant that keeps the promise"),
-    Column("ended_at", f"Nullable({INSTANT})", "end of the clock; null in a breach"),
-    Column("notify", FLAG, "1: receivers were told; 0: too old when it was found"),
+    Column("breach_at", f"Nullable({INSTANT})", "the last instant that keeps the promise; null: it stands still"),
+    Column("ended_at", f"Nullable({INSTANT})", "end of the clock; null unless the alert is over"),
+    Column("notify", FLAG, "1: receivers are told; 0: too old when it was found"),
 )
+# What messages of an earlier release do not have.
+_ABSENT = {"kind": PROMISE}
 
 
 class AlertTransition(NamedTuple):
@@ -38,6 +55,7 @@ class AlertTransition(NamedTuple):
 
     district: str
     key: str
+    kind: str
     revision: int
     transition: str
     at: int
@@ -48,7 +66,7 @@ class AlertTransition(NamedTuple):
     opened_by_event: str
     started_at: int
     due_at: int | None
-    breach_at: int
+    breach_at: int | None
     ended_at: int | None
     notify: int
 
@@ -76,10 +94,14 @@ def as_json(transition: AlertTransition) -> dict[str, Any]:
 
 
 def from_json(shown: Mapping[str, Any]) -> AlertTransition:
-    """The transition that `as_json` shows as this object. Raises `KeyError` or `ValueError` for anything else."""
+    """The transition that `as_json` shows as this object, also as an earlier release showed it.
+
+    Raises `KeyError` or `ValueError` for anything else.
+    """
     values: list[Any] = []
+    whole = _ABSENT | dict(shown)
     for column in ALERT:
-        value = shown[column.name]
+        value = whole[column.name]
         is_instant = "DateTime64" in column.type and value is not None
         values.append(to_ms(datetime.fromisoformat(value)) if is_instant else value)
     return AlertTransition(*values)._replace(notify=int(shown["notify"]))

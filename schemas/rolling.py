@@ -1,4 +1,4 @@
-"""The row of a rolling window: what one unit, channel and window looked like at an instant.
+"""Rows of rolling windows: what a unit looked like at an instant, by channel, by topic, by stakeholder.
 
 Lengths are milliseconds; instants milliseconds UTC. A histogram is two arrays, the buckets of
 `streams.core.histogram` that are not empty and how often each was hit, beside an exact count and sum.
@@ -13,6 +13,7 @@ WINDOWS: dict[str, int] = {"1h": HOUR_MS, "24h": 24 * HOUR_MS, "7d": 168 * HOUR_
 SCHOOL_DAYS, SEVEN = "7sd", 7
 ALL_WINDOWS: tuple[str, ...] = (*WINDOWS, SCHOOL_DAYS)
 ALL_CHANNELS = "all"
+SLICE_WINDOWS = ("24h", "28d")
 SCORES = 10
 PILLARS = ("courtesy", "communication", "responsiveness", "environment")
 
@@ -82,12 +83,7 @@ def _histogram(name: str, meaning: str) -> tuple[Column, ...]:
     )
 
 
-ROLLING: tuple[Column, ...] = (
-    Column("district", CODE, "district"),
-    Column("unit", CODE, "unit, with all units below it"),
-    Column("channel", CODE, "phone, email, web, social, in_person; empty: unknown; all: every one of them"),
-    Column("window", CODE, "1h, 24h, 7d, 28d; 7sd: each unit's own last seven school days"),
-    Column("at", INSTANT, "end of the window, itself not in it"),
+_MEASURES: tuple[Column, ...] = (
     Column("inquiries", COUNT, "conversations opened by a customer in the window, by owning unit"),
     Column("open_waits", COUNT, "waits open at the instant, whenever they opened"),
     Column("oldest_open_at", f"Nullable({INSTANT})", "when the oldest of them opened"),
@@ -105,7 +101,26 @@ ROLLING: tuple[Column, ...] = (
     Column("promises_pending", COUNT, "promises due in the window that can still be kept"),
     Column("handoffs", COUNT, "changes of department in the window, by the unit that got it"),
     Column("bounces", COUNT, "of these, back to where it was before"),
+)
+ROLLING: tuple[Column, ...] = (
+    Column("district", CODE, "district"),
+    Column("unit", CODE, "unit, with all units below it"),
+    Column("channel", CODE, "phone, email, web, social, in_person; empty: unknown; all: every one of them"),
+    Column("window", CODE, "1h, 24h, 7d, 28d; 7sd: each unit's own last seven school days"),
+    Column("at", INSTANT, "end of the window, itself not in it"),
+    *_MEASURES,
     Column("published_at", f"Nullable({INSTANT})", "28d, all channels: end of the window whose ratings may be shown"),
     Column("published_ratings", f"Array({COUNT})", "the ratings of that window; empty: nothing is published yet"),
     Column("changes", COUNT, "ratings that entered or left the window since; the tenth publishes anew"),
+)
+
+# A row of `rolling_slices` is a plain tuple in this order.
+ROLLING_SLICES: tuple[Column, ...] = (
+    Column("district", CODE, "district"),
+    Column("unit", CODE, "unit, with all units below it"),
+    Column("dimension", CODE, "topic or stakeholder"),
+    Column("value", CODE, "which topic, empty: none; which stakeholder"),
+    Column("window", CODE, "24h or 28d"),
+    Column("at", INSTANT, "end of the window, itself not in it"),
+    *_MEASURES,
 )

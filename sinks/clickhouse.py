@@ -18,6 +18,7 @@ from sinks.tables import (
     EVENTS,
     INCIDENTS,
     ROLLING,
+    ROLLING_SLICES,
     UNITS,
     Table,
     earliest,
@@ -58,6 +59,7 @@ class ClickHouseSink:
                 self._insert(INCIDENTS, landing.incidents, (at, earliest(at)))
             with self._step("4"):
                 self._insert(ROLLING, landing.rolling, (at, earliest(at)))
+                self._insert(ROLLING_SLICES, landing.slices, (at, earliest(at)))
             for erasure in landing.erasures:
                 erase(self._client, erasure, self._send_events)
 

@@ -119,7 +119,8 @@ class DeadLetterRow(NamedTuple):
 class Landing:
     """All rows of one flush. `landed_at_ms` is passed in and stays the same when the landing is tried again.
 
-    `conversations` holds rows of `schemas.facts.CONVERSATION`, made of events that are landed already or in `events`.
+    `conversations` holds rows of `schemas.facts.CONVERSATION`, made of events that are landed already or in `events`;
+    `slices` holds rows of `schemas.rolling.ROLLING_SLICES`.
     """
 
     landed_at_ms: int
@@ -129,6 +130,7 @@ class Landing:
     units: Sequence[UnitRow] = ()
     dead_letters: Sequence[DeadLetterRow] = ()
     rolling: Sequence[RollingRow] = ()
+    slices: Sequence[Row] = ()
     alerts: Sequence[AlertTransition] = ()
     incidents: Sequence[IncidentTransition] = ()
     erasures: Sequence[Erasure] = ()

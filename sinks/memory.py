@@ -21,6 +21,7 @@ from sinks.tables import (
     INCIDENTS,
     RETIRED,
     ROLLING,
+    ROLLING_SLICES,
     TABLES,
     UNITS,
     Table,
@@ -52,6 +53,7 @@ class MemorySink:
         self._insert(ALERTS, landing.alerts, at)
         self._insert(INCIDENTS, landing.incidents, at)
         self._insert(ROLLING, landing.rolling, at)
+        self._insert(ROLLING_SLICES, landing.slices, at)
         for erasure in landing.erasures:
             self._erase(erasure)
 

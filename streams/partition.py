@@ -6,10 +6,8 @@ from itertools import groupby
 from operator import attrgetter
 from typing import Any, NamedTuple
 
-from schemas.alerts import AlertTransition
 from schemas.events import DistrictConfigured, Erased, Event
 from schemas.facts import Row, row_version
-from schemas.incidents import IncidentTransition
 from schemas.rolling import RollingRow
 from schemas.topics import partition_of
 from schemas.transitions import Transition
@@ -18,7 +16,6 @@ from sinks.landing import (
     DeadLetterRow,
     Erasure,
     EventRow,
-    Landing,
     Place,
     UnitRow,
     configuration_row,
@@ -60,6 +57,21 @@ class Membership(NamedTuple):
 
     generation: int = -1
     member: str = ""
+
+    def follows(self, earlier: "Membership") -> bool:
+        """Whether the same member has come from one assignment right into the next: nobody else had its partitions."""
+        return self == (earlier.generation + 1, earlier.member)
+
+
+class Stand(NamedTuple):
+    """How a partition stands in Kafka at an assignment, before anything is read under it."""
+
+    committed: int | None
+    """Offset of `cx.events` up to which the workers' group has acknowledged; None: nothing yet."""
+    told_from: int = 0
+    """Offset of `cx.alerts` before which everything that was told has landed."""
+    told: tuple[Transition, ...] = ()
+    """What was told from there on, whether it landed or not."""
 
 
 class Forward(NamedTuple):
@@ -119,6 +131,8 @@ class Partition:
         self._rolled_ms = 0
         self._evicted_ms = 0
         self._kept = 0
+        self._position: int | None = None
+        self._acknowledged: int | None = None
 
     @property
     def waiting(self) -> int:
@@ -139,6 +153,29 @@ class Partition:
     def has_stale_clocks(self) -> bool:
         """Whether a promise clock still runs by an earlier configuration."""
         return any(state.has_stale_clocks for state in self.states.values())
+
+    def begin_at(self, committed: int | None) -> None:
+        """Its state is a recovered one: up to this offset everything has landed."""
+        self._position = self._acknowledged = committed
+
+    def acknowledge(self, offset: int) -> None:
+        """Everything before an offset has landed, and this worker has said so."""
+        self._acknowledged = max(offset, self._acknowledged or 0)
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether all that was applied has landed and is acknowledged, and nothing waits to be folded but slices."""
+        is_acknowledged = self._position is not None and self._position == self._acknowledged
+        states = self.states.values()
+        return (
+            is_acknowledged
+            and self._cut == Cut()
+            and all(state.changed == state.stale and not state.returning for state in states)
+        )
+
+    def survives(self, stand: Stand) -> bool:
+        """Whether what is acknowledged is exactly what it holds, so that a recovery would find no more."""
+        return self.is_settled and stand.committed == self._position
 
     def owe(self, told: Sequence[Transition]) -> None:
         """Have transitions land that were told before and did not."""
@@ -194,6 +231,7 @@ class Partition:
     def take(self, delivery: Delivery) -> None:
         """Apply one message. Never raises for what is in it."""
         self._cut.deliveries.append(delivery)
+        self._position = max(delivery.offset + 1, self._position or 0)
         place = Place(self._topic, delivery.partition, delivery.offset)
         try:
             self._read(delivery.value, place)
@@ -300,28 +338,6 @@ class Partition:
             state = self.states.get(district)
             if state is not None:
                 self._cut.alerts.extend(state.watching.judge(list(own), state.configuration, now_ms))
-
-
-def landing_of(cuts: Sequence[Cut], now_ms: int) -> Landing:
-    """Everything that these cuts have to land, in one, but for rolling rows."""
-    said = [row for cut in cuts for row in (*cut.told, *cut.alerts)]
-    return Landing(
-        landed_at_ms=now_ms,
-        events=[row for cut in cuts for row in cut.events],
-        conversations=[row for cut in cuts for row in cut.conversations],
-        configurations=[row for cut in cuts for row in cut.configurations],
-        units=[row for cut in cuts for row in cut.units],
-        dead_letters=[row for cut in cuts for row in cut.dead_letters],
-        alerts=[row for row in said if isinstance(row, AlertTransition)],
-        incidents=[row for row in said if isinstance(row, IncidentTransition)],
-        erasures=[erasure for cut in cuts for erasure in cut.erasures],
-    )
-
-
-def windows_of(cuts: Sequence[Cut], now_ms: int) -> Landing:
-    """The rolling rows of these cuts; takes long, for a thread, and only once: it publishes."""
-    made = (publishing.publish(minute.rows()) for cut in cuts for minute, publishing in cut.minutes)
-    return Landing(now_ms, rolling=[row for rows in made for row in rows])
 
 
 def _said(state: DistrictState, clock_ms: int, now_ms: int) -> Iterator[Transition]:

@@ -9,8 +9,9 @@ from schemas.settings import Settings
 from schemas.topics import EVENTS
 from sinks.clickhouse import ClickHouseSink
 from sinks.reading import ClickHouseReader
+from streams.cuts import landing_of, windows_of
 from streams.intake.producer import Written
-from streams.partition import Delivery, Partition, landing_of, windows_of
+from streams.partition import Delivery, Partition
 from streams.recovery import Log
 
 
@@ -39,10 +40,10 @@ class LandingLog:
             self._partition.refold(lambda: False)
             now_ms = self._now_ms()
             cut = self._partition.cut(now_ms, live=True)
-            landing = landing_of([cut], now_ms)
-            rolling = windows_of([cut], now_ms).rolling
-            self._sink.land(replace(landing, rolling=rolling, erasures=landing.erasures if with_erasures else ()))
-            self._partition.judge(rolling, now_ms)
+            landing, windows = landing_of([cut], now_ms), windows_of([cut], now_ms)
+            erasures = landing.erasures if with_erasures else ()
+            self._sink.land(replace(landing, rolling=windows.rolling, slices=windows.slices, erasures=erasures))
+            self._partition.judge(windows.rolling, now_ms)
             if not self._swept():
                 return
 

@@ -1,6 +1,7 @@
 """What a row of facts contributes to the rolling windows, packed into whole numbers.
 
-A contribution is a key (kind, channel, the number that its unit has in the district), an instant and two values:
+A contribution is a key (kind, channel, stakeholder; topic and unit by their numbers in the district), an instant, and
+two values:
 
     INQUIRY    when it opened           –                                       –
     WAIT       when it opened           its end; `NEVER_MS`: still open         business ms of a reply time; −1: is none
@@ -20,7 +21,7 @@ import numpy as np
 
 from schemas.facts import NAMES, Row
 from schemas.rolling import PILLARS
-from schemas.vocabulary import Channel
+from schemas.vocabulary import Channel, Stakeholder
 from streams.core.windows import NEVER_MS, Ints
 
 WIDTH = 4
@@ -28,11 +29,13 @@ KINDS = 7
 INQUIRY, WAIT, RESPONSE, RATING, PROMISE, WITHIN, HANDOFF = range(KINDS)
 PENDING, MET, MISSED = range(3)
 CHANNELS: tuple[str, ...] = ("", *get_args(Channel))
+STAKEHOLDERS: tuple[str, ...] = ("", *get_args(Stakeholder))
 SCORE_BITS = 4
 
 _OUTCOMES = {"open": PENDING, "met": MET, "missed": MISSED}
 _CHANNEL = {channel: number for number, channel in enumerate(CHANNELS)}
-_CHANNEL_SHIFT, _UNIT_SHIFT = 3, 32
+_STAKEHOLDER = {stakeholder: number for number, stakeholder in enumerate(STAKEHOLDERS)}
+_CHANNEL_SHIFT, _STAKEHOLDER_SHIFT, _TOPIC_SHIFT, _UNIT_SHIFT = 3, 6, 9, 32
 Contribution = tuple[int, str, int, int, int]
 
 
@@ -44,6 +47,16 @@ def kind_of(key: Ints) -> Ints:
 def channel_of(key: Ints) -> Ints:
     """Places in `CHANNELS`."""
     return key >> _CHANNEL_SHIFT & 7
+
+
+def stakeholder_of(key: Ints) -> Ints:
+    """Places in `STAKEHOLDERS`."""
+    return key >> _STAKEHOLDER_SHIFT & 7
+
+
+def topic_of(key: Ints) -> Ints:
+    """Numbers of topics in their district."""
+    return key >> _TOPIC_SHIFT & (1 << _UNIT_SHIFT - _TOPIC_SHIFT) - 1
 
 
 def unit_of(key: Ints) -> Ints:
@@ -59,25 +72,43 @@ def _group(name: str, *columns: str) -> Callable[[Row], tuple[Any, ...]]:
     return _picked(*(f"{name}.{column}" for column in columns))
 
 
-_CHANNEL_COLUMN = NAMES.index("channel")
-_NATURE = _picked("retracted", "linked", "inquiries", "opened_by", "contact", "unit", "opened_at")
-_FIRST = _picked("first_response_unit", "first_response_at", "first_response_ms", "first_response_business_ms")
+_NATURE = _picked("retracted", "linked", "channel", "stakeholder", "topic")
+_OPENING = _picked(
+    *("inquiries", "unit", "opened_at", "opened_by", "contact"),
+    *(f"first_response_{name}" for name in ("unit", "at", "ms", "business_ms")),
+)
+_RATED, _HANDED_OVER = NAMES.index("ratings.unit"), NAMES.index("transfers.unit")
 _WAITS = _group("waits", "unit", "opened_at", "ended_at", "outcome", "live", "business_ms", "school_day_at")
 _RATINGS = _group("ratings", "unit", "rated_at", "late", "score", *PILLARS)
 _VERDICTS = _group("verdicts", "unit", "due_at", "breach_at", "outcome")
 _TRANSFERS = _group("transfers", "unit", "at", "bounce")
 
 
-def contributions(row: Row, units: dict[str, int]) -> bytes:
-    """What a row contributes, as 64-bit integers; nothing if it is retracted or holds nothing but ratings.
+class Numbers:
+    """The numbers that units and topics have in a district; a new one gets the next."""
 
-    `units`: the numbers given so far; a unit that has none gets the next one.
-    """
-    common = _CHANNEL.get(row[_CHANNEL_COLUMN], 0) << _CHANNEL_SHIFT
+    __slots__ = ("topics", "units")
+
+    def __init__(self) -> None:
+        self.units: dict[str, int] = {}
+        self.topics: dict[str, int] = {}
+
+
+def contributions(row: Row, numbers: Numbers) -> bytes:
+    """What a row contributes, as 64-bit integers; nothing if it is retracted or holds nothing but ratings."""
+    retracted, linked, channel, stakeholder, topic = _NATURE(row)
+    if retracted or not linked:
+        return b""
+    units, topics = numbers.units, numbers.topics
+    common = (
+        topics.setdefault(topic, len(topics)) << _TOPIC_SHIFT
+        | _STAKEHOLDER.get(stakeholder, 0) << _STAKEHOLDER_SHIFT
+        | _CHANNEL.get(channel, 0) << _CHANNEL_SHIFT
+    )
     record: list[int] = []
     for kind, unit, at_ms, first, second in _contributed(row):
-        number = units.setdefault(unit, len(units))
-        record += (number << _UNIT_SHIFT | common | kind, at_ms, first, second)
+        key = units.setdefault(unit, len(units)) << _UNIT_SHIFT | common | kind
+        record += (key, at_ms, first, second)
     return array("q", record).tobytes()
 
 
@@ -86,33 +117,34 @@ def unpacked(records: Iterable[bytes]) -> Ints:
     return np.frombuffer(b"".join(records), dtype=np.int64).reshape(-1, WIDTH)
 
 
-def _waits(row: Row) -> Iterator[Contribution]:
+def _contributed(row: Row) -> list[Contribution]:
+    found: list[Contribution] = []
+    inquiries, owner, opened_ms, opened_by, contact, unit, answered_ms, calendar_ms, business_ms = _OPENING(row)
+    if inquiries:
+        found.append((INQUIRY, owner, opened_ms, 0, 0))
+    if answered_ms is not None and opened_by == "customer" and contact != "answered_live":
+        found.append((RESPONSE, unit, answered_ms, calendar_ms, business_ms))
     for unit, opened_ms, ended_ms, outcome, live, business_ms, until_ms in zip(*_WAITS(row), strict=True):
         is_reply = outcome == "answered" and not live
         if ended_ms is not None:
-            yield WAIT, unit, opened_ms, ended_ms, business_ms if is_reply else -1
+            found.append((WAIT, unit, opened_ms, ended_ms, business_ms if is_reply else -1))
         elif outcome == "open":
-            yield WAIT, unit, opened_ms, NEVER_MS, -1
+            found.append((WAIT, unit, opened_ms, NEVER_MS, -1))
         if until_ms is not None and not live and not (outcome == "withdrawn" and ended_ms <= until_ms):
-            yield WITHIN, unit, until_ms, int(is_reply and ended_ms <= until_ms), 0
+            found.append((WITHIN, unit, until_ms, int(is_reply and ended_ms <= until_ms), 0))
+    for unit, due_ms, breach_ms, outcome in zip(*_VERDICTS(row), strict=True):
+        if due_ms is not None and outcome in _OUTCOMES:
+            last_ms = NEVER_MS if breach_ms is None else breach_ms
+            found.append((PROMISE, unit, due_ms, last_ms, _OUTCOMES[outcome]))
+    if row[_RATED]:
+        found.extend(_ratings(row))
+    if row[_HANDED_OVER]:
+        found.extend((HANDOFF, unit, at_ms, bounce, 0) for unit, at_ms, bounce in zip(*_TRANSFERS(row), strict=True))
+    return found
 
 
-def _contributed(row: Row) -> Iterator[Contribution]:
-    retracted, linked, inquiries, opened_by, contact, owner, opened_ms = _NATURE(row)
-    if retracted or not linked:
-        return
-    if inquiries:
-        yield INQUIRY, owner, opened_ms, 0, 0
-    unit, answered_ms, calendar_ms, business_ms = _FIRST(row)
-    if answered_ms is not None and opened_by == "customer" and contact != "answered_live":
-        yield RESPONSE, unit, answered_ms, calendar_ms, business_ms
-    yield from _waits(row)
+def _ratings(row: Row) -> Iterator[Contribution]:
     for unit, rated_ms, late, *scores in zip(*_RATINGS(row), strict=True):
         if not late:
             packed = sum((score or 0) << SCORE_BITS * place for place, score in enumerate(scores))
             yield RATING, unit, rated_ms, packed, 0
-    for unit, due_ms, breach_ms, outcome in zip(*_VERDICTS(row), strict=True):
-        if due_ms is not None and outcome in _OUTCOMES:
-            yield PROMISE, unit, due_ms, NEVER_MS if breach_ms is None else breach_ms, _OUTCOMES[outcome]
-    for unit, at_ms, bounce in zip(*_TRANSFERS(row), strict=True):
-        yield HANDOFF, unit, at_ms, bounce, 0

@@ -5,7 +5,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from schemas.rolling import ALL_CHANNELS, ALL_WINDOWS, PILLARS, SCORES, RollingRow
+from schemas.facts import Row
+from schemas.rolling import ALL_CHANNELS, ALL_WINDOWS, PILLARS, ROLLING_SLICES, SCORES, SLICE_WINDOWS, RollingRow
 from streams.core.contributions import (
     CHANNELS,
     HANDOFF,
@@ -17,18 +18,21 @@ from streams.core.contributions import (
     RATING,
     RESPONSE,
     SCORE_BITS,
+    STAKEHOLDERS,
     WAIT,
     WITHIN,
     channel_of,
     kind_of,
+    stakeholder_of,
+    topic_of,
     unit_of,
     unpacked,
 )
 from streams.core.windows import Board, Ints, Log, Spread, Tree, Windows
 
 SHOWN = (ALL_CHANNELS, *CHANNELS)
-# A histogram's grid has a column for each bucket in use, some hundreds; so many cells are 32 MB.
-BUCKETS_IN_USE, MOST_CELLS = 512, 1 << 22
+# Of so many rows, empty ones included, the measures are made at once: some 35 MB.
+MOST_ROWS = 1 << 16
 Columns = dict[str, Sequence[Any]]
 
 # Measures in the order in which `_sums` adds them; so many of one name are an array of scores, before it 'none'.
@@ -42,32 +46,48 @@ _SUMS = (
 
 
 class Minute(NamedTuple):
-    """A district's contributions as `Rolling` held them; `units` by their numbers in the records."""
+    """A district's contributions as `Rolling` held them; `units` and `topics` by their numbers in the records."""
 
     district: str
     now_ms: int
     tree: Tree
     records: Sequence[bytes]
     units: Sequence[str]
+    topics: Sequence[str]
+    most_rows: int = MOST_ROWS
 
     def rows(self) -> list[RollingRow]:
-        """Every unit × channel × window in which something counts, and every unit × 'all'."""
+        """Rows of `rolling`: every unit × channel × window in which something counts, and every unit × 'all'."""
         records = unpacked(self.records)
-        channel = channel_of(records[:, 0]) + 1
-        logs = self._logs(records, (np.zeros_like(channel), channel))
+        channel = channel_of(records[:, 0])
         rows: list[RollingRow] = []
-        for first, last in self._slices(len(SHOWN), len(ALL_WINDOWS)):
-            board = Board(self.tree, Windows(ALL_WINDOWS, self.now_ms, self.tree), first, last)
-            columns = self._columns(board, logs, every=first == 0)
+        logs = self._logs(records, (np.zeros_like(channel), channel + 1))
+        for columns in self._tables(ALL_WINDOWS, len(SHOWN), logs):
             columns |= {name: [value] * len(columns["at"]) for name, value in RollingRow._field_defaults.items()}
             columns["channel"] = [SHOWN[facet] for facet in columns["facet"]]
             rows.extend(map(RollingRow._make, zip(*(columns[name] for name in RollingRow._fields), strict=True)))
         return rows
 
-    def _slices(self, facets: int, windows: int) -> Iterator[tuple[int, int]]:
-        """So many facets at once that a histogram's grid stays small."""
-        step = max(1, MOST_CELLS // (len(self.tree.units) * windows * BUCKETS_IN_USE))
-        return ((first, min(first + step, facets)) for first in range(0, facets, step))
+    def slices(self) -> list[Row]:
+        """Rows of `rolling_slices`: every unit × topic, and unit × stakeholder, in which something counts."""
+        records = unpacked(self.records)
+        facets = [("topic", topic) for topic in self.topics] + [("stakeholder", who) for who in STAKEHOLDERS]
+        key = records[:, 0]
+        logs = self._logs(records, (topic_of(key), stakeholder_of(key) + len(self.topics)))
+        rows: list[Row] = []
+        for columns in self._tables(SLICE_WINDOWS, len(facets), logs):
+            columns["dimension"] = [facets[facet][0] for facet in columns["facet"]]
+            columns["value"] = [facets[facet][1] for facet in columns["facet"]]
+            rows.extend(zip(*(columns[column.name] for column in ROLLING_SLICES), strict=True))
+        return rows
+
+    def _tables(self, names: Sequence[str], facets: int, logs: Sequence[Log]) -> Iterator[Columns]:
+        """The rows' columns, some facets after the others."""
+        windows = Windows(names, self.now_ms, self.tree)
+        step = max(1, self.most_rows // (len(self.tree.units) * len(names)))
+        for first in range(0, facets, step):
+            board = Board(self.tree, windows, first, min(first + step, facets))
+            yield self._columns(board, logs, every=names is ALL_WINDOWS and first == 0)
 
     def _logs(self, records: Ints, facets: tuple[Ints, ...]) -> list[Log]:
         """All contributions, a log for each kind in order."""

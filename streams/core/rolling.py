@@ -12,7 +12,7 @@ from schemas.facts import Row
 from schemas.rolling import RollingRow
 from schemas.vocabulary import UNROUTED
 from streams.core.configuration import Configuration
-from streams.core.contributions import WAIT, WIDTH, contributions, kind_of, unit_of, unpacked
+from streams.core.contributions import WAIT, WIDTH, Numbers, contributions, kind_of, unit_of, unpacked
 from streams.core.minute import Minute
 from streams.core.publishing import Publishing
 from streams.core.windows import DAY_MS, NEVER_MS, Tree
@@ -27,7 +27,7 @@ class Rolling:
         self.district = district
         self.publishing = Publishing()
         self._held: dict[str, bytes] = {}
-        self._units: dict[str, int] = {}
+        self._numbers = Numbers()
         self._tree: Tree | None = None
         self._pruned_ms = -NEVER_MS
 
@@ -41,7 +41,7 @@ class Rolling:
 
     def replace(self, conversation: str, row: Row) -> None:
         """Let a conversation contribute what this row says, and nothing that it contributed before."""
-        record = contributions(row, self._units)
+        record = contributions(row, self._numbers)
         if record:
             self._held[conversation] = record
         else:
@@ -65,7 +65,7 @@ class Rolling:
         tree = self._tree_of(configuration)
         records = unpacked(self._held[name] for name in held)
         last = np.where(kind_of(records[:, 0]) == WAIT, records[:, 2], records[:, 1])
-        begin = tree.horizon(self._pruned_ms)[tree.places(list(self._units))][unit_of(records[:, 0])]
+        begin = tree.horizon(self._pruned_ms)[tree.places(list(self._numbers.units))][unit_of(records[:, 0])]
         lengths = np.fromiter((len(self._held[name]) for name in held), dtype=np.int64) // (WIDTH * 8)
         counts = np.logical_or.reduceat(last >= begin, np.cumsum(lengths) - lengths)
         for place in np.flatnonzero(~counts).tolist():
@@ -85,7 +85,8 @@ class Rolling:
         """What the rows of an instant are made of, now and then without what counts nowhere any more."""
         if abs(now_ms - self._pruned_ms) >= PRUNE_EVERY_MS:
             self.prune(now_ms, configuration)
-        return Minute(self.district, now_ms, self._tree_of(configuration), [*self._held.values()], [*self._units])
+        units, topics = (tuple(numbers) for numbers in (self._numbers.units, self._numbers.topics))
+        return Minute(self.district, now_ms, self._tree_of(configuration), [*self._held.values()], units, topics)
 
     def rows(self, now_ms: int, configuration: Configuration) -> list[RollingRow]:
         """The rows of an instant, as `Minute.rows`."""

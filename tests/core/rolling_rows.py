@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from schemas.facts import NAMES, Row
-from schemas.rolling import ALL_WINDOWS, SCHOOL_DAYS, WINDOWS, RollingRow
+from schemas.rolling import ALL_WINDOWS, SCHOOL_DAYS, SLICE_WINDOWS, WINDOWS, RollingRow
 from streams.core.configuration import Configuration
 from streams.core.histogram import Histogram
 
@@ -40,9 +40,10 @@ class Naive:
         late = verdict["breach_at"] is not None and verdict["breach_at"] < self._now_ms
         return "missed" if verdict["outcome"] == "open" and late else verdict["outcome"]
 
-    def row(self, unit: str, channel: str, window: str) -> RollingRow:
-        """One row, whether or not anything counts in it."""
+    def row(self, unit: str, channel: str, window: str, of: tuple[str, str] | None = None) -> RollingRow:
+        """One row, whether or not anything counts in it; `of`: only of facts with this value in this column."""
         facts = [fact for fact in self._facts if channel in ("all", fact["channel"])]
+        facts = [fact for fact in facts if of is None or fact[of[0]] == of[1]]
 
         def chosen(entries: Iterable[dict[str, Any]], at: str, owner: str = "unit") -> list[dict[str, Any]]:
             return [e for e in entries if self._inside(e[at], window, e[owner]) and self._below(e[owner], unit)]
@@ -96,6 +97,17 @@ class Naive:
             for window in ALL_WINDOWS
         ]
         return [row for row in made if row.channel == "all" or any(_numbers(row))]
+
+    def slices(self) -> list[Row]:
+        """All rows by topic and by stakeholder that are to be there."""
+        made = []
+        for of in sorted({(name, fact[name]) for fact in self._facts for name in ("topic", "stakeholder")}):
+            for unit in self._configuration.units():
+                for window in SLICE_WINDOWS:
+                    row = self.row(unit, "all", window, of)
+                    if any(_numbers(row)):
+                        made.append(("demo", unit, *of, *row[3:-3]))
+        return made
 
 
 def school_days_ago(days: int, now_ms: int, unit: str, configuration: Configuration) -> int:

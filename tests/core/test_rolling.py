@@ -89,6 +89,8 @@ def facts(draw: st.DrawFn) -> Row:
         "opened_by": draw(st.sampled_from(["customer", "customer", "staff"])),
         "contact": draw(st.sampled_from(["message", "message", "answered_live"])),
         "channel": draw(st.sampled_from(["email", "phone", "in_person", ""])),
+        "topic": draw(st.sampled_from(["", "bus-late", "enrolment"])),
+        "stakeholder": draw(st.sampled_from(["parent", "staff", "unknown"])),
         "unit": draw(UNITS),
         "opened_at": draw(INSTANTS),
         "first_response_at": draw(INSTANTS) if answered else None,
@@ -117,8 +119,9 @@ def test_rows_are_what_a_naive_count_gives_whatever_was_replaced(steps: list[tup
             current[conversation] = row
         if look:
             rolling.rows(NOW_MS - MINUTE_MS, CONFIGURATION)
-    expected = Naive(current.values(), CONFIGURATION, NOW_MS).rows()
-    assert sorted(rolling.rows(NOW_MS, CONFIGURATION)) == sorted(expected)
+    naive, made = Naive(current.values(), CONFIGURATION, NOW_MS), rolling.minute(NOW_MS, CONFIGURATION)
+    assert sorted(made.rows()) == sorted(naive.rows())
+    assert sorted(made.slices()) == sorted(naive.slices())
 
 
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -130,6 +133,18 @@ def test_a_minute_that_was_taken_stays_what_it_was(before: Row, after: Row, othe
     rolling.replace("u", after)
     rolling.replace("v", other)
     assert taken.rows() == expected
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.lists(facts(), max_size=6), st.sampled_from([1, 20, 100]))
+def test_facets_in_pieces_give_the_same_rows(rows: list[Row], most: int) -> None:
+    rolling = Rolling("demo")
+    for number, row in enumerate(rows):
+        rolling.replace(str(number), row)
+    whole = rolling.minute(NOW_MS, CONFIGURATION)
+    pieces = whole._replace(most_rows=most)
+    assert sorted(pieces.rows()) == sorted(whole.rows())
+    assert sorted(pieces.slices()) == sorted(whole.slices())
 
 
 def _additive(row: RollingRow) -> tuple[int, ...]:
@@ -272,7 +287,7 @@ def test_a_conversation_that_lost_all_its_events_leaves_the_windows(monkeypatch:
     def broken(*_: object) -> Row:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("streams.core.district.fold", broken)
+    monkeypatch.setattr("streams.core.together.fold", broken)
     state.touch(["c1"])
     assert len(state.settle().culprits) == 1
     assert len(state.rolling) == 0
@@ -287,7 +302,7 @@ def test_a_conversation_that_cannot_be_filled_is_left_to_the_next_settle(monkeyp
     def broken(*_: object) -> Row:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("streams.core.district.fold", broken)
+    monkeypatch.setattr("streams.core.together.fold", broken)
     state.refill()
     assert state.changed == 1
 
