@@ -5,7 +5,7 @@ a hand-off or an edited policy changes: unit and promise are annotations. Instan
 does not have is empty. docs/alerts.md explains each transition.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from hashlib import blake2b
 from typing import Any, NamedTuple
@@ -14,13 +14,17 @@ from schemas.facts import CODE, COUNT, FLAG, INSTANT, Column
 from schemas.vocabulary import from_ms, to_ms
 
 PROMISE = "promise"
+EVERYBODY = "everybody"
+"""The recipient of what no chain of the district's document is for."""
+QUIET, SILENCED, ACKNOWLEDGED, INHIBITED = "quiet", "silenced", "acknowledged", "incident"
 
 AT_RISK, BREACHED, ESCALATED_50, ESCALATED_100 = "at_risk", "breached", "escalated_50", "escalated_100"
 MET_LATE, RESOLVED, CORRECTED = "met_late", "resolved", "corrected"
 STEPS = (AT_RISK, BREACHED, ESCALATED_50, ESCALATED_100)
 """What becomes true of a promise while it waits, in this order."""
 ENDS = (MET_LATE, RESOLVED)
-TRANSITIONS = (*STEPS, *ENDS, CORRECTED)
+_RELEASED = "_released"
+TRANSITIONS = tuple(f"{each}{after}" for each in (*STEPS, *ENDS, CORRECTED) for after in ("", _RELEASED))
 """Every transition of a promise's alert, in the order in which one revision says them."""
 
 ALERT = (
@@ -32,22 +36,35 @@ ALERT = (
         "transition",
         CODE,
         "at_risk, breached, escalated_50, escalated_100, met_late (kept, but late), resolved (over otherwise), "
-        "corrected (what this revision said never was)",
+        "corrected (what this revision said never was); with _released: muted by quiet hours and told at their end",
     ),
     Column("at", INSTANT, "when: the instant of the facts, or when it became known (corrected)"),
     Column("conversation", "String", "conversation"),
     Column("clock", CODE, "first_reply, next_reply, resolution, ownership or periodic_update"),
     Column("unit", CODE, "unit that owned the conversation when the clock started"),
+    Column("owner", CODE, "unit that has the conversation as far as was known; decides whom to tell"),
     Column("promise", CODE, "name of the policy"),
     Column("opened_by_event", "String", "event that opened the wait"),
     Column("started_at", INSTANT, "start of the clock"),
     Column("due_at", f"Nullable({INSTANT})", "the clock reaches the target"),
     Column("breach_at", f"Nullable({INSTANT})", "the last instant that keeps the promise; null: it stands still"),
     Column("ended_at", f"Nullable({INSTANT})", "end of the clock; null unless the alert is over"),
-    Column("notify", FLAG, "1: receivers are told; 0: too old when it was found"),
+    Column("notify", FLAG, "1: receivers are told; 0: too old when it was found, muted, or nobody's business"),
+    Column("critical", FLAG, "1: of critical priority or category; no quiet hours, no grouping"),
+    Column(
+        "muted",
+        CODE,
+        "why nobody is told: quiet (its unit is closed), silenced, incident (it belongs to a surge); else empty",
+    ),
+    Column("recipients", f"Array({CODE})", "whom to tell; everybody: no chain is for it"),
+    Column("grouped", f"Array({CODE})", "those of them who had enough that day and get it with others"),
 )
-# What messages of an earlier release do not have.
-_ABSENT = {"kind": PROMISE}
+
+
+def _completed(shown: Mapping[str, Any]) -> dict[str, Any]:
+    """With what messages of an earlier release do not have."""
+    absent = {"kind": PROMISE, "critical": 0, "muted": "", "recipients": [EVERYBODY], "grouped": []}
+    return absent | {"owner": shown["unit"]} | dict(shown)
 
 
 class AlertTransition(NamedTuple):
@@ -62,6 +79,7 @@ class AlertTransition(NamedTuple):
     conversation: str
     clock: str
     unit: str
+    owner: str
     promise: str
     opened_by_event: str
     started_at: int
@@ -69,6 +87,24 @@ class AlertTransition(NamedTuple):
     breach_at: int | None
     ended_at: int | None
     notify: int
+    critical: int
+    muted: str
+    recipients: tuple[str, ...]
+    grouped: tuple[str, ...]
+
+    @property
+    def base(self) -> str:
+        """The transition it tells of: of one that was released, the one that had been muted."""
+        return self.transition.removesuffix(_RELEASED)
+
+    @property
+    def is_release(self) -> bool:
+        """Whether it tells at last what quiet hours muted."""
+        return self.transition.endswith(_RELEASED)
+
+    def released(self, at_ms: int) -> "AlertTransition":
+        """The same, told when quiet hours end."""
+        return self._replace(transition=f"{self.transition}{_RELEASED}", at=at_ms, muted="")
 
     @property
     def idempotency_key(self) -> str:
@@ -89,8 +125,7 @@ def as_json(transition: AlertTransition) -> dict[str, Any]:
             shown[column.name] = from_ms(value).isoformat(timespec="milliseconds")
         else:
             shown[column.name] = value
-    shown["notify"] = bool(transition.notify)
-    return shown
+    return shown | {"notify": bool(transition.notify), "critical": bool(transition.critical)}
 
 
 def from_json(shown: Mapping[str, Any]) -> AlertTransition:
@@ -99,9 +134,17 @@ def from_json(shown: Mapping[str, Any]) -> AlertTransition:
     Raises `KeyError` or `ValueError` for anything else.
     """
     values: list[Any] = []
-    whole = _ABSENT | dict(shown)
+    whole = _completed(shown)
     for column in ALERT:
         value = whole[column.name]
         is_instant = "DateTime64" in column.type and value is not None
         values.append(to_ms(datetime.fromisoformat(value)) if is_instant else value)
-    return AlertTransition(*values)._replace(notify=int(shown["notify"]))
+    return of_row(values)
+
+
+def of_row(values: Iterable[Any]) -> AlertTransition:
+    """The transition of a row of `alerts`, whatever sequences and flags came as."""
+    one = AlertTransition(*values)
+    notify, critical = int(one.notify), int(one.critical)
+    recipients, grouped = tuple(one.recipients), tuple(one.grouped)
+    return one._replace(notify=notify, critical=critical, recipients=recipients, grouped=grouped)

@@ -4,7 +4,7 @@ The key is made of {district, unit, metric, what it is about, window, instant it
 whatever comes late. Instants and lengths are milliseconds, UTC.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from hashlib import blake2b
 from typing import Any, NamedTuple
@@ -39,7 +39,9 @@ INCIDENT = (
     Column("ended_at", f"Nullable({INSTANT})", "end; null until it is closed"),
     Column("observed", "Float64", "surge: inquiries or people that belong to it so far; value: the value"),
     Column("expected", "Float64", "what was usual in its window, or the level that a value must keep"),
-    Column("notify", FLAG, "1: receivers were told; 0: too old when it was found"),
+    Column("notify", FLAG, "1: receivers are told; 0: too old when it was found, muted, or nobody's business"),
+    Column("muted", CODE, "why nobody is told: silenced, acknowledged (it has only grown); else empty"),
+    Column("recipients", f"Array({CODE})", "whom to tell; everybody: no chain is for its unit"),
 )
 
 
@@ -61,7 +63,9 @@ class IncidentTransition(NamedTuple):
     ended_at: int | None
     observed: float
     expected: float
-    notify: int
+    notify: int = 0
+    muted: str = ""
+    recipients: tuple[str, ...] = ()
 
     @property
     def idempotency_key(self) -> str:
@@ -94,4 +98,10 @@ def from_json(shown: Mapping[str, Any]) -> IncidentTransition:
         value = shown[column.name]
         is_instant = "DateTime64" in column.type and value is not None
         values.append(to_ms(datetime.fromisoformat(value)) if is_instant else value)
-    return IncidentTransition(*values)._replace(notify=int(shown["notify"]))
+    return of_row(values)
+
+
+def of_row(values: Iterable[Any]) -> IncidentTransition:
+    """The transition whose columns these are, instants in ms, as a database or a message gives them."""
+    one = IncidentTransition._make(values)
+    return one._replace(notify=int(one.notify), recipients=tuple(one.recipients))

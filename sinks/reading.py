@@ -11,7 +11,8 @@ from typing import Any, NamedTuple, Protocol
 
 from clickhouse_driver import Client
 
-from schemas.alerts import ALERT, AlertTransition
+from schemas import incidents
+from schemas.alerts import ALERT, AlertTransition, of_row
 from schemas.facts import CONVERSATION, Column, Row
 from schemas.incidents import INCIDENT, IncidentTransition
 from schemas.rolling import ROLLING, Published, RollingRow
@@ -290,7 +291,7 @@ class ClickHouseReader:
         found: list[AlertTransition] = []
         with errors_mapped(self._settings):
             for some in _slices(sorted(set(districts))):
-                found.extend(map(AlertTransition._make, self._client.execute(_ALERTS, {"districts": some})))
+                found.extend(map(of_row, self._client.execute(_ALERTS, {"districts": some})))
         return found
 
     def incidents(self, districts: Sequence[str]) -> list[IncidentTransition]:
@@ -298,7 +299,7 @@ class ClickHouseReader:
         found: list[IncidentTransition] = []
         with errors_mapped(self._settings):
             for some in _slices(sorted(set(districts))):
-                found.extend(map(IncidentTransition._make, self._client.execute(_INCIDENTS, {"districts": some})))
+                found.extend(map(incidents.of_row, self._client.execute(_INCIDENTS, {"districts": some})))
         return found
 
     def rolling_since(self, district: str, units: Sequence[str], since_ms: int) -> list[RollingRow]:

@@ -1,6 +1,6 @@
 """One partition of `cx.events`: messages in, districts' states changed, rows out. Knows no server."""
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from operator import attrgetter
@@ -323,7 +323,9 @@ class Partition:
         for state in self.states.values():
             self._keep(cut, state.district, state.settle(0))
             if clock_ms and not state.has_stale_clocks:
-                cut.alerts.extend(_said(state, clock_ms, now_ms))
+                if not state.stale:
+                    cut.alerts.extend(state.watching.advance(clock_ms, now_ms))
+                cut.alerts.extend(state.alerts.advance(clock_ms, now_ms))
         minute_ms = now_ms - now_ms % MINUTE_MS
         if live and minute_ms > self._rolled_ms and not self.stale:
             self._rolled_ms = minute_ms
@@ -337,17 +339,7 @@ class Partition:
         for district, own in groupby(rows, attrgetter("district")):
             state = self.states.get(district)
             if state is not None:
-                self._cut.alerts.extend(state.watching.judge(list(own), state.configuration, now_ms))
-
-
-def _said(state: DistrictState, clock_ms: int, now_ms: int) -> Iterator[Transition]:
-    """What is to be said of a district; the alerts of conversations that belong to a surge are not sent."""
-    configuration = state.configuration
-    if not state.stale:
-        yield from state.watching.advance(configuration, clock_ms, now_ms)
-    for alert in state.alerts.advance(clock_ms, now_ms):
-        is_muted = alert.notify and state.watching.inhibits(alert.conversation, configuration)
-        yield alert._replace(notify=0) if is_muted else alert
+                self._cut.alerts.extend(state.watching.judge(list(own), now_ms))
 
 
 def _internal(position: int, error: str, payload_digest: str, event: Event) -> Refusal:

@@ -116,7 +116,7 @@ def recover(
             state.watching.known(one for one in before if isinstance(one, IncidentTransition))
             state.refill()
             state.rolling.prune(now_ms, state.configuration)
-            state.watching.refill(_watched(state, reader, now_ms), state.configuration)
+            state.watching.refill(_watched(state, reader, now_ms))
             state.touch(behind)
             found.repaired += len(behind)
     return found

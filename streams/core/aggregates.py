@@ -17,6 +17,7 @@ from streams.core.alerting import NOTIFY_WITHIN_MS
 from streams.core.configuration import Configuration
 from streams.core.histogram import Histogram
 from streams.core.intervals import around, wilson
+from streams.core.telling import Telling
 
 MINUTE_MS = 60_000
 # A row may be missing where a worker was started anew; more than so many, and the time begins again.
@@ -107,10 +108,11 @@ class _Since(NamedTuple):
 class Aggregates:
     """Watched values of one district. Each (key, revision, transition) leaves it once."""
 
-    __slots__ = ("_beyond", "_district", "_open")
+    __slots__ = ("_beyond", "_district", "_open", "_telling")
 
-    def __init__(self, district: str) -> None:
+    def __init__(self, district: str, telling: Telling | None = None) -> None:
         self._district = district
+        self._telling = telling or Telling(district)
         self._beyond: dict[Key, _Since] = {}
         self._open: dict[Key, IncidentTransition] = {}
 
@@ -155,6 +157,8 @@ class Aggregates:
     def _judge(self, watch: Watch, row: RollingRow, configuration: Configuration) -> Iterator[IncidentTransition]:
         since = self._note(watch, row, configuration)
         opened = self._open.get((watch.watch, row.unit))
+        if self._telling.opens_ms(row.unit, row.at) > row.at:
+            return
         value = VALUES[watch.metric](row)
         if opened is not None:
             if value is None or (value.n >= watch.least and not _beyond(watch, value, watch.end_level)):
@@ -164,9 +168,7 @@ class Aggregates:
             window_ms = WINDOWS[watch.window]
             key = incident_key(self._district, what, window_ms, since.first_ms)
             about = (VALUE, watch.metric, watch.watch, row.unit, window_ms, since.first_ms)
-            yield IncidentTransition(
-                self._district, key, 0, OPENED, 0, row.at, *about, None, value.value, watch.level, 1
-            )
+            yield IncidentTransition(self._district, key, 0, OPENED, 0, row.at, *about, None, value.value, watch.level)
 
     def _note(self, watch: Watch, row: RollingRow, configuration: Configuration) -> _Since | None:
         """Since when the value has been beyond its level, this row included."""
@@ -184,7 +186,7 @@ class Aggregates:
     def _tell(self, one: IncidentTransition, present_ms: int) -> IncidentTransition:
         before = self._open.get((one.about, one.unit))
         is_audible = before is None or bool(before.notify)
-        told = one._replace(notify=int(is_audible and one.at >= present_ms - NOTIFY_WITHIN_MS))
+        told = self._telling.of_incident(one, is_audible and one.at >= present_ms - NOTIFY_WITHIN_MS)
         if told.transition == OPENED:
             self._open[one.about, one.unit] = told
         else:

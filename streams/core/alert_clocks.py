@@ -9,6 +9,7 @@ from typing import NamedTuple
 from schemas.alerts import AT_RISK, BREACHED, ESCALATED_50, ESCALATED_100, MET_LATE, RESOLVED
 from schemas.facts import NAMES, Row
 
+_OWNER, _PRIORITY, _CATEGORY = (NAMES.index(name) for name in ("unit", "priority", "critical_category"))
 _CLOCK, _PROMISE, _UNIT, _OPENER, _STARTED, _RISK, _DUE, _BREACH, _HALF, _TWICE, _ENDED, _OUTCOME = (
     NAMES.index(f"verdicts.{name}")
     for name in (
@@ -41,7 +42,7 @@ class Clock(NamedTuple):
     """A promise clock that is or will be worth an alert; instants in ms, `late` as in `breach_at` and after it.
 
     `is_missed`: what was promised happened, but late; else it ended as nobody needs it any more. `first_ms`: when the
-    first of its moments is true.
+    first of its moments is true. `owner`: who has the conversation now.
     """
 
     clock: str
@@ -55,6 +56,8 @@ class Clock(NamedTuple):
     ended_ms: int | None
     is_missed: bool
     first_ms: int
+    owner: str
+    is_critical: bool
 
     @property
     def breach_ms(self) -> int | None:
@@ -80,6 +83,7 @@ class Clock(NamedTuple):
 def clocks_of(row: Row) -> tuple[Clock, ...]:
     """The clocks of a row of which anything ever becomes true; a promise that was kept in good time has none."""
     found: list[Clock] = []
+    is_critical = row[_PRIORITY] == "critical" or row[_CATEGORY] != "none"
     for index, outcome in enumerate(row[_OUTCOME]):
         risk, breach, ended = row[_RISK][index], row[_BREACH][index], row[_ENDED][index]
         # A source may promise a time that had passed when it was asked: broken from the start.
@@ -100,6 +104,8 @@ def clocks_of(row: Row) -> tuple[Clock, ...]:
                 ended,
                 outcome == "missed",
                 first + at_once,
+                row[_OWNER],
+                is_critical,
             )
         )
     return tuple(found)

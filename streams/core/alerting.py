@@ -17,28 +17,39 @@ from schemas.alerts import (
     ESCALATED_100,
     MET_LATE,
     PROMISE,
+    QUIET,
     RESOLVED,
+    STEPS,
     TRANSITIONS,
     AlertTransition,
     alert_key,
 )
+from schemas.events import AlertAcknowledged, AlertSilenced
 from schemas.facts import NAMES, Row
 from streams.core.alert_clocks import Clock, Moment, clocks_of
+from streams.core.configuration import Configuration
+from streams.core.interventions import NEVER_MS
+from streams.core.telling import Telling
 
 NOTIFY_WITHIN_MS = 6 * 3_600_000
 
 _RETRACTED = NAMES.index("retracted")
 _RANK = {AT_RISK: 0, BREACHED: 1, ESCALATED_50: 2, ESCALATED_100: 3, MET_LATE: 4, RESOLVED: 4}
+_ESCALATIONS = (ESCALATED_50, ESCALATED_100)
 _SPARE = 1_024
 
 
 class _Said:
-    """What was said of one clock since its last correction: the instant told of each rank."""
+    """What was said of one clock since its last correction: the instant told of each rank, and who heard of it.
 
-    __slots__ = ("audible", "last", "rank", "revision", "told")
+    `quiet`: the newest transition, if quiet hours muted it and it is to be told at their end.
+    """
+
+    __slots__ = ("heard", "last", "quiet", "rank", "revision", "told")
 
     def __init__(self) -> None:
         self.revision = 0
+        self.quiet: AlertTransition | None = None
         self.forget()
 
     def forget(self) -> None:
@@ -46,20 +57,27 @@ class _Said:
         self.told: list[int | None] = [None] * (max(_RANK.values()) + 1)
         self.rank = -1
         self.last: AlertTransition | None = None
-        self.audible = False
+        self.heard: tuple[str, ...] = ()
 
     def note(self, one: AlertTransition) -> None:
         """Take what is said."""
         self.revision = max(self.revision, one.revision)
-        if one.transition == CORRECTED:
+        self.quiet = one if one.muted == QUIET else None
+        if one.is_release:
+            self._hear(one)
+        elif one.transition == CORRECTED:
             self.revision = max(self.revision, one.revision + 1)
             self.forget()
-            return
-        rank = _RANK[one.transition]
-        self.told[rank] = one.at
-        self.rank = max(self.rank, rank)
-        self.last = one
-        self.audible = self.audible or bool(one.notify)
+        else:
+            rank = _RANK[one.transition]
+            self.told[rank] = one.at
+            self.rank = max(self.rank, rank)
+            self.last = one
+            self._hear(one)
+
+    def _hear(self, one: AlertTransition) -> None:
+        if one.notify and one.base != CORRECTED:
+            self.heard = tuple(dict.fromkeys((*self.heard, *one.recipients)))
 
     def left(self, clock: Clock) -> Iterator[Moment]:
         """What is still to be said of a clock, in order."""
@@ -93,24 +111,38 @@ class AlertBook:
         self._heap: list[tuple[int, str]] = []
         self._said: dict[str, dict[Identity, _Said]] = {}
         self._doubted: dict[str, None] = {}
+        self.telling = Telling(district)
+
+    def configure(self, configuration: Configuration) -> None:
+        """Tell by this configuration from now on."""
+        self.telling.configuration = configuration
+
+    def intervene(self, event: AlertAcknowledged | AlertSilenced, digest: int) -> None:
+        """Take what a person did about an alert: acts on what is told from then on, whatever its event time."""
+        self.telling.interventions.add(event, digest)
+        if isinstance(event, AlertAcknowledged):
+            for conversation, said in self._said.items():
+                if any(each.last is not None and each.last.key == event.alert for each in said.values()):
+                    self._schedule(conversation)
 
     def replace(self, conversation: str, row: Row) -> None:
         """Take the verdicts of a conversation's newest row in place of those before."""
-        clocks = () if row[_RETRACTED] else clocks_of(row)
-        if not clocks:
-            self.remove(conversation)
-            return
-        if conversation in self._said:
+        self._watch(conversation, () if row[_RETRACTED] else clocks_of(row))
+
+    def remove(self, conversation: str) -> None:
+        """The conversation has no row any more: what was said of it never was."""
+        self._watch(conversation, ())
+
+    def _watch(self, conversation: str, clocks: tuple[Clock, ...]) -> None:
+        is_said = conversation in self._said
+        if is_said:
             self._doubted[conversation] = None
+        if not (clocks or is_said):
+            self._watched.pop(conversation, None)
+            return
         before = self._watched.get(conversation)
         self._watched[conversation] = (None if before is None else before[0], clocks)
         self._schedule(conversation)
-
-    def remove(self, conversation: str) -> None:
-        """Nothing ever becomes true of the conversation: what was said of it never was."""
-        self._watched.pop(conversation, None)
-        if conversation in self._said:
-            self._doubted[conversation] = None
 
     def is_running(self, conversation: str) -> bool:
         """Whether the conversation has a clock that runs, or of which something is still to be told."""
@@ -135,6 +167,10 @@ class AlertBook:
         own = [one for one in transitions if one.kind == PROMISE]
         for one in sorted(own, key=lambda each: (each.key, each.revision, TRANSITIONS.index(each.transition))):
             self._note(one)
+        for conversation, said in self._said.items():
+            if any(each.quiet is not None for each in said.values()):
+                self._watched[conversation] = (None, ())
+                self._schedule(conversation)
 
     def advance(self, now_ms: int, present_ms: int | None = None) -> list[AlertTransition]:
         """Everything that became true up to `now_ms`; cost by what is due, not by what is running.
@@ -149,9 +185,9 @@ class AlertBook:
             if held is None or held[0] != due_ms:
                 continue
             for clock in held[1]:
-                said = self._said_of(conversation, clock)
-                due = [moment for moment in said.left(clock) if moment.from_ms <= due_ms]
+                due = [moment for moment in self._left(conversation, clock) if moment.from_ms <= due_ms]
                 made.extend(self._tell(conversation, clock, moment, silent_before) for moment in due)
+            made.extend(self._releases(conversation, due_ms, silent_before))
             self._schedule(conversation)
         return made
 
@@ -165,9 +201,19 @@ class AlertBook:
                 if last is None or said.holds(clocks.get(identity), now_ms):
                     continue
                 at_ms = max(now_ms, last.at)
-                notify = int(said.audible and at_ms >= silent_before)
-                yield self._note(last._replace(transition=CORRECTED, at=at_ms, notify=notify))
+                one = last._replace(transition=CORRECTED, at=at_ms)
+                yield self._note(self.telling.decide(one, said.heard, bool(said.heard) and at_ms >= silent_before))
             self._schedule(conversation)
+
+    def _releases(self, conversation: str, due_ms: int, silent_before: int) -> Iterator[AlertTransition]:
+        """What quiet hours muted, is the newest word on its alert and may be told now."""
+        for said in self._said.get(conversation, {}).values():
+            if said.quiet is not None and (opens_ms := self._opens_ms(said.quiet)) <= due_ms:
+                one = said.quiet.released(opens_ms)
+                yield self._note(self.telling.decide(one, one.recipients, opens_ms >= silent_before))
+
+    def _opens_ms(self, quiet: AlertTransition) -> int:
+        return self.telling.opens_ms(quiet.owner, quiet.at)
 
     def _clocks(self, conversation: str) -> tuple[Clock, ...]:
         held = self._watched.get(conversation)
@@ -176,11 +222,28 @@ class AlertBook:
     def _said_of(self, conversation: str, clock: Clock) -> _Said:
         return self._said.get(conversation, {}).get((clock.clock, clock.opener), _NOTHING)
 
+    def _left(self, conversation: str, clock: Clock) -> Iterator[Moment]:
+        """What is still to be said of a clock; what is acknowledged escalates when that is over, if it still waits."""
+        interventions = self.telling.interventions
+        for moment in self._said_of(conversation, clock).left(clock):
+            if interventions.any_acknowledged and moment.transition in _ESCALATIONS:
+                key = alert_key(self._district, conversation, clock.clock, clock.opener)
+                free_ms = interventions.escalates_from(key, moment.from_ms)
+                if free_ms == NEVER_MS or (clock.ended_ms is not None and clock.ended_ms <= free_ms):
+                    continue
+                if free_ms > moment.from_ms:
+                    yield Moment(free_ms, moment.transition, free_ms)
+                    continue
+            yield moment
+
     def _due(self, conversation: str, clocks: tuple[Clock, ...]) -> int | None:
         if conversation not in self._said:
             return min([clock.first_ms for clock in clocks])
-        left = (next(self._said_of(conversation, clock).left(clock), None) for clock in clocks)
-        return min((moment.from_ms for moment in left if moment is not None), default=None)
+        left = (next(self._left(conversation, clock), None) for clock in clocks)
+        instants = [moment.from_ms for moment in left if moment is not None]
+        quiet = (said.quiet for said in self._said[conversation].values())
+        instants.extend(self._opens_ms(one) for one in quiet if one is not None)
+        return min(instants, default=None)
 
     def _schedule(self, conversation: str) -> None:
         """Have the conversation looked at when the next thing becomes true; forget it once nothing can.
@@ -206,30 +269,35 @@ class AlertBook:
     def _tell(self, conversation: str, clock: Clock, moment: Moment, silent_before: int) -> AlertTransition:
         """Who was not told what it ends is not told of its end."""
         said = self._said_of(conversation, clock)
-        is_end = moment.transition in ENDS
-        audible = moment.at_ms >= silent_before and (said.audible or not is_end)
-        return self._note(
-            AlertTransition(
-                self._district,
-                alert_key(self._district, conversation, clock.clock, clock.opener),
-                PROMISE,
-                said.revision,
-                moment.transition,
-                moment.at_ms,
-                conversation,
-                clock.clock,
-                clock.unit,
-                clock.promise,
-                clock.opener,
-                clock.started_ms,
-                clock.due_ms,
-                clock.breach_ms,
-                clock.ended_ms if is_end else None,
-                int(audible),
-            )
+        is_step = moment.transition in STEPS
+        one = AlertTransition(
+            self._district,
+            alert_key(self._district, conversation, clock.clock, clock.opener),
+            PROMISE,
+            said.revision,
+            moment.transition,
+            moment.at_ms,
+            conversation,
+            clock.clock,
+            clock.unit,
+            clock.owner,
+            clock.promise,
+            clock.opener,
+            clock.started_ms,
+            clock.due_ms,
+            clock.breach_ms,
+            clock.ended_ms if moment.transition in ENDS else None,
+            0,
+            int(clock.is_critical),
+            "",
+            (),
+            (),
         )
+        recipients = self.telling.recipients(clock.owner, moment.transition) if is_step else said.heard
+        return self._note(self.telling.decide(one, recipients, moment.at_ms >= silent_before))
 
     def _note(self, one: AlertTransition) -> AlertTransition:
         said = self._said.setdefault(one.conversation, {})
         said.setdefault((one.clock, one.opened_by_event), _Said()).note(one)
+        self.telling.note(one)
         return one

@@ -11,7 +11,7 @@ Conversations that ended long ago leave memory (`evict`). One that gets an event
 from collections.abc import Iterable, Sequence
 from operator import itemgetter
 
-from schemas.events import DistrictConfigured, Erased, Event, Refused, canonical
+from schemas.events import AlertAcknowledged, AlertSilenced, DistrictConfigured, Erased, Event, Refused, canonical
 from schemas.facts import Row, row_version
 from schemas.vocabulary import to_ms
 from streams.core.alerting import AlertBook
@@ -42,7 +42,7 @@ class DistrictState:
         self.configuration = Configuration(district)
         self.alerts = AlertBook(district)
         self.rolling = Rolling(district)
-        self.watching = Watching(district)
+        self.watching = Watching(district, self.alerts.telling)
         self._others: dict[str, set[int]] = {}
         self.departed = Departed()
         self._links = Links()
@@ -64,21 +64,25 @@ class DistrictState:
             event, content = taken, canonical(taken)
         if conversation:
             arrival = self._add(conversation, pack(event, digest))
-            if isinstance(event, Refused) and arrival is not Arrival.DUPLICATE:
-                arrival = Arrival.ERASED
             if arrival is not Arrival.DUPLICATE:
                 self.watching.hear(event)
+                arrival = Arrival.ERASED if isinstance(event, Refused) else arrival
             return Applied(arrival, conversation, digest, content)
         known = self._others.setdefault(event.event_id, set())
         arrival = Arrival.DUPLICATE if digest in known else Arrival.CONFLICT if known else Arrival.NEW
         known.add(digest)
         if arrival is not Arrival.DUPLICATE:
-            self.watching.hear(event)
-            if isinstance(event, DistrictConfigured):
-                self._configure(event, digest)
+            self._hear(event, digest)
         if isinstance(event, Erased) and self.erasures.add(event):
             self._erase()
         return Applied(arrival, "", digest, content)
+
+    def _hear(self, event: Event, digest: int) -> None:
+        self.watching.hear(event)
+        if isinstance(event, DistrictConfigured):
+            self._configure(event, digest)
+        elif isinstance(event, AlertAcknowledged | AlertSilenced):
+            self.alerts.intervene(event, digest)
 
     def _add(self, conversation: str, packed: Packed) -> Arrival:
         held = self.conversations.get(conversation)
@@ -195,6 +199,7 @@ class DistrictState:
             self._configurations[event.event_id] = (digest, added)
         counting = [configuration for _, configuration in self._configurations.values()]
         self.configuration = Configuration(self.district, counting, self._lost_configurations)
+        self.alerts.configure(self.configuration)
         running = (whole_name(name)[0] for name in self.alerts.soonest(to_ms(event.received_at)))
         self._stale.fill(self.conversations, running)
         if len(self.departed):
@@ -340,7 +345,6 @@ class DistrictState:
         self.landed_parts(row[1] for row in rows)
 
     def _drop(self, name: str) -> None:
-        """There is no row of this name."""
         for kept in (self.alerts, self.rolling, self.watching):
             kept.remove(name)
 

@@ -22,6 +22,7 @@ from streams.core.alerting import NOTIFY_WITHIN_MS
 from streams.core.configuration import Configuration
 from streams.core.openings import HORIZON_S, Opening
 from streams.core.surge import LOOKBACK_S, Found
+from streams.core.telling import Telling
 
 AHEAD_MS = 5 * 60_000
 _ORDER = (OPENED, GROWN, CLOSED, CORRECTED)
@@ -58,8 +59,9 @@ class _Told:
 class IncidentBook:
     """Incidents of one district. Each (key, revision, transition, step) leaves it once."""
 
-    def __init__(self, district: str) -> None:
+    def __init__(self, district: str, telling: Telling | None = None) -> None:
         self._district = district
+        self._telling = telling or Telling(district)
         self._told: dict[str, _Told] = {}
 
     def known(self, transitions: Iterable[IncidentTransition]) -> None:
@@ -161,7 +163,7 @@ class IncidentBook:
             opened = before.opened._replace(revision=before.opened.revision + 1, at=at_ms)
             return opened._replace(observed=float(one.began_with), expected=one.expected)
         what = (KINDS[one.metric], one.metric, one.about, one.unit, one.window_s * 1000, one.began_s * 1000)
-        values = (None, float(one.began_with), one.expected, 1)
+        values = (None, float(one.began_with), one.expected)
         return IncidentTransition(self._district, key, 0, OPENED, 0, one.opened_s * 1000, *what, *values)
 
     @staticmethod
@@ -176,7 +178,7 @@ class IncidentBook:
         """Who was not told that it opened is not told what became of it."""
         told = self._told.get(one.key)
         is_audible = one.transition == OPENED or (told is not None and bool(told.opened.notify))
-        said = one._replace(notify=int(is_audible and one.at >= silent_before))
+        said = self._telling.of_incident(one, is_audible and one.at >= silent_before)
         self._note(said)
         return said
 

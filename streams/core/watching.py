@@ -14,11 +14,11 @@ from schemas.rolling import RollingRow
 from schemas.vocabulary import to_ms
 from schemas.watches import Silences
 from streams.core.aggregates import Aggregates
-from streams.core.configuration import Configuration
 from streams.core.incidents import IncidentBook
 from streams.core.openings import HORIZON_S, Openings
 from streams.core.silence import Feeds
 from streams.core.surge import LOOKBACK_S, Calendar, Found, surges
+from streams.core.telling import Telling
 
 MINUTE_MS = 60_000
 SOON_MS = 10_000
@@ -40,14 +40,17 @@ class Watching:
         "_openings",
         "_silences",
         "_surges",
+        "_telling",
         "_values",
     )
 
-    def __init__(self, district: str) -> None:
+    def __init__(self, district: str, telling: Telling) -> None:
+        self._telling = telling
+        telling.inhibits = self.inhibits
         self._openings = Openings()
         self._feeds = Feeds()
-        self._book = IncidentBook(district)
-        self._values = Aggregates(district)
+        self._book = IncidentBook(district, telling)
+        self._values = Aggregates(district, telling)
         self._calendar: Calendar | None = None
         self._surges: list[Found] = []
         self._silences: list[Found] = []
@@ -82,29 +85,28 @@ class Watching:
         self._values.known(one for one in said if one.kind == VALUE)
         self._goes_on = True
 
-    def refill(self, rows: Iterable[RollingRow], configuration: Configuration) -> None:
+    def refill(self, rows: Iterable[RollingRow]) -> None:
         """Take rolling rows that landed before a restart, in order of time."""
-        self._values.refill(rows, configuration)
+        self._values.refill(rows, self._telling.configuration)
 
-    def inhibits(self, conversation: str, configuration: Configuration) -> bool:
+    def inhibits(self, conversation: str) -> bool:
         """Whether a conversation belongs to a surge: its own alerts are not sent then."""
         if self._book.is_empty:
             return False
         opening = self._openings.of(conversation)
-        return opening is not None and self._book.inhibits(opening, configuration)
+        return opening is not None and self._book.inhibits(opening, self._telling.configuration)
 
-    def judge(
-        self, rows: Sequence[RollingRow], configuration: Configuration, present_ms: int
-    ) -> list[IncidentTransition]:
+    def judge(self, rows: Sequence[RollingRow], present_ms: int) -> list[IncidentTransition]:
         """What is to be said of a minute's rolling rows of this district."""
         is_silent = any(one.ended_s is None for one in self._silences)
-        return self._values.advance(rows, configuration, is_silent, present_ms)
+        return self._values.advance(rows, self._telling.configuration, is_silent, present_ms)
 
-    def advance(self, configuration: Configuration, clock_ms: int, present_ms: int) -> list[IncidentTransition]:
+    def advance(self, clock_ms: int, present_ms: int) -> list[IncidentTransition]:
         """What is to be said of surges and silences at an instant; costs next to nothing while nothing happens.
 
         `present_ms` is the wall clock where that is another, as in `IncidentBook.advance`.
         """
+        configuration = self._telling.configuration
         is_new = self._calendar is None or self._calendar.types.configuration is not configuration
         soon_ms = self._looked_ms + SOON_MS if self._openings.changed else self._next_ms
         if not is_new and self._looked_ms <= clock_ms < min(soon_ms, self._next_ms):

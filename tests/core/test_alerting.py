@@ -51,7 +51,10 @@ COURSE = (
 
 
 def test_each_step_comes_at_its_instant_and_once() -> None:
-    state = state_of(opened())
+    history = History()
+    history.configured(district(promises=PROMISES[:1], alerts={"quiet_hours": False}))
+    history.add("inquiry", "2026-10-06 10:00")
+    state = state_of(history)
     for transition, instant, after in COURSE:
         at = ms(instant)
         assert state.alerts.advance(at + after - 1) == []
@@ -169,7 +172,10 @@ def test_g24_a_breach_that_never_was_is_corrected_and_can_come_again() -> None:
     more.configured(district(revision=2, promises=PROMISES[:1], calendars=closed, units=[UNIT]), "2026-01-21 12:00")
     feed(state, more)
     (corrected,) = state.alerts.advance(ms("2026-01-21 12:00"))
-    assert (corrected.transition, corrected.revision, corrected.notify) == ("corrected", 0, 1)
+    # The day turned out to be closed: whoever was told is told in the morning.
+    assert (corrected.transition, corrected.revision, corrected.muted) == ("corrected", 0, "quiet")
+    (released,) = state.alerts.advance(ms("2026-01-22 07:30"))
+    assert (released.transition, released.notify) == ("corrected_released", 1)
     again = state.alerts.advance(ms("2026-01-22 11:00"))
     assert said(again) == [("at_risk", 1, ms("2026-01-22 10:00"))]
     again += state.alerts.advance(ms("2026-01-22 11:01"))

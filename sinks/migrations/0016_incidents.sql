@@ -18,6 +18,8 @@ CREATE TABLE IF NOT EXISTS incidents (
     `observed` Float64,
     `expected` Float64,
     `notify` UInt8,
+    `muted` LowCardinality(String),
+    `recipients` Array(LowCardinality(String)),
     `landed_at` DateTime64(3, 'UTC'),
     `earliest` UInt64
 ) ENGINE = ReplacingMergeTree(earliest)
