@@ -17,7 +17,7 @@ from schemas.rolling import Published
 from schemas.settings import Settings
 from schemas.vocabulary import SCHEMA_VERSION
 from sinks.connection import connect, errors_mapped
-from sinks.erasing import HOLDS
+from sinks.erasing import HOLDS, READABLE
 from sinks.landing import UnitRow
 
 Key = tuple[str, str]
@@ -25,7 +25,10 @@ KEYS_PER_QUERY = 1_000
 
 
 class LandedEvent(NamedTuple):
-    """A row of `events`, as much of it as the core needs. `understood` is 0 or 1, `content` canonical JSON."""
+    """A row of `events`, as much of it as the core needs; `content` is JSON, canonical where it was understood.
+
+    `understood`: 1 if whoever landed it understood it and its schema is none that is newer than this release's.
+    """
 
     district: str
     conversation: str
@@ -84,6 +87,9 @@ class Reader(Protocol):
     def units(self, district: str) -> list[UnitRow]:
         """The unit tree that counts: the rows of the highest version, sorted by unit."""
 
+    def unit_versions(self, districts: Sequence[str]) -> dict[str, int]:
+        """The version of the unit tree that counts, of those of these districts that have one."""
+
     def districts(self) -> list[str]:
         """Every district that has an event or had one, sorted."""
 
@@ -101,11 +107,11 @@ class Reader(Protocol):
 COUNTED = f"(understood = 1 OR schema_version <= {SCHEMA_VERSION})"
 OPEN = "(retracted = 0 AND (has(`waits.outcome`, 'open') OR has(`verdicts.outcome`, 'open')))"
 _EVENTS = """
-SELECT district, conversation, event_id, digest, kind, understood, toUnixTimestamp64Milli(received_at), content
+SELECT district, conversation, event_id, digest, kind, {readable}, toUnixTimestamp64Milli(received_at), content
 FROM events FINAL
 WHERE {condition}
 ORDER BY district, conversation, event_id, digest
-"""
+""".replace("{readable}", READABLE)
 _STAYS = "(district, conversation) NOT IN (SELECT district, conversation FROM retired WHERE district IN %(districts)s)"
 _OF_DISTRICTS = _EVENTS.format(condition=f"district IN %(districts)s AND {_STAYS}")
 _OF_CONVERSATIONS = _EVENTS.format(
@@ -119,7 +125,8 @@ _STANDING = _EVENTS.format(
     SELECT log.district, log.conversation
     FROM (
         SELECT
-            district, conversation, count() AS known, max(toUnixTimestamp64Milli(occurred_at)) AS touched_ms,
+            district, conversation, countIf({counted}) AS known,
+            maxIf(toUnixTimestamp64Milli(occurred_at), {counted}) AS touched_ms,
             countIf(kind IN ('merge', 'unmerge')) AS merges
         FROM events FINAL
         WHERE district IN %(districts)s AND conversation != '' AND {stays}
@@ -137,7 +144,9 @@ _STANDING = _EVENTS.format(
     ) AS told ON told.district = log.district AND told.whole = log.conversation
     WHERE log.touched_ms >= %(since_ms)s OR log.known != told.known OR told.is_open
         OR log.merges > 0
-))""".replace("{stays}", _STAYS).replace("{open}", OPEN)
+))""".replace("{stays}", _STAYS)
+    .replace("{counted}", COUNTED)
+    .replace("{open}", OPEN)
 )
 _OUTDATED = """
 SELECT conversation FROM conversations FINAL
@@ -198,6 +207,7 @@ FROM current_units
 WHERE district = %(district)s
 ORDER BY unit
 """.replace("{columns}", ", ".join(UnitRow._fields))
+_UNIT_VERSIONS = "SELECT district, max(version) FROM units WHERE district IN %(districts)s GROUP BY district"
 _DISTRICTS = """
 SELECT DISTINCT district FROM (SELECT district FROM events UNION ALL SELECT district FROM retired) ORDER BY district
 """
@@ -283,6 +293,14 @@ class ClickHouseReader:
         with errors_mapped(self._settings):
             rows = map(UnitRow._make, self._client.execute(_UNITS, {"district": district}))
             return [row._replace(path=tuple(row.path)) for row in rows]
+
+    def unit_versions(self, districts: Sequence[str]) -> dict[str, int]:
+        """The version of the unit tree that counts, of those of these districts that have one."""
+        found: dict[str, int] = {}
+        with errors_mapped(self._settings):
+            for some in _slices(sorted(set(districts))):
+                found.update(self._client.execute(_UNIT_VERSIONS, {"districts": some}))
+        return found
 
     def districts(self) -> list[str]:
         """Every district that has an event or had one, sorted."""

@@ -22,6 +22,9 @@ class WorkerMetrics:
         self.events = Counter(
             "cx_events_total", "Events read, by what they were to the set", ["arrival"], registry=registry
         )
+        self.newer = Counter(
+            "cx_newer_events_total", "Events of a newer schema: kept, not folded", ["district"], registry=registry
+        )
         self.dead_letters = Counter(
             "cx_dead_letters_total", "Items sent to the dead letters", ["reason"], registry=registry
         )

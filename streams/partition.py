@@ -1,5 +1,6 @@
 """One partition of `cx.events`: messages in, districts' states changed, rows out. Knows no server."""
 
+import json
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -17,6 +18,7 @@ from sinks.landing import (
     Landing,
     Place,
     UnitRow,
+    bare_row,
     configuration_row,
     dead_letter_row,
     event_row,
@@ -106,6 +108,7 @@ class Partition:
         self.number = number
         self.states: dict[str, DistrictState] = {}
         self.arrivals: dict[str, int] = {}
+        self.newer: dict[str, int] = {}
         self._partitions = partitions
         self._topic = topic
         self._cut = Cut()
@@ -134,9 +137,10 @@ class Partition:
         """Whether a promise clock still runs by an earlier configuration."""
         return any(state.has_stale_clocks for state in self.states.values())
 
-    def owe(self, told: Sequence[AlertTransition]) -> None:
-        """Have transitions land that were told before and did not."""
+    def owe(self, told: Sequence[AlertTransition], units: Sequence[UnitRow] = ()) -> None:
+        """Have what a recovery found missing land: transitions that were told before, and unit trees."""
         self._cut.told.extend(told)
+        self._cut.units.extend(units)
 
     def returning(self) -> list[tuple[str, list[str]]]:
         """By district, conversations that left memory and whose history is needed for the next cut."""
@@ -210,9 +214,13 @@ class Partition:
 
     def _keep_aside(self, admission: Admission, place: Place) -> None:
         for newer in admission.newer:
-            self._cut.events.append(newer_row(newer, place))
+            row = newer_row(newer, place)
+            held = self.states.get(newer.district)
+            is_named = held is not None and held.erasures.are_beside(json.loads(newer.content))
+            self._cut.events.append(bare_row(row) if is_named else row)
             self._cut.positions.append(newer.position)
             self._count("newer")
+            self.newer[newer.district] = self.newer.get(newer.district, 0) + 1
         for refusal in admission.refused:
             self._cut.dead_letters.append(dead_letter_row(refusal, place))
             self._count("refused")

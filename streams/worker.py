@@ -4,7 +4,7 @@ The order of a flush, which every step relies on:
 
     (0) dead letters and forwards to Kafka    acknowledged by the broker; too many of them end the process before
     (1) alerts to Kafka                        acknowledged by the broker
-    (2) events, configurations, units          in ClickHouse
+    (2) configurations, units, events          in ClickHouse
     (3) facts, once per changed conversation   in ClickHouse; then the rows of (1)
     (4) rolling rows, each full minute         in ClickHouse
     (5) acknowledge the deliveries             in order of offset
@@ -116,8 +116,11 @@ class Worker:
             self._past_until[partition.number] = asyncio.get_running_loop().time() + self._policy.quiet
         for arrival, count in partition.arrivals.items():
             self._metrics.events.labels(arrival).inc(count)
+        for district, count in partition.newer.items():
+            self._metrics.newer.labels(district).inc(count)
         self._watch.take(sum(partition.arrivals.values()))
         partition.arrivals.clear()
+        partition.newer.clear()
         self._metrics.buffered.set(self.buffered)
         if self.buffered >= self._policy.events:
             self._due.set()
@@ -168,7 +171,7 @@ class Worker:
         for number, states in found.states.items():
             partition = self._owned[number] = self._make(number)
             partition.states = states
-            partition.owe(found.told.get(number, ()))
+            partition.owe(found.told.get(number, ()), found.units.get(number, ()))
             for delivery in self._parked.pop(number):
                 self._take(partition, delivery)
         self._metrics.ready.set(len(self._owned))
@@ -235,7 +238,7 @@ class Worker:
             deliveries = [delivery for cut in cuts for delivery in cut.deliveries]
             landing = landing_of(cuts, now_ms)
             news = News.of(cuts, self._membership)
-            if not (deliveries or landing.conversations or landing.alerts or landing.rolling):
+            if not (deliveries or landing.units or landing.conversations or landing.alerts or landing.rolling):
                 await self._sweep()
                 return
             if (too_much := self._watch.too_much(landing.dead_letters)) is not None:

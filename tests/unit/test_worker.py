@@ -11,8 +11,9 @@ from prometheus_client import CollectorRegistry
 
 from schemas.alerts import AlertTransition
 from schemas.errors import Fenced, Unavailable
+from schemas.facts import NAMES
 from schemas.topics import partition_of
-from sinks.landing import DeadLetterRow, Landing
+from sinks.landing import DeadLetterRow, EventRow, Landing
 from sinks.memory import MemorySink
 from streams.metrics import WorkerMetrics
 from streams.partition import Delivery, Forward, Membership, Partition
@@ -141,6 +142,31 @@ def payloads() -> list[bytes]:
 
 def delivery(offset: int, payload: bytes, generation: int = 1) -> Delivery:
     return Delivery(NUMBER, offset, payload, 0, generation)
+
+
+def test_a_unit_tree_that_recovery_found_behind_lands_though_nothing_comes() -> None:
+    async def scene() -> None:
+        world = World(MemorySink())
+        await world.assigned()
+        for offset, payload in enumerate(payloads()):
+            await world.worker.receive(delivery(offset, payload))
+        await world.worker.flush()
+        expected = world.sink.rows("units")
+        older = World(MemorySink())
+        older.sink.land(landing_without_units(world.sink))
+        await older.assigned()
+        await older.worker.flush()
+        assert [row["unit"] for row in older.sink.rows("units")] == [row["unit"] for row in expected]
+        assert older.acknowledged == []
+
+    asyncio.run(scene())
+
+
+def landing_without_units(sink: MemorySink) -> Landing:
+    """What landed, but for the unit tree."""
+    events = [EventRow(*(row[name] for name in EventRow._fields)) for row in sink.rows("events")]
+    facts = [tuple(row[name] for name in NAMES) for row in sink.rows("conversations")]
+    return Landing(0, events=events, conversations=facts)
 
 
 def test_messages_wait_behind_the_gate_until_the_partition_is_recovered() -> None:
