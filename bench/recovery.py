@@ -18,6 +18,7 @@ from sinks.clickhouse import ClickHouseSink
 from sinks.landing import Landing
 from sinks.migrate import migrate
 from sinks.reading import ClickHouseReader
+from streams.core.windows import HORIZON_MS
 from streams.partition import Delivery, Partition
 from streams.recovery import Recovered, recover
 
@@ -45,7 +46,7 @@ def measure() -> dict[str, float]:
                 begin = end
                 since_ms = START_MS + (size - STANDING) * MINUTE_MS
                 for name, since in (("everything", 0), ("standing", since_ms)):
-                    seconds, found = _recovered(stack.settings, since)
+                    seconds, found = _recovered(stack.settings, since + HORIZON_MS)
                     figures[f"{name}_{size * 3}_events_s"] = round(seconds, 2)
                     figures[f"{name}_{size * 3}_events_read"] = found.events
     added = (SIZES[-1] - SIZES[0]) * 3 / 1_000_000
@@ -73,11 +74,11 @@ def _land(settings: Settings, batch: list[bytes], first: bool) -> None:
     sink.close()
 
 
-def _recovered(settings: Settings, since_ms: int) -> tuple[float, Recovered]:
+def _recovered(settings: Settings, now_ms: int) -> tuple[float, Recovered]:
     gc.collect()
     reader = ClickHouseReader(settings)
     started = time.perf_counter()
-    found = recover([partition_of(DISTRICT, PARTITIONS)], PARTITIONS, reader, since_ms)
+    found = recover([partition_of(DISTRICT, PARTITIONS)], PARTITIONS, reader, now_ms)
     seconds = time.perf_counter() - started
     reader.close()
     return seconds, found

@@ -5,7 +5,7 @@ with the greatest `earliest`. A row says itself what is published of the ratings
 """
 
 from dashboards.shown import Panel, Shown
-from schemas.rolling import WINDOWS
+from schemas.rolling import ALL_WINDOWS
 
 SMALL = 10
 LABELS = "(SELECT unit, argMax(label, version) AS label FROM units WHERE district = %(district)s GROUP BY unit)"
@@ -45,7 +45,8 @@ ROLLED = Panel(
 SELECT
     f.median_ms, f.p90_ms, f.mean_ms, f.kept,
     if(least(f.n, f.published_n) < {SMALL}, NULL, f.mean) AS satisfaction,
-    f.rolled_at, f.published_ms AS published_at
+    f.rolled_at, f.published_ms AS published_at,
+    if(f.published_n < {SMALL}, NULL, f.published_n) AS published_n
 FROM (SELECT 1) AS one
 LEFT JOIN (
     SELECT
@@ -96,13 +97,14 @@ LEFT JOIN (
         ),
         Shown("rolled_at", "instant", "As of", "End of the rolling window that response times and promises are of."),
         Shown("published_at", "instant", "Published", "End of the rolling window that the satisfaction is of."),
+        Shown("published_n", "count", "Published ratings", "How many ratings the satisfaction is of; at least ten."),
     ),
 )
 
 ROLLING = Panel(
     name="rolling",
     title="Rolling windows",
-    meaning="The whole district in four windows that end with the last full minute, whatever the channel.",
+    meaning="The whole district in five windows that end with the last full minute, whatever the channel.",
     sql=f"""
 SELECT
     window, inquiries, {quantile(0.5)} AS median_ms, {quantile(0.9)} AS p90_ms,
@@ -114,10 +116,10 @@ FROM (
     WHERE {_OWN} AND {_PAST} AND at > fromUnixTimestamp64Milli(toInt64(%(now_ms)s) - 86400000)
     ORDER BY at DESC, earliest DESC LIMIT 1 BY window
 )
-ORDER BY indexOf({list(WINDOWS)}, window)
+ORDER BY indexOf({list(ALL_WINDOWS)}, window)
 """,  # noqa: S608 -- only the fragments above are put in
     columns=(
-        Shown("window", "text", "Window", "How far back it looks: 1 h, 24 h, 7 days or 28 days."),
+        Shown("window", "text", "Window", "How far back it looks: 1 h, 24 h, 7 or 28 days, 7 school days."),
         Shown("inquiries", "count", "Inquiries", "Conversations that families opened in the window."),
         Shown("median_ms", "duration", "First response, median", "Half of the window's first answers came faster."),
         Shown("p90_ms", "duration", "First response, p90", "Nine of ten of them came within this time."),

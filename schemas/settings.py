@@ -36,8 +36,8 @@ Address = Annotated[
     str, StringConstraints(pattern=r"^(\[[0-9A-Fa-f:]+\]|[A-Za-z0-9._-]+):[1-9][0-9]{0,4}$"), AfterValidator(_real_port)
 ]
 Port = Annotated[int, Field(ge=1, le=65535)]
-# No less than what a worker holds in memory and a rating may come after; a hundred years are for ever.
-Kept = Annotated[int, Field(ge=60, le=36_500)]
+# No less than what windows reach back over a summer and a rating may come after; a hundred years are for ever.
+Kept = Annotated[int, Field(ge=120, le=36_500)]
 
 
 def _clock(given: Any) -> Any:
@@ -135,7 +135,10 @@ class Settings(BaseModel):
         default=730, description="days that a version of facts is kept after it was replaced: what was known when"
     )
     keep_alerts_days: Kept = Field(default=730, description="days that alerts are kept after their conversation's end")
-    keep_rolling_days: Kept = Field(default=400, description="days that rolling windows are kept")
+    keep_minutes_days: Annotated[int, Field(ge=1, le=36_500)] = Field(
+        default=7, description="days that rolling windows of every minute are kept"
+    )
+    keep_rolling_days: Kept = Field(default=400, description="days that one minute's of each hour are kept")
     fault_file: Path | None = Field(
         default=None,
         description="file in which tests of faults say where a worker is to die or stop; only with local servers; "

@@ -17,6 +17,7 @@ from sinks.tables import (
     DISTRICTS,
     EVENTS,
     ROLLING,
+    ROLLING_SLICES,
     UNITS,
     Table,
     earliest,
@@ -57,6 +58,7 @@ class ClickHouseSink:
                 self._insert(ALERTS, landing.alerts, (at, earliest(at)))
             with self._step("4"):
                 self._insert(ROLLING, landing.rolling, (at, earliest(at)))
+                self._insert(ROLLING_SLICES, landing.slices, (at, earliest(at)))
             for erasure in landing.erasures:
                 erase(self._client, erasure, self._send_events)
 

@@ -118,7 +118,8 @@ class DeadLetterRow(NamedTuple):
 class Landing:
     """All rows of one flush. `landed_at_ms` is passed in and stays the same when the landing is tried again.
 
-    `conversations` holds rows of `schemas.facts.CONVERSATION`, made of events that are landed already or in `events`.
+    `conversations` holds rows of `schemas.facts.CONVERSATION`, made of events that are landed already or in `events`;
+    `slices` holds rows of `schemas.rolling.ROLLING_SLICES`.
     """
 
     landed_at_ms: int
@@ -128,6 +129,7 @@ class Landing:
     units: Sequence[UnitRow] = ()
     dead_letters: Sequence[DeadLetterRow] = ()
     rolling: Sequence[RollingRow] = ()
+    slices: Sequence[Row] = ()
     alerts: Sequence[AlertTransition] = ()
     erasures: Sequence[Erasure] = ()
 

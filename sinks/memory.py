@@ -20,6 +20,7 @@ from sinks.tables import (
     EVENTS,
     RETIRED,
     ROLLING,
+    ROLLING_SLICES,
     TABLES,
     UNITS,
     Table,
@@ -50,6 +51,7 @@ class MemorySink:
         self._insert(CONVERSATIONS, landing.conversations, at)
         self._insert(ALERTS, landing.alerts, at)
         self._insert(ROLLING, landing.rolling, at)
+        self._insert(ROLLING_SLICES, landing.slices, at)
         for erasure in landing.erasures:
             self._erase(erasure)
 
@@ -70,6 +72,8 @@ class MemorySink:
         for row in self.rows("conversations"):
             key = row["district"], row["conversation"].partition("~")[0]
             is_open = not row["retracted"] and "open" in (*row["waits.outcome"], *row["verdicts.outcome"])
+            due = (at for at in (*row["waits.school_day_at"], *row["verdicts.due_at"]) if at is not None)
+            is_open = is_open or max(due, default=0) >= since_ms
             known, was_open = told.get(key, (row["events"], False))
             told[key] = min(known, row["events"]), was_open or is_open
         log: dict[Key, list[int]] = defaultdict(list)
@@ -89,6 +93,14 @@ class MemorySink:
             _landed(row)
             for row in self._staying()
             if row["district"] in districts and (row["district"], row["conversation"]) in standing
+        )
+
+    def configurations(self, districts: Sequence[str]) -> Iterator[LandedEvent]:
+        """The configuration events of these districts, in the same order."""
+        return (
+            _landed(row)
+            for row in self.rows("events")
+            if row["district"] in districts and row["kind"] == "district_configured"
         )
 
     def events_of(self, district: str, conversations: Sequence[str]) -> Iterator[LandedEvent]:

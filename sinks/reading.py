@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, Protocol
 
 from clickhouse_driver import Client
 
-from schemas.alerts import ALERT, AlertTransition
+from schemas.alerts import ALERT, AlertTransition, of_row
 from schemas.facts import CONVERSATION, Column, Row
 from schemas.rolling import Published
 from schemas.settings import Settings
@@ -56,9 +56,12 @@ class Reader(Protocol):
     def standing_events(self, districts: Sequence[str], since_ms: int) -> Iterator[LandedEvent]:
         """Every event of the districts themselves and of the conversations that stand, in the same order.
 
-        These are touched since an instant, wait, have a promise running, name another in a merge, or have a row that
-        does not count all their events.
+        These are touched since an instant, have something due since then, wait, have a promise running, name another
+        in a merge, or have a row that does not count all their events.
         """
+
+    def configurations(self, districts: Sequence[str]) -> Iterator[LandedEvent]:
+        """The configuration events of these districts, in the same order."""
 
     def events_of(self, district: str, conversations: Sequence[str]) -> Iterator[LandedEvent]:
         """Every event of these conversations of a district, once; '' stands for the district's own events."""
@@ -119,6 +122,9 @@ _OF_CONVERSATIONS = _EVENTS.format(
     SELECT conversation FROM retired WHERE district = %(district)s AND conversation IN %(conversations)s
 )"""
 )
+_CONFIGURATIONS = _EVENTS.format(
+    condition="district IN %(districts)s AND conversation = '' AND kind = 'district_configured'"
+)
 # A part's name has the mark and a number behind the conversation's own: what is open in a part is open.
 _STANDING = _EVENTS.format(
     condition="""district IN %(districts)s AND (conversation = '' OR (district, conversation) IN (
@@ -137,12 +143,15 @@ _STANDING = _EVENTS.format(
             district,
             splitByChar('~', conversation)[1] AS whole,
             min(events) AS known,
-            max({open}) AS is_open
+            max({open}) AS is_open,
+            max(toUnixTimestamp64Milli(arrayMax(at -> ifNull(at, toDateTime64(0, 3)), arrayConcat(
+                `waits.school_day_at`, `verdicts.due_at`, [NULL]
+            )))) AS due_ms
         FROM conversations FINAL
         WHERE district IN %(districts)s
         GROUP BY district, whole
     ) AS told ON told.district = log.district AND told.whole = log.conversation
-    WHERE log.touched_ms >= %(since_ms)s OR log.known != told.known OR told.is_open
+    WHERE log.touched_ms >= %(since_ms)s OR told.due_ms >= %(since_ms)s OR log.known != told.known OR told.is_open
         OR log.merges > 0
 ))""".replace("{stays}", _STAYS)
     .replace("{counted}", COUNTED)
@@ -234,6 +243,11 @@ class ClickHouseReader:
         for some in _slices(sorted(set(districts))):
             yield from self._events(_STANDING, {"districts": some, "since_ms": since_ms})
 
+    def configurations(self, districts: Sequence[str]) -> Iterator[LandedEvent]:
+        """The configuration events of these districts, in the same order."""
+        for some in _slices(sorted(set(districts))):
+            yield from self._events(_CONFIGURATIONS, {"districts": some})
+
     def events_of(self, district: str, conversations: Sequence[str]) -> Iterator[LandedEvent]:
         """Every event of these conversations of a district, once; '' stands for the district's own events."""
         for some in _slices(sorted(set(conversations))):
@@ -267,7 +281,7 @@ class ClickHouseReader:
         found: list[AlertTransition] = []
         with errors_mapped(self._settings):
             for some in _slices(sorted(set(districts))):
-                found.extend(map(AlertTransition._make, self._client.execute(_ALERTS, {"districts": some})))
+                found.extend(map(of_row, self._client.execute(_ALERTS, {"districts": some})))
         return found
 
     def published(self, districts: Sequence[str]) -> list[Published]:

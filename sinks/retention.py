@@ -27,7 +27,7 @@ class Cutoffs(NamedTuple):
     """What happened before these instants leaves, ms UTC.
 
     `landed`: a conversation of which something landed since stays, whatever its age. `versions` is by the landing of
-    the version that replaced them, `dead_letters` by their own.
+    the version that replaced them, `dead_letters` by their own. Of `minutes` the first of each hour stays.
     """
 
     events: int
@@ -37,6 +37,7 @@ class Cutoffs(NamedTuple):
     rolling: int
     landed: int
     dead_letters: int = NEVER_MS
+    minutes: int = NEVER_MS
 
 
 class Aged(NamedTuple):
@@ -129,8 +130,12 @@ _ALERTS = """
         AND (district, key) NOT IN (SELECT district, key FROM alerts WHERE toUnixTimestamp64Milli(at) >= %(alerts)s)
 """.replace("{gone}", _GONE).replace("{standing}", _STANDING)
 # The newest minute of a district says what is published of its ratings; a recovery goes on from it.
+# All rows of a minute stay or go together: a district's own row is in each, so it says which minutes there are.
 _ROLLING = """
-    toUnixTimestamp64Milli(at) < %(rolling)s
+    (toUnixTimestamp64Milli(at) < %(rolling)s OR toUnixTimestamp64Milli(at) < %(minutes)s AND (district, at) NOT IN (
+        SELECT district, min(at) FROM rolling WHERE unit = district AND channel = 'all'
+        GROUP BY district, toStartOfHour(at)
+    ))
         AND (district, at) NOT IN (SELECT district, max(at) FROM rolling WHERE unit = district GROUP BY district)
 """
 _LETTERS = "toUnixTimestamp64Milli(landed_at) < %(dead_letters)s"
@@ -144,6 +149,7 @@ CONDITIONS: Mapping[str, str] = {
     "events": _EVENTS,
     "conversations": _GONE,
     "conversation_versions": _VERSIONS,
+    "rolling_slices": _ROLLING,
     "rolling": _ROLLING,
     "dead_letter_decisions": _DECISIONS,
     "dead_letters": _LETTERS,

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from schemas.alerts import ALERT
 from schemas.facts import CODE, CONVERSATION, COUNT, FLAG, INSTANT, Column
 from schemas.rolling import ROLLING as ROLLING_COLUMNS
+from schemas.rolling import ROLLING_SLICES as ROLLING_SLICES_COLUMNS
 
 EARLIEST = 1 << 63
 
@@ -149,6 +150,12 @@ ROLLING = Table(
     "earliest",
     (*ROLLING_COLUMNS, LANDED_AT, FIRST_LANDED),
 )
+ROLLING_SLICES = Table(
+    "rolling_slices",
+    ("district", "unit", "dimension", "value", "window", "at"),
+    "earliest",
+    (*ROLLING_SLICES_COLUMNS, LANDED_AT, FIRST_LANDED),
+)
 ALERTS = Table(
     "alerts",
     ("district", "key", "revision", "transition"),
@@ -190,6 +197,7 @@ TABLES = (
     DEAD_LETTERS,
     DEAD_LETTER_DECISIONS,
     ROLLING,
+    ROLLING_SLICES,
     ALERTS,
     REPLAYS,
     RETIRED,

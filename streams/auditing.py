@@ -18,6 +18,7 @@ from itertools import islice
 
 from schemas.events import Event
 from schemas.facts import Row, row_version
+from schemas.vocabulary import LATEST, to_ms
 from sinks.landing import unit_rows
 from sinks.reading import LandedEvent, Reader
 from streams.comparing import BEHIND, EXTRA, FACTS, MISMATCH, MISSING, TREE, Difference, Table, Verdict, compare
@@ -33,7 +34,7 @@ CONVERSATIONS_PER_SLICE = 1_000
 NAMES_PER_PAGE = 50_000
 RECHECK_SECONDS = 2.0
 DIFFERENCES_KEPT = 20
-AFTER_EVERYTHING_MS = 1 << 62
+AFTER_EVERYTHING_MS = to_ms(LATEST)
 ANY_VERSION = (1 << 64) - 1
 
 Progress = Callable[[str, int, int], None]

@@ -71,6 +71,12 @@ class WorkerMetrics:
 
     def _of_partitions(self, registry: CollectorRegistry) -> None:
         self.partitions = Gauge("cx_partitions_owned", "Partitions this worker owns", registry=registry)
+        self.assigned = Counter(
+            "cx_partitions_assigned_total",
+            "Partitions got at a change of the group: kept with their state, or recovered from ClickHouse",
+            ["how"],
+            registry=registry,
+        )
         self.ready = Gauge("cx_partitions_ready", "Owned partitions that are recovered", registry=registry)
         self.conversations = Gauge("cx_conversations_held", "Conversations in memory", registry=registry)
         self.departed = Gauge(
@@ -91,10 +97,9 @@ class WorkerMetrics:
         )
 
     def landed(self, landing: Landing) -> None:
-        """Count the rows of a flush that landed."""
+        """Count the rows of a flush that landed, but for rolling ones."""
         self.rows.labels("events").inc(len(landing.events))
         self.rows.labels("conversations").inc(len(landing.conversations))
-        self.rows.labels("rolling").inc(len(landing.rolling))
         for row in landing.dead_letters:
             self.dead_letters.labels(row.reason).inc()
         for alert in landing.alerts:

@@ -3,12 +3,12 @@
 import json
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 from schemas.alerts import AlertTransition
 from schemas.events import DistrictConfigured, Erased, Event
 from schemas.facts import Row, row_version
-from schemas.rolling import RollingRow
 from schemas.topics import partition_of
 from sinks.landing import (
     ConfigurationRow,
@@ -28,8 +28,9 @@ from sinks.landing import (
 from streams.core.admission import Admission, Refusal, admit, digest
 from streams.core.arrival import Applied, Arrival
 from streams.core.district import DistrictState
+from streams.core.minute import Minute
 from streams.core.packed import REFUSED
-from streams.core.rolling import HORIZON_MS
+from streams.core.publishing import Publishing
 from streams.core.settled import Culprit, Settled
 
 MINUTE_MS = 60_000
@@ -58,6 +59,21 @@ class Membership(NamedTuple):
     generation: int = -1
     member: str = ""
 
+    def follows(self, earlier: "Membership") -> bool:
+        """Whether the same member has come from one assignment right into the next: nobody else had its partitions."""
+        return self == (earlier.generation + 1, earlier.member)
+
+
+class Stand(NamedTuple):
+    """How a partition stands in Kafka at an assignment, before anything is read under it."""
+
+    committed: int | None
+    """Offset of `cx.events` up to which the workers' group has acknowledged; None: nothing yet."""
+    told_from: int = 0
+    """Offset of `cx.alerts` before which everything that was told has landed."""
+    told: tuple[AlertTransition, ...] = ()
+    """What was told from there on, whether it landed or not."""
+
 
 class Forward(NamedTuple):
     """A message that belongs into another partition."""
@@ -79,7 +95,8 @@ class Cut:
     alerts: list[AlertTransition] = field(default_factory=list)
     told: list[AlertTransition] = field(default_factory=list)
     """Transitions that stand on `cx.alerts` already and have to land."""
-    rolling: list[RollingRow] = field(default_factory=list)
+    minutes: list[tuple[Minute, Publishing]] = field(default_factory=list)
+    """What rolling rows are to be made of, and what is published of them."""
     erasures: list[Erasure] = field(default_factory=list)
     forwards: list[Forward] = field(default_factory=list)
     positions: list[int] = field(default_factory=list)
@@ -116,6 +133,8 @@ class Partition:
         self._rolled_ms = 0
         self._evicted_ms = 0
         self._kept = 0
+        self._position: int | None = None
+        self._acknowledged: int | None = None
 
     @property
     def waiting(self) -> int:
@@ -136,6 +155,29 @@ class Partition:
     def has_stale_clocks(self) -> bool:
         """Whether a promise clock still runs by an earlier configuration."""
         return any(state.has_stale_clocks for state in self.states.values())
+
+    def begin_at(self, committed: int | None) -> None:
+        """Its state is a recovered one: up to this offset everything has landed."""
+        self._position = self._acknowledged = committed
+
+    def acknowledge(self, offset: int) -> None:
+        """Everything before an offset has landed, and this worker has said so."""
+        self._acknowledged = max(offset, self._acknowledged or 0)
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether all that was applied has landed and is acknowledged, and nothing waits to be folded but slices."""
+        is_acknowledged = self._position is not None and self._position == self._acknowledged
+        states = self.states.values()
+        return (
+            is_acknowledged
+            and self._cut == Cut()
+            and all(state.changed == state.stale and not state.returning for state in states)
+        )
+
+    def survives(self, stand: Stand) -> bool:
+        """Whether what is acknowledged is exactly what it holds, so that a recovery would find no more."""
+        return self.is_settled and stand.committed == self._position
 
     def owe(self, told: Sequence[AlertTransition], units: Sequence[UnitRow] = ()) -> None:
         """Have what a recovery found missing land: transitions that were told before, and unit trees."""
@@ -179,7 +221,7 @@ class Partition:
         if abs(clock_ms - self._evicted_ms) >= DAY_MS or self.held - self._kept >= MUCH:
             self._evicted_ms = clock_ms
             for state in self.states.values():
-                state.evict(clock_ms - HORIZON_MS)
+                state.evict(clock_ms)
             self._kept = self.held
 
     def state(self, district: str) -> DistrictState:
@@ -192,6 +234,7 @@ class Partition:
     def take(self, delivery: Delivery) -> None:
         """Apply one message. Never raises for what is in it."""
         self._cut.deliveries.append(delivery)
+        self._position = max(delivery.offset + 1, self._position or 0)
         place = Place(self._topic, delivery.partition, delivery.offset)
         try:
             self._read(delivery.value, place)
@@ -279,7 +322,8 @@ class Partition:
         """Fold what has new events and hand everything over; what is taken from now on belongs to the next cut.
 
         Alerts advance to `now_ms` if the partition is `live` (read to its end), else to the latest receipt applied.
-        Rolling rows are made of each full minute, only while live and when nothing is left of an older configuration.
+        Each full minute it takes what rolling rows are made of, only while live and when nothing is left of an older
+        configuration.
         """
         cut, self._cut = self._cut, Cut()
         clock_ms = now_ms if live else min(self.latest_receipt_ms, now_ms)
@@ -290,15 +334,14 @@ class Partition:
         minute_ms = now_ms - now_ms % MINUTE_MS
         if live and minute_ms > self._rolled_ms and not self.stale:
             self._rolled_ms = minute_ms
-            for state in self.states.values():
-                rows = state.rolling.rows(minute_ms, state.configuration)
-                cut.rolling.extend(state.rolling.publishing.publish(rows))
+            for state in filter(attrgetter("holds_windows"), self.states.values()):
+                cut.minutes.append((state.rolling.minute(minute_ms, state.configuration), state.rolling.publishing))
         self._evict(clock_ms)
         return cut
 
 
 def landing_of(cuts: Sequence[Cut], now_ms: int) -> Landing:
-    """Everything that these cuts have to land, in one."""
+    """Everything that these cuts have to land, in one, but for rolling rows."""
     return Landing(
         landed_at_ms=now_ms,
         events=[row for cut in cuts for row in cut.events],
@@ -306,9 +349,18 @@ def landing_of(cuts: Sequence[Cut], now_ms: int) -> Landing:
         configurations=[row for cut in cuts for row in cut.configurations],
         units=[row for cut in cuts for row in cut.units],
         dead_letters=[row for cut in cuts for row in cut.dead_letters],
-        rolling=[row for cut in cuts for row in cut.rolling],
         alerts=[row for cut in cuts for row in (*cut.told, *cut.alerts)],
         erasures=[erasure for cut in cuts for erasure in cut.erasures],
+    )
+
+
+def windows_of(cuts: Sequence[Cut], now_ms: int) -> Landing:
+    """The rolling rows of these cuts; takes long, for a thread, and only once: it publishes."""
+    minutes = [each for cut in cuts for each in cut.minutes]
+    return Landing(
+        now_ms,
+        rolling=[row for minute, publishing in minutes for row in publishing.publish(minute.rows())],
+        slices=[row for minute, _ in minutes for row in minute.slices()],
     )
 
 

@@ -26,6 +26,7 @@ from sinks.reading import Key, LandedEvent, LandedVersion, Reader
 from streams.core.district import DistrictState
 from streams.core.packed import digest_of
 from streams.core.parts import whole_name
+from streams.core.windows import reach_ms
 
 log = logging.getLogger("cx.recovery")
 
@@ -43,8 +44,6 @@ class Recovered:
     """Alerts that stand on `cx.alerts` and did not land, by partition."""
     units: dict[int, list[UnitRow]] = field(default_factory=dict)
     """Unit trees that landed as an earlier release makes them, or not at all, by partition."""
-    told_from: dict[int, int] = field(default_factory=dict)
-    """Offset of `cx.alerts` before which everything landed, by partition."""
     unreadable: Counter[str] = field(default_factory=Counter)
     """Events that landed and cannot be read back, by district: never in normal operation."""
 
@@ -67,11 +66,12 @@ def recover(
     numbers: Sequence[int],
     partitions: int,
     reader: Reader,
-    since_ms: int,
+    now_ms: int,
     told: Mapping[int, Sequence[AlertTransition]] = MappingProxyType({}),
 ) -> Recovered:
-    """Rebuild the states of these partitions, with the conversations that stand since an instant; others are departed.
+    """Rebuild the states of these partitions, with the conversations that stand at an instant; others are departed.
 
+    A conversation stands if anything of it may lie within a window of its district, or may still happen by itself.
     `told`: what was told last, by partition, whether it landed or not.
     Raises `Unavailable` if ClickHouse is away or a set came incomplete.
     """
@@ -81,10 +81,17 @@ def recover(
     for district in districts:
         # Also one of which nothing stands: it has to know who left.
         found.states[owner[district]][district] = DistrictState(district)
-    kept = Counter[Key]()
-    for event, digest in decoded(reader.standing_events(districts, since_ms), found.unreadable, kept):
+    for event, digest in decoded(reader.configurations(districts), Counter()):
         found.states[owner[event.district]][event.district].apply(event, digest)
-        found.events += 1
+    reaches: dict[int, list[str]] = {}
+    for district in districts:
+        configuration = found.states[owner[district]][district].configuration
+        reaches.setdefault(reach_ms(configuration, now_ms), []).append(district)
+    kept = Counter[Key]()
+    for since_ms, some in reaches.items():
+        for event, digest in decoded(reader.standing_events(some, since_ms), found.unreadable, kept):
+            found.states[owner[event.district]][event.district].apply(event, digest)
+            found.events += 1
     versions, unit_versions = reader.versions(districts), reader.unit_versions(districts)
     for district, published in groupby(reader.published(districts), attrgetter("district")):
         found.states[owner[district]][district].rolling.publishing.known(published)
@@ -100,6 +107,7 @@ def recover(
             state.clean()
             state.alerts.known(said.get(district, ()))
             behind = _compare(state, landed.get(district, {}), lacking.get(district, frozenset()))
+            state.rolling.prune(now_ms, state.configuration)
             found.repaired += len(behind)
             if tree := _tree_behind(state, unit_versions.get(district, 0)):
                 found.units.setdefault(number, []).extend(tree)

@@ -10,7 +10,7 @@ from sinks.clickhouse import ClickHouseSink
 from sinks.landing import Landing
 from sinks.reading import ClickHouseReader
 from streams.intake.producer import Written
-from streams.partition import Delivery, Partition
+from streams.partition import Delivery, Partition, windows_of
 from streams.recovery import Log
 
 
@@ -39,6 +39,7 @@ class LandingLog:
             self._partition.refold(lambda: False)
             now_ms = self._now_ms()
             cut = self._partition.cut(now_ms, live=True)
+            windows = windows_of([cut], now_ms)
             self._sink.land(
                 Landing(
                     now_ms,
@@ -47,7 +48,8 @@ class LandingLog:
                     configurations=cut.configurations,
                     units=cut.units,
                     dead_letters=cut.dead_letters,
-                    rolling=cut.rolling,
+                    rolling=windows.rolling,
+                    slices=windows.slices,
                     alerts=cut.alerts,
                     erasures=cut.erasures if with_erasures else (),
                 )

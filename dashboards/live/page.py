@@ -3,7 +3,8 @@
     GET /                     the page                     GET /page.js, /first.js, /page.css, /favicon.svg
     GET /api/now?district=&after=    the first view of one district; without `district` the first one. With the
                                      `mark` of an earlier answer as `after`: as soon as something has landed since,
-                                     after a second at the latest
+                                     after a second at the latest. `past`: how far the past of a demonstration
+                                     has come in; null: nothing is coming in
     GET /api/below?district=         the panels below it, some seconds old at most
         404  there is no such district          503  ClickHouse is away: `error` says it in one sentence
 
@@ -11,6 +12,7 @@ Everybody who can reach the address may read. A request under a foreign host nam
 elsewhere can read along by giving this address a name of its own (DNS rebinding).
 """
 
+import asyncio
 import ipaddress
 import math
 import time
@@ -32,6 +34,7 @@ from dashboards.panels import BELOW
 from dashboards.shown import Panel
 from schemas.errors import CxError, Unavailable
 from schemas.settings import Settings
+from streams.intake.past import Past
 from streams.present import now_ms
 
 FILES = Path(__file__).with_name("static")
@@ -130,6 +133,7 @@ async def _answered(request: web.Request, panels: Sequence[Panel], read: Read) -
         chosen = next((each for each in districts if wanted in (None, each["district"])), None)
         if chosen is None and wanted is not None:
             return web.json_response({"error": "There is no district of this code here."}, status=404)
+        past = await asyncio.to_thread(_past, request.app[SETTINGS], chosen)
         found = {} if chosen is None else await read(readings, chosen["district"])
     except CxError as error:
         wait = error.retry_after if isinstance(error, Unavailable) else 1.0
@@ -138,8 +142,16 @@ async def _answered(request: web.Request, panels: Sequence[Panel], read: Read) -
     settings = request.app[SETTINGS]
     clock = None if settings.clock is None else {"speed": settings.clock.speed}
     around: dict[str, Any] = {"now_ms": now_ms(settings), "clock": clock, "simulated": settings.simulated}
-    around |= {"districts": districts, "district": chosen}
+    around |= {"districts": districts, "district": chosen, "past": past}
     return web.json_response({**around, **found, "panels": _explained(panels, found.get("panels", {}))})
+
+
+def _past(settings: Settings, chosen: Record | None) -> Record | None:
+    """How far the past of a demonstration has come in, if it is this district's."""
+    if settings.simulated is None or (chosen is not None and chosen["district"] != settings.simulated):
+        return None
+    past = Past.read(settings)
+    return None if past is None else past.model_dump()
 
 
 def _explained(panels: Sequence[Panel], rows: Record) -> dict[str, Any]:

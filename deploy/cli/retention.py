@@ -16,7 +16,7 @@ from schemas.settings import Settings
 from schemas.topics import EVENTS
 from sinks.reading import ClickHouseReader
 from sinks.retention import Cutoffs, Retention
-from streams.core.rolling import HORIZON_MS
+from streams.core.windows import HORIZON_MS
 from streams.intake.retention import retentions
 from streams.present import now_ms
 from streams.retaining import Retained, apply, foresee
@@ -41,6 +41,7 @@ def cutoffs(settings: Settings, at_ms: int) -> Cutoffs:
         alerts=at_ms - settings.keep_alerts_days * DAY_MS,
         rolling=at_ms - settings.keep_rolling_days * DAY_MS,
         landed=at_ms - HORIZON_MS,
+        minutes=at_ms - settings.keep_minutes_days * DAY_MS,
     )
     return found if kept is None else found._replace(dead_letters=at_ms - kept // timedelta(milliseconds=1))
 
@@ -91,8 +92,9 @@ def _run(args: argparse.Namespace) -> int:
 COMMANDS = {
     "retention": Command(
         "Lets go of what is older than the settings keep it (CX_KEEP_…_DAYS): whole conversations, their facts, "
-        "replaced versions, alerts, rolling windows, dead letters whose message Kafka has no more. What waits or was "
-        "touched stays. Late events of what left are refused as `retired`. Run it each night.",
+        "replaced versions, alerts, rolling windows (one an hour stays longer), dead letters whose message Kafka has "
+        "no more. What waits or was touched stays. Late events of what left are refused as `retired`. Run it each "
+        "night.",
         _configure,
         _run,
     )

@@ -21,6 +21,7 @@ from streams.intake.simulator_batches import arrays
 from streams.intake.simulator_parameters import Parameters, default_parameters, read_parameters
 from streams.intake.simulator_writing import Arrived
 
+# Each keeps its world and what is on its way in memory, some megabytes.
 MOST_DISTRICTS = 999
 MOST_IN_ARRAY = 20_000
 CHUNK = 2_000
@@ -63,9 +64,9 @@ def _write(arrived: Iterable[Arrived], span: Span, progress: Progress | None) ->
 
 def _between(least: int, most: int) -> Callable[[str], int]:
     def whole_number(text: str) -> int:
-        number = int(text)
+        number = int(text) if text.isdecimal() else least - 1
         if not least <= number <= most:
-            raise argparse.ArgumentTypeError(f"must lie between {least} and {most}")
+            raise argparse.ArgumentTypeError(f"{text} is no whole number from {least} to {most:,}")
         return number
 
     return whole_number
@@ -76,9 +77,19 @@ def _configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--from", dest="start", required=True, metavar="WHEN", help="a date, or an instant with offset")
     parser.add_argument("--to", dest="end", required=True, metavar="WHEN", help="the first moment no longer simulated")
     parser.add_argument("--seed", type=int, default=1, help="other numbers, other conversations; default 1")
-    parser.add_argument("--parameters", type=Path, metavar="FILE", help="parts that replace those of the default ones")
-    parser.add_argument("--districts", type=_between(1, MOST_DISTRICTS), metavar="N", help="codes get -0001, -0002, …")
-    parser.add_argument("--arrays", type=_between(1, MOST_IN_ARRAY), metavar="N", help="up to N events of a district")
+    parser.add_argument("--parameters", type=Path, metavar="FILE", help="fields that replace the default ones")
+    parser.add_argument(
+        "--districts",
+        type=_between(1, MOST_DISTRICTS),
+        metavar="N",
+        help=f"the document N times, 1 to {MOST_DISTRICTS}: codes get -0001, -0002, …",
+    )
+    parser.add_argument(
+        "--arrays",
+        type=_between(1, MOST_IN_ARRAY),
+        metavar="N",
+        help=f"JSON arrays of up to N events of one district, 1 to {MOST_IN_ARRAY:,}",
+    )
     parser.add_argument("--json", action="store_true", help="the summary on standard error as one JSON object")
 
 

@@ -33,6 +33,7 @@ OURS = {
     "secrets.json",
     "intake-keys.json",
     "demo.json",
+    "demo-past.json",
     "logs",
     "kafka",
     "clickhouse",

@@ -105,7 +105,18 @@ def constant_offsets(zone_name: str, year: int) -> tuple[tuple[int, int, int], .
 class BusinessClock:
     """The open time of one calendar; years are laid out on first use and kept. All instants are ms UTC."""
 
-    __slots__ = ("_closed", "_closures", "_days", "_ends", "_last", "_week", "_years", "_zone", "_zone_name")
+    __slots__ = (
+        "_begins",
+        "_closed",
+        "_closures",
+        "_days",
+        "_ends",
+        "_last",
+        "_week",
+        "_years",
+        "_zone",
+        "_zone_name",
+    )
 
     def __init__(self, calendar: Calendar) -> None:
         self._zone_name = calendar.time_zone
@@ -118,6 +129,7 @@ class BusinessClock:
             first, last = dates_of(closure)
             self._closed.update(range(first.toordinal(), last.toordinal() + 1))
         self._years: dict[int, _Year] = {}
+        self._begins: dict[tuple[date, int], int] = {}
         self._ends: dict[tuple[date, int], int | None] = {}
         self._last = _NEVER
 
@@ -156,6 +168,25 @@ class BusinessClock:
             if days == 0:
                 return self.start_of(date.fromordinal(ordinal + 1))
         return None
+
+    def since_school_days(self, at_ms: int, days: int) -> int:
+        """The start of the so-manyth last school day; the instant's own local date counts if it is one.
+
+        A calendar with fewer in a thousand days gives the thousand days.
+        """
+        asked = self.local_date(at_ms), days
+        if asked not in self._begins:
+            self._begins[asked] = self._start_of_school_day(*asked)
+        return self._begins[asked]
+
+    def _start_of_school_day(self, day: date, days: int) -> int:
+        ordinal = day.toordinal()
+        for _ in range(LONGEST_BREAK_DAYS):
+            days -= bool(self._blocks(ordinal))
+            if days == 0:
+                break
+            ordinal -= 1
+        return self.start_of(date.fromordinal(ordinal))
 
     @property
     def time_zone(self) -> ZoneInfo:

@@ -11,22 +11,23 @@ Conversations that ended long ago leave memory (`evict`). One that gets an event
 from collections.abc import Iterable, Sequence
 from operator import itemgetter
 
-from schemas.events import DistrictConfigured, Erased, Event, Refused, canonical
+from schemas.events import AlertAcknowledged, AlertSilenced, DistrictConfigured, Erased, Event, Refused, canonical
 from schemas.facts import Row, row_version
 from schemas.vocabulary import to_ms
 from streams.core.alerting import AlertBook
 from streams.core.arrival import Applied, Arrival, Conversation
 from streams.core.configuration import Configuration, ConfigurationEvent
-from streams.core.conversation import Whole, fold, withdrawn
-from streams.core.corrections import corrected
+from streams.core.conversation import withdrawn
 from streams.core.departed import Departed
 from streams.core.erasure import Erasures
-from streams.core.merging import Links, as_one, groups
+from streams.core.merging import Links
 from streams.core.packed import Mark, Packed, digest_of, pack
 from streams.core.parts import part_name, whole_name
 from streams.core.rolling import Rolling
 from streams.core.settled import Culprit, Settled
 from streams.core.stale import Stale
+from streams.core.together import fold_together, known_of
+from streams.core.windows import HORIZON_MS
 
 
 class DistrictState:
@@ -47,6 +48,7 @@ class DistrictState:
         self.erasures = Erasures()
         self._dirty: dict[str, list[Packed]] = {}
         self._stale = Stale()
+        self._reached_back = False
 
     def apply(self, event: Event, landed_digest: int | None = None) -> Applied:
         """Add one event of this district to its set. Cost does not depend on the history of other conversations.
@@ -68,6 +70,8 @@ class DistrictState:
         known.add(digest)
         if arrival is not Arrival.DUPLICATE and isinstance(event, DistrictConfigured):
             self._configure(event, digest)
+        elif arrival is not Arrival.DUPLICATE and isinstance(event, AlertAcknowledged | AlertSilenced):
+            self.alerts.intervene(event, digest)
         elif isinstance(event, Erased) and self.erasures.add(event):
             self._erase()
         return Applied(arrival, "", digest, content)
@@ -139,16 +143,16 @@ class DistrictState:
         self.departed.returning.pop(conversation, None)
         self.departed.add(conversation)
 
-    def evict(self, before_ms: int) -> int:
-        """Let conversations leave that nothing happened to since an instant and that nothing can happen to by itself.
+    def evict(self, now_ms: int) -> int:
+        """Let conversations leave of which nothing lies within any window and to which nothing can happen by itself.
 
         What has changed and is not folded yet stays, and so does what a merge ever named. Returns how many left.
         """
-        self.rolling.prune(before_ms)
+        self.rolling.prune(now_ms, self.configuration)
         leaving = [
             conversation
             for conversation, held in self.conversations.items()
-            if held.events[-1].at_ms < before_ms and self._may_leave(conversation)
+            if held.events[-1].at_ms < now_ms - HORIZON_MS and self._may_leave(conversation)
         ]
         for conversation in leaving:
             self._leave(conversation)
@@ -164,16 +168,15 @@ class DistrictState:
         )
 
     def _let_pass(self) -> None:
-        """Those that were only recalled to be folded again leave at once, as nothing of theirs is within any window."""
-        for conversation in self._passing.keys() - self.departed.returning.keys():
-            if conversation in self._stale or conversation in self._dirty:
-                continue
+        """Those that were only recalled to be folded again leave at once, unless something is within a window now."""
+        held_up = (self.departed.returning, self._stale, self._dirty)
+        passing = {each for each in self._passing if not any(each in waiting for waiting in held_up)}
+        for conversation in passing:
             del self._passing[conversation]
-            if conversation in self.conversations:
-                for name in self._part_names(conversation):
-                    self.rolling.remove(name)
-                if self._may_leave(conversation):
-                    self._leave(conversation)
+        passing &= self.conversations.keys()
+        self.rolling.forget((name for each in passing for name in self._part_names(each)), self.configuration)
+        for conversation in filter(self._may_leave, passing):
+            self._leave(conversation)
 
     def _leave(self, conversation: str) -> None:
         held = self.conversations.pop(conversation)
@@ -187,9 +190,11 @@ class DistrictState:
             self._configurations[event.event_id] = (digest, added)
         counting = [configuration for _, configuration in self._configurations.values()]
         self.configuration = Configuration(self.district, counting, self._lost_configurations)
+        self.alerts.configure(self.configuration)
         running = (whole_name(name)[0] for name in self.alerts.soonest(to_ms(event.received_at)))
         self._stale.fill(self.conversations, running)
         if len(self.departed):
+            self._reached_back = not self.holds_windows or self.rolling.reaches_back(self.configuration)
             self.departed.swept_to = ""
 
     def _erase(self) -> None:
@@ -225,6 +230,11 @@ class DistrictState:
         self.erasures.unsought.clear()
 
     @property
+    def holds_windows(self) -> bool:
+        """False after a calendar whose seven school days reach back to what left memory, until that has been swept."""
+        return not self._reached_back or self.departed.swept_to is None
+
+    @property
     def changed(self) -> int:
         """Conversations that are to be folded."""
         return len(self._dirty) + self.stale
@@ -254,12 +264,10 @@ class DistrictState:
 
     def version(self, conversation: str) -> int:
         """The row version the conversation's set has now, without folding it."""
-        return row_version(self.configuration.count, *self._known(self._together(conversation)))
+        return row_version(self.configuration.count, *known_of(self._held(self._together(conversation))))
 
-    def _known(self, together: Sequence[str]) -> tuple[int, int]:
-        """Events known of these conversations, and how many of them are refused."""
-        held = [self.conversations[name] for name in together]
-        return sum(each.count for each in held), sum(each.refused for each in held)
+    def _held(self, together: Sequence[str]) -> dict[str, Conversation]:
+        return {name: self.conversations[name] for name in together}
 
     def settle(self, most_stale: int | None = None) -> Settled:
         """Fold every conversation with new events, and of the stale ones at most so many (None: all).
@@ -343,23 +351,7 @@ class DistrictState:
                     self.touch(together)
 
     def _fold(self, together: Sequence[str]) -> list[Row]:
-        """The rows of conversations that a merge ever named together; of one alone in most cases."""
-        if len(together) == 1:
-            held = self.conversations[together[0]]
-            whole = Whole(held.count, len(held.losers), refused=held.refused)
-            return fold((self.district, together[0]), corrected(held.counting), self.configuration, whole)
-        known, refused = self._known(together)
-        right = {name: corrected(self.conversations[name].counting) for name in together}
-        rows: list[Row] = []
-        for primary, names in groups(right).items():
-            events = as_one(right, names)
-            conflicts = sum(len(self.conversations[name].losers) for name in names)
-            whole = Whole(known, conflicts, len(names) - 1, refused=refused)
-            rows.extend(fold((self.district, primary), events, self.configuration, whole))
-            for name in names[1:]:
-                whole = Whole(known, len(self.conversations[name].losers), 0, primary, refused)
-                rows.extend(fold((self.district, name), right[name], self.configuration, whole))
-        return rows
+        return fold_together(self.district, self._held(together), self.configuration)
 
     def _without_culprits(self, together: Sequence[str], culprits: list[Culprit]) -> list[Row]:
         """Each alone without what makes its fold raise; if together they still do, without the merges."""

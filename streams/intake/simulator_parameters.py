@@ -1,5 +1,6 @@
 """What a simulated district does, declared: the model of `simulation.yaml`, which explains every part."""
 
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -10,14 +11,11 @@ from pydantic import (
     ConfigDict,
     Field,
     StringConstraints,
-    ValidationError,
-    create_model,
     model_validator,
 )
 
 from schemas.calendar import Weekday
-from schemas.document import parse, reasons
-from schemas.errors import DocumentError
+from schemas.document import MisplacedError, Place, load, parse
 from schemas.vocabulary import Channel, Code, Generation, InquiryKind, LanguageTag, Stakeholder, Theme
 
 DEFAULTS = Path(__file__).with_name("simulation.yaml")
@@ -287,52 +285,44 @@ class Parameters(_Part):
     def _can_be_drawn(self) -> Self:
         """Every mix has something in it, and every incident's topic is declared."""
         channels = {"phone", "email", "web", "social", "in_person"}
-        complete: dict[str, set[str]] = {
-            "volume.hours": set(self.volume.hours),
-            "speed.reply_minutes": set(self.speed.reply_minutes),
-            "arrival.sources": set(self.arrival.sources),
-        }
-        problems = [
-            f"{name}: {', '.join(sorted(channels - given))} is missing"
-            for name, given in complete.items()
-            if not channels <= given
+        complete: list[tuple[Place, set[str]]] = [
+            (("volume", "hours"), channels - set(self.volume.hours)),
+            (("speed", "reply_minutes"), channels - set(self.speed.reply_minutes)),
+            (("arrival", "sources"), (channels | {"survey"}) - set(self.arrival.sources)),
         ]
-        if "survey" not in self.arrival.sources:
-            problems.append("arrival.sources: survey is missing")
-        problems += [f"{name}: no weight is above zero" for name, mix in self._mixes() if not any(mix)]
+        problems = [(place, f"{', '.join(sorted(missing))} is missing") for place, missing in complete if missing]
+        problems += [(place, "no weight is above zero") for place, mix in self._mixes() if not any(mix)]
         known = {topic.topic for topic in self.topics}
-        used = [incident.topic for incident in self.incidents if not isinstance(incident, Silence)]
-        problems += [f"incidents: topic {topic} is not one of topics" for topic in used if topic not in known]
+        for number, incident in enumerate(self.incidents):
+            if not isinstance(incident, Silence) and incident.topic not in known:
+                problems.append((("incidents", number, "topic"), f"{incident.topic} is not one of topics"))
         if problems:
-            raise ValueError("; ".join(problems))
+            raise MisplacedError(problems)
         return self
 
-    def _mixes(self) -> list[tuple[str, list[float]]]:
-        mixes: list[tuple[str, dict[Any, float] | None]] = [
-            ("channels.open", dict(self.channels.open)),
-            ("channels.closed", dict(self.channels.closed)),
-            ("channels.platforms", dict(self.channels.platforms)),
-            ("people.stakeholders", dict(self.people.stakeholders)),
-            ("people.generations", dict(self.people.generations)),
-            ("people.languages", dict(self.people.languages)),
-            ("people.kinds", dict(self.people.kinds)),
-            ("topics", {topic.topic: topic.weight for topic in self.topics}),
+    def _mixes(self) -> list[tuple[Place, list[float]]]:
+        mixes: list[tuple[Place, dict[Any, float] | None]] = [
+            (("channels", "open"), dict(self.channels.open)),
+            (("channels", "closed"), dict(self.channels.closed)),
+            (("channels", "platforms"), dict(self.channels.platforms)),
+            (("people", "stakeholders"), dict(self.people.stakeholders)),
+            (("people", "generations"), dict(self.people.generations)),
+            (("people", "languages"), dict(self.people.languages)),
+            (("people", "kinds"), dict(self.people.kinds)),
+            (("topics",), {topic.topic: topic.weight for topic in self.topics}),
         ]
-        for topic in self.topics:
-            mixes.append((f"topic {topic.topic}: channels", _optional(topic.channels)))
-            mixes.append((f"topic {topic.topic}: stakeholders", _optional(topic.stakeholders)))
-            mixes.append((f"topic {topic.topic}: kinds", _optional(topic.kinds)))
-        found = [(name, list(mix.values())) for name, mix in mixes if mix is not None]
-        found += [(f"volume.hours.{channel}", hours) for channel, hours in self.volume.hours.items()]
+        for number, topic in enumerate(self.topics):
+            mixes.append((("topics", number, "channels"), _optional(topic.channels)))
+            mixes.append((("topics", number, "stakeholders"), _optional(topic.stakeholders)))
+            mixes.append((("topics", number, "kinds"), _optional(topic.kinds)))
+        found = [(place, list(mix.values())) for place, mix in mixes if mix is not None]
+        for channel, hours in self.volume.hours.items():
+            found.append((("volume", "hours", channel), hours))
         return found
 
 
 def _optional(mix: dict[Any, float] | None) -> dict[Any, float] | None:
     return None if mix is None else dict(mix)
-
-
-_fields: Any = {name: (field.annotation, None) for name, field in Parameters.model_fields.items()}
-_Given = create_model("_Given", __base__=_Part, **_fields)
 
 
 def default_parameters() -> Parameters:
@@ -341,12 +331,19 @@ def default_parameters() -> Parameters:
 
 
 def read_parameters(text: str, name: str) -> Parameters:
-    """A declaration whose parts replace those of the default one. Raises `DocumentError` with line and field."""
-    given = parse(text, _Given, name)
-    usual = default_parameters()
-    parts = {part: getattr(given, part) for part in given.model_fields_set}
-    whole = {part: parts.get(part, getattr(usual, part)) for part in Parameters.model_fields}
-    try:
-        return Parameters.model_validate(whole)
-    except ValidationError as error:
-        raise DocumentError([f"{name}: {why}" for _, why in reasons(error)]) from None
+    """A declaration over the default one, field by field. Raises `DocumentError` with line and field."""
+    given = load(text, name)
+    usual = load(DEFAULTS.read_text(encoding="utf-8"), DEFAULTS.name)
+    return replace(given, content=_over(usual.content, given.content, Parameters)).validated(Parameters)
+
+
+def _over(usual: Any, given: Any, model: type[BaseModel]) -> Any:
+    """What is given of a model, and the rest as usual. A list or a mix is one value: it is given as a whole."""
+    if not isinstance(given, dict):
+        return given
+    merged = {**usual, **given}
+    for name in given.keys() & model.model_fields.keys():
+        part = model.model_fields[name].annotation
+        if isinstance(part, type) and issubclass(part, BaseModel):
+            merged[name] = _over(usual[name], given[name], part)
+    return merged

@@ -8,13 +8,13 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
+from schemas.rolling import SCHOOL_DAYS, SEVEN
 from streams.core.business_time import BusinessClock
 from streams.measures.facts import Fact
 from streams.measures.satisfaction import Scores, ScoresResult
-from streams.measures.windows import SCHOOL_DAYS, Window, rolling_ms
+from streams.measures.windows import Window, rolling_ms
 
 STEP = 10
-SEVEN = 7
 Leaving = Callable[[int], int | None]
 
 

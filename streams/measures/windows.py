@@ -9,11 +9,10 @@ from collections.abc import Callable
 from datetime import date, timedelta
 from typing import NamedTuple
 
+from schemas.rolling import SCHOOL_DAYS, SEVEN
 from streams.core.business_time import BusinessClock
 
 HOUR_MS = 3_600_000
-SCHOOL_DAYS = "7sd"
-LONGEST_BREAK_DAYS = 1_000
 _ROLLING = re.compile(r"([1-9][0-9]{0,4})([hd])")
 _HOURS = {"h": 1, "d": 24}
 
@@ -72,27 +71,13 @@ def window(name: str, at_ms: int, clock: BusinessClock, school_year_starts: str 
     if length_ms is not None:
         return Window(at_ms - length_ms, at_ms)
     if name == SCHOOL_DAYS:
-        return last_school_days(at_ms, 7, clock)
+        return Window(clock.since_school_days(at_ms, SEVEN), at_ms)
     if name == "year":
         return school_year(at_ms, clock, school_year_starts)
     start = _LONG.get(name)
     if start is None:
         raise ValueError(f"{name} is no window: write hours or days as 24h or 28d, or one of {', '.join(NAMED)}")
     return Window(start(clock, at_ms), at_ms)
-
-
-def last_school_days(at_ms: int, days: int, clock: BusinessClock) -> Window:
-    """From the start of the so-manyth last school day; the instant's own local date counts if it is one.
-
-    A calendar with fewer in a thousand days gives the thousand days.
-    """
-    day = clock.local_date(at_ms)
-    for _ in range(LONGEST_BREAK_DAYS):
-        days -= clock.is_school_day(day)
-        if days == 0:
-            break
-        day -= timedelta(days=1)
-    return Window(clock.start_of(day), at_ms)
 
 
 def school_year(at_ms: int, clock: BusinessClock, starts: str = "07-01") -> Window:

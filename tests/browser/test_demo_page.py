@@ -45,7 +45,7 @@ async def look(address: str, folder: Path) -> None:
         tiles = "[...document.querySelectorAll('.tiles dd')].filter(tile => tile.textContent === '–').length"
         assert await page.value(tiles) == 0
         assert await page.value("document.querySelectorAll('#breaches tbody tr').length") == 10
-        assert await page.value("document.querySelectorAll('#rolling tbody tr').length") == 4
+        assert await page.value("document.querySelectorAll('#rolling tbody tr').length") == 5
         assert page.errors == []
 
 

@@ -18,6 +18,7 @@ from sinks.clickhouse import ClickHouseSink
 from sinks.landing import Landing, configuration_row, unit_rows
 from streams.core.district import DistrictState
 from streams.intake import boston311
+from streams.intake.past import Past
 from tests.browser.chromium import DARK, LIGHT, LIVE, PHONE, WHOLE, Chromium, Page
 from tests.sinks.samples import NOW_MS
 
@@ -181,6 +182,31 @@ def test_an_empty_page_says_what_to_do_and_fills_by_itself(clickhouse: Settings,
             assert page.errors == []
 
     visit(look)
+
+
+def test_it_says_how_far_the_past_has_come_in_and_stops_when_it_is_there(clickhouse: Settings, tmp_path: Path) -> None:
+    settings = clickhouse.model_copy(update={"data": tmp_path, "simulated": boston311.DISTRICT})
+    past = Past(district=boston311.DISTRICT, days=28, sent=12_000)
+    past.write(settings)
+    shown, empty = (f"document.getElementById('{name}')" for name in ("past", "empty"))
+
+    async def look(page: Page) -> None:
+        await page.until(LIVE)
+        await page.until(f"{shown}.textContent === 'The past 28 days are still coming in: 12,000 events sent so far.'")
+        assert await page.value(f"[{shown}.hidden, {empty}.hidden]") == [False, True]
+        await asyncio.to_thread(land_excerpt, settings)
+        past.model_copy(update={"landed": 9_500, "total": 70_000}).write(settings)
+        await page.until(f"{shown}.textContent === 'The past 28 days are still coming in: 9,500 of 70,000 events.'")
+        Past.forget(settings)
+        await page.until(f"{shown}.hidden")
+        assert page.errors == []
+
+    async def whole() -> None:
+        (port,) = free_ports(1)
+        async with Chromium.started(tmp_path) as browser, served(settings, port) as url, browser.page(url) as page:
+            await look(page)
+
+    asyncio.run(whole())
 
 
 def test_it_says_what_is_away_and_recovers(clickhouse: Settings, tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ from tests.golden import History, at, district, ms
 
 __all__ = ["store"]
 WHO, STAFF = "5f5f5f5f5f5f5f5f", "6a6a6a6a6a6a6a6a"
+LONG_AFTER = ms("2030-01-01 00:00")
 NUMBER = partition_of("demo", 16)
 RETRACTED = NAMES.index("retracted")
 
@@ -70,7 +71,7 @@ def test_what_recovers_later_is_what_a_district_that_lived_through_it_holds(stor
     erasure = erased(WHO, "2026-10-20 10:00")
     take(Partition(NUMBER, 16, "cx.events"), history.events, 1, store.sink)
     partition = Partition(NUMBER, 16, "cx.events")
-    partition.states = recover([NUMBER], 16, store.reader, 1 << 60 if departed else 0).states[NUMBER]
+    partition.states = recover([NUMBER], 16, store.reader, LONG_AFTER if departed else 0).states[NUMBER]
     assert bool(partition.states["demo"].conversations) is not departed
     take(partition, [erasure], 2, store.sink)
     found = recover([NUMBER], 16, store.reader, 0)

@@ -17,7 +17,8 @@ from streams.auditing import audit
 from streams.core.erasure import digest_of_key
 from streams.partition import Delivery, Partition, landing_of
 from streams.recovery import Log, Recovered, recover
-from tests.contract.test_standing import NUMBER, SINCE, Store, lived, names, store
+from tests.contract.test_erasing import LONG_AFTER
+from tests.contract.test_standing import NOW, NUMBER, SINCE, Store, lived, names, store
 from tests.core.test_corrections import erased
 from tests.golden import History, at, district
 
@@ -58,7 +59,7 @@ def partition_of(found: Recovered) -> Partition:
 
 
 def recovered(store: Store) -> Recovered:
-    return recover([NUMBER], 16, store.reader, SINCE)
+    return recover([NUMBER], 16, store.reader, NOW)
 
 
 def different(store: Store) -> list[str]:
@@ -118,7 +119,7 @@ def test_what_this_release_understands_by_now_counts_at_the_next_recovery(store:
     # Delivered once more it is known, in memory as after leaving it.
     kept = len(list(store.reader.district_events(["demo"])))
     assert run(partition, store, [payload(learned)], 4) == []
-    departed = partition_of(recover([NUMBER], 16, store.reader, 1 << 60))
+    departed = partition_of(recover([NUMBER], 16, store.reader, LONG_AFTER))
     assert conversation in departed.states["demo"].departed or conversation == "waits"
     assert run(departed, store, [payload(learned)], 5) == []
     assert len(list(store.reader.district_events(["demo"]))) == kept

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 import pytest
 
 from schemas.facts import CONVERSATION, Column
-from schemas.rolling import ROLLING, Published, RollingRow
+from schemas.rolling import ROLLING, ROLLING_SLICES, Published, RollingRow
 from schemas.settings import Settings
 from sinks.clickhouse import ClickHouseSink
 from sinks.connection import connect
@@ -24,6 +24,7 @@ from tests.sinks.samples import (
     event,
     everything,
     rolling,
+    rolling_slice,
     units,
 )
 
@@ -119,6 +120,14 @@ def test_every_rolling_value_comes_back_as_it_was_landed(pair: Pair) -> None:
     assert [tuple(row[name] for name in names) for row in pair.rows("rolling")] == landed
 
 
+def test_every_slice_comes_back_as_it_was_landed_first(pair: Pair) -> None:
+    landed = [rolling_slice("d", f"t{seed:02}", seed=seed) for seed in range(12)]
+    pair.sink.land(Landing(NOW_MS, slices=landed))
+    pair.sink.land(Landing(LATER_MS, slices=[rolling_slice("d", "t03", seed=99)]))
+    names = [column.name for column in ROLLING_SLICES]
+    assert [tuple(row[name] for name in names) for row in pair.rows("rolling_slices")] == landed
+
+
 def test_a_rolling_row_stays_as_it_was_known_first(pair: Pair) -> None:
     first, again, next_one = rolling("d", "a", seed=1), rolling("d", "a", seed=2), rolling("d", "a", LATER_MS, seed=3)
     pair.sink.land(Landing(NOW_MS, rolling=[first]))
@@ -147,6 +156,7 @@ def test_all_tables_get_their_rows(pair: Pair) -> None:
     pair.sink.land(landing)
     assert len(pair.rows("dead_letters")) == 2
     assert [row["unit"] for row in pair.rows("rolling")] == ["d", "north"]
+    assert [row["value"] for row in pair.rows("rolling_slices")] == ["bus"]
     assert len(pair.rows("districts")) == 1
     assert [row["unit"] for row in pair.rows("units")] == ["d", "north"]
     assert pair.rows("units")[1]["path"] == ("north", "d")

@@ -14,6 +14,7 @@ from sinks.landing import Landing, Place, Sink, event_row
 from sinks.memory import MemorySink
 from sinks.reading import ClickHouseReader, LandedEvent, Reader
 from streams.core.district import DistrictState
+from streams.core.windows import HORIZON_MS
 from streams.recovery import Log, recover
 from tests.golden import OFFICE, History, district, ms
 from tests.sinks.samples import rolling
@@ -21,6 +22,7 @@ from tests.sinks.samples import rolling
 NUMBER = partition_of("demo", 16)
 PLACE = Place("cx.events", NUMBER, 0)
 SINCE = ms("2026-10-01 00:00")
+NOW = SINCE + HORIZON_MS
 PROMISES = [{"promise": "done", "clock": "resolution", "target": "4h"}]
 
 
@@ -99,16 +101,49 @@ def test_a_row_that_does_not_count_all_events_stands(store: Store) -> None:
 
 def test_recovery_holds_what_stands_and_knows_who_left(store: Store) -> None:
     lived(store)
-    found = recover([NUMBER], 16, store.reader, SINCE)
+    found = recover([NUMBER], 16, store.reader, NOW)
     state = found.states[NUMBER]["demo"]
     assert (sorted(state.conversations), found.repaired) == (["new", "parted", "waits"], 0)
     assert ("old" in state.departed, "never-seen" in state.departed) == (True, False)
     assert state.departed.swept_to is None
 
 
+def test_what_is_due_within_the_windows_stands(store: Store) -> None:
+    history = History()
+    history.configured(district(promises=PROMISES))
+    history.add("inquiry", "2026-09-01 09:00", "soon", due_at="2026-10-20T09:00:00-05:00")
+    history.add("inquiry", "2026-09-01 09:00", "past", due_at="2026-09-20T09:00:00-05:00")
+    for name in ("soon", "past"):
+        history.add("reply", "2026-09-01 10:00", name)
+        history.add("status_changed", "2026-09-01 10:00", name, status="resolved")
+    whole = land(store, history.events)
+    assert whole.evict(NOW) == 1
+    state = recover([NUMBER], 16, store.reader, NOW).states[NUMBER]["demo"]
+    assert sorted(state.conversations) == ["soon"]
+    assert state.rolling.rows(NOW, state.configuration) == whole.rolling.rows(NOW, whole.configuration)
+    assert [row.promises_met for row in whole.rolling.rows(NOW, whole.configuration) if row.unit == "demo"] != [0] * 5
+
+
+def test_a_long_break_has_recovery_reach_further_back(store: Store) -> None:
+    history = History()
+    calendars = {**district().model_dump(mode="json")["calendars"]}
+    calendars["office"] = {**OFFICE, "closed": ["2026-06-01/2026-08-31"]}
+    history.configured(district(calendars=calendars))
+    answered(history, "spring", "2026-05-29")
+    answered(history, "winter", "2026-03-02")
+    now_ms = ms("2026-08-20 12:00")
+    whole = land(store, history.events)
+    assert whole.evict(now_ms) == 1
+    state = recover([NUMBER], 16, store.reader, now_ms).states[NUMBER]["demo"]
+    assert (sorted(state.conversations), "winter" in state.departed) == (["spring"], True)
+    rows = state.rolling.rows(now_ms, state.configuration)
+    assert rows == whole.rolling.rows(now_ms, whole.configuration)
+    assert [row.inquiries for row in rows if (row.unit, row.window, row.channel) == ("a", "7sd", "all")] == [1]
+
+
 def test_an_event_for_one_that_left_is_folded_with_its_history(store: Store) -> None:
     history = lived(store)
-    state = recover([NUMBER], 16, store.reader, SINCE).states[NUMBER]["demo"]
+    state = recover([NUMBER], 16, store.reader, NOW).states[NUMBER]["demo"]
     late = history.add("reply", "2026-01-06 09:30", "old")
     state.apply(late)
     assert state.returning == ["old"]
@@ -126,7 +161,7 @@ def test_rows_of_an_earlier_configuration_are_found_slice_by_slice(store: Store)
     calendars = {**district().model_dump(mode="json")["calendars"], "office": {**OFFICE, "closed": ["2026-01-06"]}}
     event = history.configured(district(promises=PROMISES, calendars=calendars, revision=2), "2026-10-06 12:00")
     land(store, [event], facts=False)
-    state = recover([NUMBER], 16, store.reader, SINCE).states[NUMBER]["demo"]
+    state = recover([NUMBER], 16, store.reader, NOW).states[NUMBER]["demo"]
     assert state.departed.swept_to == ""
     below = row_version(2, 0)
     assert state.oldest_version == below
@@ -142,7 +177,7 @@ def test_a_district_of_which_nothing_stands_still_knows_who_left(store: Store) -
     history = History()
     answered(history, "old", "2026-01-06")
     land(store, history.events)
-    state = recover([NUMBER], 16, store.reader, SINCE).states[NUMBER]["demo"]
+    state = recover([NUMBER], 16, store.reader, NOW).states[NUMBER]["demo"]
     assert (state.conversations, "old" in state.departed) == ({}, True)
 
 
@@ -152,7 +187,7 @@ def test_a_merge_into_something_unknown_is_known_after_a_restart(store: Store) -
     answered(history, "y", "2026-01-06")
     history.add("merge", "2026-01-06 12:00", "y", into="x")
     land(store, history.events)
-    state = recover([NUMBER], 16, store.reader, SINCE).states[NUMBER]["demo"]
+    state = recover([NUMBER], 16, store.reader, NOW).states[NUMBER]["demo"]
     state.apply(history.add("inquiry", "2026-01-06 08:00", "x"))
     assert state.returning == []
     whole = DistrictState("demo")
@@ -166,7 +201,7 @@ def test_what_was_published_of_ratings_stays_published_after_a_restart(store: St
     twenty = (0, 0, 0, 0, 0, 0, 0, 20, 0, 0)
     row = rolling("demo", "demo", SINCE)._replace(window="28d", ratings=twenty, changes=3)
     store.sink.land(Landing(0, rolling=[row._replace(published_at=SINCE - 60_000, published_ratings=twenty)]))
-    state = recover([NUMBER], 16, store.reader, SINCE).states[NUMBER]["demo"]
+    state = recover([NUMBER], 16, store.reader, NOW).states[NUMBER]["demo"]
     late = row._replace(at=SINCE + 60_000, ratings=(1, *twenty[1:]))
     (published,) = state.rolling.publishing.publish([late])
     assert (published.published_at, published.published_ratings, published.changes) == (SINCE - 60_000, twenty, 4)

@@ -1,10 +1,11 @@
 """Rolling rows computed slowly and obviously from fact rows, to compare the fast ones with."""
 
 from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from schemas.facts import NAMES, Row
-from schemas.rolling import WINDOWS, RollingRow
+from schemas.rolling import ALL_WINDOWS, SCHOOL_DAYS, SLICE_WINDOWS, WINDOWS, RollingRow
 from streams.core.configuration import Configuration
 from streams.core.histogram import Histogram
 
@@ -21,8 +22,13 @@ class Naive:
     def _below(self, unit: str, above: str) -> bool:
         return above in self._configuration.path(unit)
 
-    def _inside(self, at_ms: int | None, window: str) -> bool:
-        return at_ms is not None and self._now_ms - WINDOWS[window] <= at_ms < self._now_ms
+    def _start(self, window: str, unit: str) -> int:
+        if window == SCHOOL_DAYS:
+            return school_days_ago(7, self._now_ms, unit, self._configuration)
+        return self._now_ms - WINDOWS[window]
+
+    def _inside(self, at_ms: int | None, window: str, unit: str) -> bool:
+        return at_ms is not None and self._start(window, unit) <= at_ms < self._now_ms
 
     def _waiting(self, wait: dict[str, Any]) -> bool:
         ended_ms = wait["ended_at"]
@@ -34,21 +40,24 @@ class Naive:
         late = verdict["breach_at"] is not None and verdict["breach_at"] < self._now_ms
         return "missed" if verdict["outcome"] == "open" and late else verdict["outcome"]
 
-    def row(self, unit: str, channel: str, window: str) -> RollingRow:
-        """One row, whether or not anything counts in it."""
+    def row(self, unit: str, channel: str, window: str, of: tuple[str, str] | None = None) -> RollingRow:
+        """One row, whether or not anything counts in it; `of`: only of facts with this value in this column."""
         facts = [fact for fact in self._facts if channel in ("all", fact["channel"])]
+        facts = [fact for fact in facts if of is None or fact[of[0]] == of[1]]
 
         def chosen(entries: Iterable[dict[str, Any]], at: str, owner: str = "unit") -> list[dict[str, Any]]:
-            return [e for e in entries if self._inside(e[at], window) and self._below(e[owner], unit)]
+            return [e for e in entries if self._inside(e[at], window, e[owner]) and self._below(e[owner], unit)]
 
         waits = [wait for fact in facts for wait in _entries(fact, "waits") if self._below(wait["unit"], unit)]
         opened = [wait["opened_at"] for wait in waits if self._waiting(wait)]
         asked = [fact for fact in facts if fact["opened_by"] == "customer" and fact["contact"] != "answered_live"]
         responses = chosen(asked, "first_response_at", "first_response_unit")
         replies = [w for w in chosen(waits, "ended_at") if w["outcome"] == "answered" and not w["live"]]
-        ratings = chosen((entry for fact in facts for entry in _entries(fact, "ratings")), "rated_at")
-        scores = [rating["score"] for rating in ratings if not rating["late"]]
+        over = [w for w in chosen(waits, "school_day_at") if not w["live"] and not _withdrawn_by_then(w)]
+        given = chosen((entry for fact in facts for entry in _entries(fact, "ratings")), "rated_at")
+        ratings = [rating for rating in given if not rating["late"]]
         verdicts = chosen((entry for fact in facts for entry in _entries(fact, "verdicts")), "due_at")
+        transfers = chosen((entry for fact in facts for entry in _entries(fact, "transfers")), "at")
         promises = [self._promised(verdict) for verdict in verdicts]
         return RollingRow(
             "demo",
@@ -62,11 +71,20 @@ class Naive:
             *_histogram([fact["first_response_ms"] for fact in responses]),
             *_histogram([fact["first_response_business_ms"] for fact in responses]),
             *_histogram([wait["wait_ms"] for wait in replies]),
-            tuple(scores.count(score) for score in range(1, 11)),
-            len(scores),
+            *_histogram([wait["business_ms"] for wait in replies]),
+            len(over),
+            sum(w["outcome"] == "answered" and w["ended_at"] <= w["school_day_at"] for w in over),
+            _scores(ratings, "score"),
+            len(ratings),
+            _scores(ratings, "courtesy"),
+            _scores(ratings, "communication"),
+            _scores(ratings, "responsiveness"),
+            _scores(ratings, "environment"),
             promises.count("met"),
             promises.count("missed"),
             promises.count("open"),
+            len(transfers),
+            sum(transfer["bounce"] for transfer in transfers),
         )
 
     def rows(self) -> list[RollingRow]:
@@ -76,9 +94,40 @@ class Naive:
             self.row(unit, channel, window)
             for unit in self._configuration.units()
             for channel in ("all", *channels)
-            for window in WINDOWS
+            for window in ALL_WINDOWS
         ]
         return [row for row in made if row.channel == "all" or any(_numbers(row))]
+
+    def slices(self) -> list[Row]:
+        """All rows by topic and by stakeholder that are to be there."""
+        made = []
+        for of in sorted({(name, fact[name]) for fact in self._facts for name in ("topic", "stakeholder")}):
+            for unit in self._configuration.units():
+                for window in SLICE_WINDOWS:
+                    row = self.row(unit, "all", window, of)
+                    if any(_numbers(row)):
+                        made.append(("demo", unit, *of, *row[3:-3]))
+        return made
+
+
+def school_days_ago(days: int, now_ms: int, unit: str, configuration: Configuration) -> int:
+    """The start of the so-manyth last local date on which a unit is open, a day at a time."""
+    clock = configuration.clock(unit)
+    day = datetime.fromtimestamp(now_ms / 1000, UTC).astimezone(clock.time_zone).date()
+    while days := days - clock.is_school_day(day):
+        day -= timedelta(days=1)
+    midnight = datetime(day.year, day.month, day.day, tzinfo=clock.time_zone)
+    return round(midnight.timestamp() * 1000)
+
+
+def _withdrawn_by_then(wait: dict[str, Any]) -> bool:
+    gone: bool = wait["outcome"] == "withdrawn" and wait["ended_at"] <= wait["school_day_at"]
+    return gone
+
+
+def _scores(ratings: Iterable[dict[str, Any]], item: str) -> tuple[int, ...]:
+    given = [rating[item] for rating in ratings]
+    return tuple(given.count(score) for score in range(1, 11))
 
 
 def _entries(fact: dict[str, Any], group: str) -> list[dict[str, Any]]:
@@ -102,4 +151,6 @@ def _numbers(row: RollingRow) -> tuple[Any, ...]:
         row.reply_count,
         row.ratings_count,
         row.promises_met + row.promises_missed + row.promises_pending,
+        row.decided,
+        row.handoffs,
     )

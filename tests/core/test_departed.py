@@ -112,6 +112,45 @@ def test_a_closure_reaches_what_left_and_lets_it_leave_again() -> None:
     assert "c1" not in life.state.conversations
 
 
+def test_a_closure_that_makes_seven_school_days_reach_back_brings_back_what_left() -> None:
+    life = Life()
+    history = History()
+    history.configured(district())
+    history.add("inquiry", "2026-08-25 10:00")
+    history.add("reply", "2026-08-25 10:30")
+    for event in history.events:
+        life.apply(event)
+    life.settle()
+    now_ms = ms("2026-10-06 10:00")
+    assert life.state.evict(now_ms) == 1
+    closed = {**OFFICE, "closed": ["2026-08-31/2026-10-02"]}
+    calendars = {**district().model_dump(mode="json")["calendars"], "office": closed}
+    life.apply(history.configured(district(calendars=calendars, revision=2), "2026-10-06 10:00"))
+    life.settle()
+    seen = [life.state.holds_windows]
+    life.sweep()
+    seen.append(life.state.holds_windows)
+    assert seen == [False, True]
+    stayed = DistrictState("demo")
+    for event in history.events:
+        stayed.apply(event)
+    stayed.settle()
+    rows = life.state.rolling.rows(now_ms, life.state.configuration)
+    assert rows == stayed.rolling.rows(now_ms, stayed.configuration)
+    assert [row.inquiries for row in rows if (row.unit, row.channel, row.window) == ("a", "email", "7sd")] == [1]
+
+
+def test_a_closure_within_the_windows_does_not_stop_them() -> None:
+    life = answered()
+    life.state.evict(LONG_AFTER)
+    history = History()
+    calendars = {**district().model_dump(mode="json")["calendars"], "office": {**OFFICE, "closed": ["2029-12-24"]}}
+    life.apply(history.configured(district(calendars=calendars, revision=2), "2030-01-01 10:00"))
+    life.settle()
+    assert life.state.departed.swept_to == ""
+    assert life.state.holds_windows
+
+
 @settings(max_examples=50, deadline=None)
 @given(names=st.sets(st.text(max_size=12), max_size=200))
 def test_the_filter_misses_nobody(names: set[str]) -> None:

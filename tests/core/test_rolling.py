@@ -7,23 +7,25 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from schemas.facts import NAMES, Row
-from schemas.rolling import ROLLING, WINDOWS, RollingRow
+from schemas.rolling import ALL_WINDOWS, PILLARS, ROLLING, WINDOWS, RollingRow
 from schemas.vocabulary import UNROUTED
 from streams.core.configuration import Configuration, ConfigurationEvent
 from streams.core.district import DistrictState
 from streams.core.histogram import Histogram
-from streams.core.rolling import HORIZON_MS, Rolling
-from tests.core.rolling_rows import Naive
+from streams.core.rolling import Rolling
+from streams.core.windows import HORIZON_MS
+from tests.core.rolling_rows import Naive, school_days_ago
 from tests.golden import History, district, ms
 
 NOW_MS = ms("2026-10-06 10:00")
 MINUTE_MS, HOUR_MS = 60_000, 3_600_000
 CONFIGURATION = Configuration("demo", [ConfigurationEvent(1, 0, "c", district())])
 UNITS = st.sampled_from(["a", "a1", "b", "line", "demo", UNROUTED, "gone"])
-ENDS = [NOW_MS - length for length in WINDOWS.values()]
+STARTS = [NOW_MS - length for length in WINDOWS.values()]
+STARTS += [school_days_ago(7, NOW_MS, unit, CONFIGURATION) for unit in ("demo", "line")]
 # Windows' boundaries and their neighbours, and anything within the horizon.
 INSTANTS = st.one_of(
-    st.sampled_from([end + step for end in (NOW_MS, *ENDS) for step in (-1, 0, 1)]),
+    st.sampled_from([end + step for end in (NOW_MS, *STARTS) for step in (-1, 0, 1)]),
     st.integers(NOW_MS - HORIZON_MS, NOW_MS + HOUR_MS),
 )
 LENGTHS = st.one_of(st.integers(0, 200), st.integers(0, 10**9))
@@ -36,13 +38,15 @@ def _group(name: str, entries: list[dict[str, Any]]) -> dict[str, tuple[Any, ...
 
 def _wait(draw: st.DrawFn) -> dict[str, Any]:
     opened_ms, length_ms = draw(INSTANTS), draw(LENGTHS)
-    outcome = draw(st.sampled_from(["open", "answered", "answered", "resolved_no_reply", "unreachable"]))
+    outcome = draw(st.sampled_from(["open", "answered", "answered", "resolved_no_reply", "withdrawn", "unreachable"]))
     ended = outcome not in ("open", "unreachable")
     return {
         "unit": draw(UNITS),
         "opened_at": opened_ms,
         "ended_at": opened_ms + length_ms if ended else None,
         "wait_ms": length_ms if ended else None,
+        "business_ms": draw(LENGTHS) if ended else None,
+        "school_day_at": draw(st.none() | st.just(opened_ms + length_ms) | INSTANTS),
         "outcome": outcome,
         "live": draw(st.integers(0, 1)) if outcome == "answered" else 0,
     }
@@ -54,7 +58,12 @@ def _rating(draw: st.DrawFn) -> dict[str, Any]:
         "rated_at": draw(INSTANTS),
         "score": draw(st.integers(1, 10)),
         "late": draw(st.sampled_from([0, 0, 1])),
+        **{pillar: draw(st.none() | st.integers(1, 10)) for pillar in PILLARS},
     }
+
+
+def _transfer(draw: st.DrawFn) -> dict[str, Any]:
+    return {"at": draw(INSTANTS), "unit": draw(UNITS), "bounce": draw(st.integers(0, 1))}
 
 
 def _verdict(draw: st.DrawFn) -> dict[str, Any]:
@@ -80,6 +89,8 @@ def facts(draw: st.DrawFn) -> Row:
         "opened_by": draw(st.sampled_from(["customer", "customer", "staff"])),
         "contact": draw(st.sampled_from(["message", "message", "answered_live"])),
         "channel": draw(st.sampled_from(["email", "phone", "in_person", ""])),
+        "topic": draw(st.sampled_from(["", "bus-late", "enrolment"])),
+        "stakeholder": draw(st.sampled_from(["parent", "staff", "unknown"])),
         "unit": draw(UNITS),
         "opened_at": draw(INSTANTS),
         "first_response_at": draw(INSTANTS) if answered else None,
@@ -87,7 +98,7 @@ def facts(draw: st.DrawFn) -> Row:
         "first_response_business_ms": draw(LENGTHS) if answered else None,
         "first_response_unit": draw(UNITS) if answered else "",
     }
-    for name, make in (("waits", _wait), ("ratings", _rating), ("verdicts", _verdict)):
+    for name, make in (("waits", _wait), ("ratings", _rating), ("verdicts", _verdict), ("transfers", _transfer)):
         fact |= _group(name, [make(draw) for _ in range(draw(st.integers(0, 3)))])
     return tuple(fact.get(name) for name in NAMES)
 
@@ -108,13 +119,37 @@ def test_rows_are_what_a_naive_count_gives_whatever_was_replaced(steps: list[tup
             current[conversation] = row
         if look:
             rolling.rows(NOW_MS - MINUTE_MS, CONFIGURATION)
-    expected = Naive(current.values(), CONFIGURATION, NOW_MS).rows()
-    assert sorted(rolling.rows(NOW_MS, CONFIGURATION)) == sorted(expected)
+    naive, made = Naive(current.values(), CONFIGURATION, NOW_MS), rolling.minute(NOW_MS, CONFIGURATION)
+    assert sorted(made.rows()) == sorted(naive.rows())
+    assert sorted(made.slices()) == sorted(naive.slices())
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(facts(), facts(), facts())
+def test_a_minute_that_was_taken_stays_what_it_was(before: Row, after: Row, other: Row) -> None:
+    rolling = Rolling("demo")
+    rolling.replace("u", before)
+    taken, expected = rolling.minute(NOW_MS, CONFIGURATION), rolling.rows(NOW_MS, CONFIGURATION)
+    rolling.replace("u", after)
+    rolling.replace("v", other)
+    assert taken.rows() == expected
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.lists(facts(), max_size=6), st.sampled_from([1, 20, 100]))
+def test_facets_in_pieces_give_the_same_rows(rows: list[Row], most: int) -> None:
+    rolling = Rolling("demo")
+    for number, row in enumerate(rows):
+        rolling.replace(str(number), row)
+    whole = rolling.minute(NOW_MS, CONFIGURATION)
+    pieces = whole._replace(most_rows=most)
+    assert sorted(pieces.rows()) == sorted(whole.rows())
+    assert sorted(pieces.slices()) == sorted(whole.slices())
 
 
 def _additive(row: RollingRow) -> tuple[int, ...]:
     names = [c.name for c in ROLLING if c.type in ("UInt32", "Int64")]
-    return (*(getattr(row, name) for name in names), *row.ratings)
+    return (*(getattr(row, name) for name in names), *row.ratings, *row.courtesy, *row.environment)
 
 
 def _summed(rows: list[RollingRow]) -> tuple[int, ...]:
@@ -128,7 +163,7 @@ def test_parents_and_all_channels_are_sums(rows: list[Row]) -> None:
     for number, row in enumerate(rows):
         rolling.replace(str(number), row)
     made = {(row.unit, row.channel, row.window): row for row in rolling.rows(NOW_MS, CONFIGURATION)}
-    for window in WINDOWS:
+    for window in ALL_WINDOWS:
         for unit in CONFIGURATION.units():
             by_channel = [row for key, row in made.items() if key[0] == unit and key[2] == window and key[1] != "all"]
             whole = made[unit, "all", window]
@@ -161,7 +196,7 @@ class _Alone(Configuration):
 def test_nothing_still_gives_a_row_for_every_unit_and_window() -> None:
     rows = Rolling("demo").rows(NOW_MS, CONFIGURATION)
     assert [(row.unit, row.channel, row.window) for row in rows] == [
-        (unit, "all", window) for unit in ("demo", "a", "a1", "b", "line", UNROUTED) for window in WINDOWS
+        (unit, "all", window) for unit in ("demo", "a", "a1", "b", "line", UNROUTED) for window in ALL_WINDOWS
     ]
     assert set(map(_additive, rows)) == {(0,) * len(_additive(rows[0]))}
 
@@ -192,12 +227,13 @@ def test_a_late_event_changes_every_window_it_belongs_to() -> None:
         "24h": (1, 0),
         "7d": (1, 1),
         "28d": (1, 1),
+        "7sd": (1, 1),
     }
     assert {row.oldest_open_at for row in before.values()} == {ms("2026-10-05 09:00")}
     state.apply(history.add("reply", "2026-10-05 11:00"))
     state.settle()
     after = looked_up(state, "2026-10-06 10:00", "a")
-    assert [row.reply_sum_ms for row in after.values()] == [0, *[2 * HOUR_MS] * 3]
+    assert [row.reply_sum_ms for row in after.values()] == [0, *[2 * HOUR_MS] * 4]
     assert {row.open_waits for row in after.values()} == {0}
     assert {row.oldest_open_at for row in after.values()} == {None}
 
@@ -251,7 +287,7 @@ def test_a_conversation_that_lost_all_its_events_leaves_the_windows(monkeypatch:
     def broken(*_: object) -> Row:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("streams.core.district.fold", broken)
+    monkeypatch.setattr("streams.core.together.fold", broken)
     state.touch(["c1"])
     assert len(state.settle().culprits) == 1
     assert len(state.rolling) == 0
@@ -266,7 +302,7 @@ def test_a_conversation_that_cannot_be_filled_is_left_to_the_next_settle(monkeyp
     def broken(*_: object) -> Row:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("streams.core.district.fold", broken)
+    monkeypatch.setattr("streams.core.together.fold", broken)
     state.refill()
     assert state.changed == 1
 

@@ -4,6 +4,7 @@ import asyncio
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import aiohttp
 import pytest
@@ -19,7 +20,9 @@ from schemas.facts import NAMES
 from schemas.settings import Settings
 from sinks.clickhouse import ClickHouseSink
 from sinks.landing import Landing
+from streams.intake.past import FILE, Past
 from streams.present import wall_ms
+from tests.dashboards.test_now import SAMPLE, land
 from tests.sinks.samples import NOW_MS, conversation
 
 Look = Callable[[aiohttp.ClientSession], Awaitable[None]]
@@ -114,6 +117,26 @@ def test_a_clickhouse_that_is_away_is_one_sentence() -> None:
         assert "Traceback" not in found["error"]
 
     look_at(nowhere(), look)
+
+
+def test_a_past_that_comes_in_is_told_of_the_simulated_district_alone(clickhouse: Settings, tmp_path: Path) -> None:
+    land(clickhouse, [])
+    past = Past(district=SAMPLE.district, days=28, sent=70_000, landed=9_500, total=70_000)
+    found = []
+
+    async def look(session: aiohttp.ClientSession) -> None:
+        async with session.get("/api/now") as answer:
+            found.append((answer.status, (await answer.json()).get("past")))
+
+    past.write(clickhouse.model_copy(update={"data": tmp_path}))
+    for simulated in (SAMPLE.district, "another", None):
+        look_at(clickhouse.model_copy(update={"data": tmp_path, "simulated": simulated}), look)
+    own = clickhouse.model_copy(update={"data": tmp_path, "simulated": SAMPLE.district})
+    Past.forget(own)
+    look_at(own, look)
+    (tmp_path / FILE).write_text("{")
+    look_at(own, look)
+    assert found == [(200, past.model_dump()), (200, None), (200, None), (200, None), (503, None)]
 
 
 def test_missing_tables_are_said_too(empty_clickhouse: Settings) -> None:

@@ -7,6 +7,7 @@ folded offline, and the numbers are computed anew in Python from those rows.
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from datetime import datetime
+from functools import cache
 from itertools import groupby
 from typing import Any
 
@@ -17,15 +18,17 @@ from dashboards.now import EVERY_UNIT
 from dashboards.panels import OF_A_DISTRICT
 from dashboards.present import instants, sentence
 from schemas.facts import GROUPS, NAMES
-from schemas.rolling import WINDOWS
+from schemas.rolling import ALL_WINDOWS, SCHOOL_DAYS, WINDOWS
 from schemas.settings import Settings
 from sinks.connection import connect
 from sinks.migrate import migrate
 from streams.configured import configured
+from streams.core.configuration import Configuration, ConfigurationEvent
 from streams.core.histogram import Histogram
 from streams.intake.producer import encode
 from streams.offline import fold_events
 from tests.contract.native_server import PASSWORD, LocalServer
+from tests.core.rolling_rows import school_days_ago
 from tests.landed import LandingLog
 from tests.simulated import SAMPLE, Arrival, few, local_ms, run, span
 
@@ -38,6 +41,7 @@ DAY_START_MS, DAY_END_MS = local_ms("2026-10-06"), local_ms("2026-10-07")
 LOOKS_MS = [*range(NOW_MS - 30 * HOUR_MS, NOW_MS, HOUR_MS), NOW_MS]
 """When the log lands: at each of these a rolling row of every window is kept."""
 CONFIGURED = encode(configured(SAMPLE, datetime.fromisoformat("2026-09-01T00:00:00-05:00"))).content
+UNITS = Configuration(SAMPLE.district, [ConfigurationEvent(1, 0, "c", SAMPLE)])
 NOT_ASKED = ("spam", "merged", "withdrawn", "no_reply_needed")
 
 
@@ -135,16 +139,28 @@ def oldest_ms(waits: list[Record]) -> int | None:
     return max((NOW_MS - wait["opened_at"] for wait in waits if wait["outcome"] == "open"), default=None)
 
 
-def rolled(records: list[Record], window_ms: int) -> Record:
-    """First responses and promises of the window that ends with the last full minute."""
-    start_ms = MINUTE_MS - window_ms
+def inside(at_ms: int | None, window: str, unit: str) -> bool:
+    """Whether something of a unit lies in the window that ends with the last full minute."""
+    return at_ms is not None and start_of(window, unit) <= at_ms < MINUTE_MS
+
+
+@cache
+def start_of(window: str, unit: str) -> int:
+    """Where that window begins for a unit."""
+    if window == SCHOOL_DAYS:
+        return school_days_ago(7, MINUTE_MS, unit, UNITS)
+    return MINUTE_MS - WINDOWS[window]
+
+
+def rolled(records: list[Record], window: str) -> Record:
+    """First responses and promises of the window."""
     responses = Histogram()
     for record in records:
-        at_ms = record["first_response_at"]
+        at_ms, unit = record["first_response_at"], record["first_response_unit"]
         counts = record["linked"] and record["opened_by"] == "customer" and record["contact"] != "answered_live"
-        if counts and at_ms is not None and start_ms <= at_ms < MINUTE_MS:
+        if counts and inside(at_ms, window, unit):
             responses.add(record["first_response_ms"])
-    due = [v for v in entries(records, "verdicts") if v["due_at"] is not None and start_ms <= v["due_at"] < MINUTE_MS]
+    due = [v for v in entries(records, "verdicts") if inside(v["due_at"], window, v["unit"])]
     met = sum(v["outcome"] == "met" for v in due)
     past = [v["breach_at"] is not None and v["breach_at"] < MINUTE_MS for v in due]
     missed = sum(v["outcome"] == "missed" or (v["outcome"] == "open" and p) for v, p in zip(due, past, strict=True))
@@ -159,8 +175,8 @@ def given(records: list[Record]) -> list[tuple[int, int]]:
     return [(rating["rated_at"], rating["score"]) for rating in entries(linked, "ratings") if not rating["late"]]
 
 
-def published(arrivals: list[Arrival]) -> tuple[float, int]:
-    """The mean that may be shown, and the minute it is of: as it was known then, replaced with every tenth change."""
+def published(arrivals: list[Arrival]) -> Record:
+    """The mean that may be shown, of how many, and of which minute: as known then, replaced with every tenth change."""
     named = {one.event["conversation"] for one in arrivals if one.event["kind"] == "rating"}
     rated = [one for one in arrivals if one.event.get("conversation") in named]
     shown, shown_ms, before, changes = Counter[int](), 0, Counter[int](), 0
@@ -172,14 +188,15 @@ def published(arrivals: list[Arrival]) -> tuple[float, int]:
         before = scores
         if changes >= 10:
             shown, shown_ms, changes = scores, at_ms, 0
-    return sum(score * times for score, times in shown.items()) / shown.total(), shown_ms
+    mean = sum(score * times for score, times in shown.items()) / shown.total()
+    return {"satisfaction": pytest.approx(mean, rel=1e-12), "published_at": shown_ms, "published_n": shown.total()}
 
 
 def test_tiles_and_sentence(page: dict[str, list[Record]], records: list[Record], arrivals: list[Arrival]) -> None:
     waits = list(entries(records, "waits"))
     dues = [verdict["due_at"] for verdict in entries(records, "verdicts") if verdict["outcome"] == "open"]
     decided, within = judged(waits)
-    mean, published_at = published(arrivals)
+    satisfaction = published(arrivals)
     assert page["now"] == [
         {
             "open_waits": sum(wait["outcome"] == "open" for wait in waits),
@@ -191,9 +208,8 @@ def test_tiles_and_sentence(page: dict[str, list[Record]], records: list[Record]
     ]
     ratings = sum(SINCE_MS < rated <= NOW_MS for rated, _ in given(records))
     assert page["lately"] == [{"within": share(within, decided), "decided": decided, "ratings": str(ratings)}]
-    satisfaction = {"satisfaction": pytest.approx(mean, rel=1e-12), "published_at": published_at}
-    assert page["rolled"] == [{**rolled(records, WINDOWS["28d"]), **satisfaction}]
-    assert published_at < MINUTE_MS
+    assert page["rolled"] == [{**rolled(records, "28d"), **satisfaction}]
+    assert satisfaction["published_at"] < MINUTE_MS
     said = sentence(page["lately"][0], page["every_unit"])
     far = {}
     for department, own in by_department(waits).items():
@@ -220,11 +236,11 @@ def test_rolling_windows(page: dict[str, list[Record]], records: list[Record]) -
         {
             "window": window,
             "inquiries": sum(
-                r["inquiries"] and r["linked"] and MINUTE_MS - length_ms <= r["opened_at"] < MINUTE_MS for r in records
+                r["inquiries"] and r["linked"] and inside(r["opened_at"], window, r["unit"]) for r in records
             ),
-            **rolled(records, length_ms),
+            **rolled(records, window),
         }
-        for window, length_ms in WINDOWS.items()
+        for window in ALL_WINDOWS
     ]
 
 

@@ -9,7 +9,7 @@ from schemas.district import Promise
 from schemas.events import Inquiry
 from schemas.vocabulary import UNROUTED, PromiseClock, to_ms
 from tests.reference.hours import DAY, MINUTE, exceeded, reached
-from tests.reference.reading import Item, is_live, is_message, is_reply, is_status
+from tests.reference.reading import Item, is_live, is_message, is_owed, is_reply, is_status
 from tests.reference.story import Story, answered_at
 
 
@@ -35,6 +35,8 @@ class Reading:
     at_risk: int | None
     due: int | None
     breach: int | None
+    half_late: int | None
+    twice: int | None
 
 
 def clocks(story: Story) -> list[Clock]:
@@ -42,6 +44,9 @@ def clocks(story: Story) -> list[Clock]:
     first = story.opening
     if first is None:
         return []
+    if not is_owed(first):
+        # Nobody asked for anything: only its source can have promised a time.
+        return [_resolving(story, first)] if isinstance(first.event.due_at, datetime) else []
     return [*_waiting(story), _owning(story, first), *_updating(story), _resolving(story, first)]
 
 
@@ -62,14 +67,16 @@ def _resolving(story: Story, first: Item) -> Clock:
         if is_status(item, "resolved") and item.at >= first.at:
             return Clock("resolution", first, first.at, item.at, pausing=True)
     stopped = _withdrawn_at(story)
+    if is_message(first) and {wait.outcome for wait in story.waits} == {"unreachable"}:
+        stopped = first.at
     return Clock("resolution", first, first.at, None, stopped is not None, stopped, pausing=True)
 
 
-def _withdrawn_at(story: Story) -> int | None:
+def _withdrawn_at(story: Story, status: str = "withdrawn") -> int | None:
     """When it was withdrawn, if nobody asked again."""
     at = None
     for item in story.items:
-        if is_status(item, "withdrawn"):
+        if is_status(item, status):
             at = item.at
         elif is_message(item) or is_status(item, "reopened"):
             at = None
@@ -77,22 +84,24 @@ def _withdrawn_at(story: Story) -> int | None:
 
 
 def first_owned(story: Story) -> int | None:
-    """When the opening inquiry had its first unit or person."""
+    """When the opening inquiry had its first unit or person; whoever answers has it."""
     first = story.opening
     if first is None or not isinstance(first.event, Inquiry):
         return None
     if story.setting.route(first.event, first.at) != UNROUTED:
         return first.at
+    had = [answered_at(item) if is_live(item) else item.at for item in story.items if is_live(item) or is_reply(item)]
     for item in story.items:
         event = item.event
         if event.kind == "transfer" and (event.staff is not None or story.setting.unit(event.unit) != UNROUTED):
-            return max(item.at, first.at)
-    return None
+            had.append(item.at)
+    return max(min(had), first.at) if had else None
 
 
 def _owning(story: Story, first: Item) -> Clock:
     owned = first_owned(story)
-    stopped = _withdrawn_at(story) if owned is None else None
+    over = [at for at in (_withdrawn_at(story), _withdrawn_at(story, "resolved")) if at is not None]
+    stopped = max(min(over), first.at) if over and owned is None else None
     return Clock("ownership", first, first.at, owned, stopped is not None, stopped)
 
 
@@ -136,8 +145,9 @@ def verdict(clock: Clock, story: Story) -> dict[str, Any] | None:
         reading = _after_edits(clock, story)
     else:
         due = to_ms(promised)
-        early = clock.start + max(0, due - clock.start) * 3 // 4
-        reading = Reading("source", 0, early, due, due)
+        length = max(0, due - clock.start)
+        early = clock.start + length * 3 // 4
+        reading = Reading("source", 0, early, due, due, due + length // 2, due + length)
     return None if reading is None else _shown(clock, reading, story)
 
 
@@ -178,7 +188,9 @@ def _reading(clock: Clock, story: Story, at: int, earliest: int) -> Reading | No
     due = reached(clock.start, promise.target_ms, running)
     early = reached(clock.start, promise.target_ms * 3 // 4, running)
     breach = None if due is None else exceeded(due, running)
-    return Reading(promise.promise, revision, *(_not_before(each, earliest) for each in (early, due, breach)))
+    half_late, twice = (reached(clock.start, promise.target_ms * share // 2, running) for share in (3, 4))
+    instants = (_not_before(each, earliest) for each in (early, due, breach, half_late, twice))
+    return Reading(promise.promise, revision, *instants)
 
 
 def paused(clock: Clock, day: int, story: Story) -> list[bool]:
@@ -201,6 +213,8 @@ def _shown(clock: Clock, reading: Reading, story: Story) -> dict[str, Any]:
         outcome = "cancelled"
     elif clock.ended_at is not None:
         outcome = "met" if reading.breach is None or clock.ended_at <= reading.breach else "missed"
+    over = clock.stopped if clock.cancelled else clock.ended_at
+    kept = reading.breach is None or (over is not None and over <= reading.breach)
     return {
         "clock": clock.kind,
         "promise": reading.promise,
@@ -210,6 +224,8 @@ def _shown(clock: Clock, reading: Reading, story: Story) -> dict[str, Any]:
         "at_risk_at": reading.at_risk,
         "due_at": reading.due,
         "breach_at": reading.breach,
+        "escalated_50_at": None if kept else reading.half_late,
+        "escalated_100_at": None if kept else reading.twice,
         "ended_at": clock.ended_at,
         "paused_ms": _stood_still(clock, story),
         "outcome": outcome,

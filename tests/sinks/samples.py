@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
-from schemas.alerts import AlertTransition
+from schemas.alerts import ENDS, PROMISE, AlertTransition, of_row
 from schemas.facts import CONVERSATION, GROUPS, Column, Row, row_version
-from schemas.rolling import ROLLING, RollingRow
+from schemas.rolling import ROLLING, ROLLING_SLICES, RollingRow
 from sinks.landing import ConfigurationRow, DeadLetterRow, EventRow, Landing, UnitRow
 
 NOW_MS = 1_760_000_000_123
@@ -73,11 +73,11 @@ def dead_letter(offset: int, position: int = 0) -> DeadLetterRow:
 
 def alert(district: str, key: str, transition: str = "breached", revision: int = 0) -> AlertTransition:
     """An alert's transition."""
-    ended_at = None if transition == "breached" else NOW_MS
-    about = ("c1", "first_reply", "north", "reply", "e1")
-    return AlertTransition(
-        district, key, revision, transition, NOW_MS, *about, NOW_MS - 9, NOW_MS - 5, NOW_MS - 4, ended_at, 1
-    )
+    ended_at = NOW_MS if transition in ENDS else None
+    about = ("c1", "first_reply", "north", "south", "reply", "e1")
+    instants = (NOW_MS - 9, NOW_MS - 5, NOW_MS - 4, ended_at)
+    told = (1, 0, "", ("lead", "cabinet"), ("cabinet",))
+    return of_row((district, key, PROMISE, revision, transition, NOW_MS, *about, *instants, *told))
 
 
 def rolling(district: str, unit: str, at: int = NOW_MS, seed: int = 1) -> RollingRow:
@@ -85,6 +85,12 @@ def rolling(district: str, unit: str, at: int = NOW_MS, seed: int = 1) -> Rollin
     fixed = {"district": district, "unit": unit, "channel": "all", "window": "24h", "at": at}
     values = {column.name: _value(column, seed + index) for index, column in enumerate(ROLLING)}
     return RollingRow(**values | fixed)
+
+
+def rolling_slice(district: str, value: str, at: int = NOW_MS, seed: int = 1) -> Row:
+    """A row of a topic; every column besides its key follows from `seed`."""
+    fixed = {"district": district, "unit": district, "dimension": "topic", "value": value, "window": "24h", "at": at}
+    return tuple(fixed.get(c.name, _value(c, seed + index)) for index, c in enumerate(ROLLING_SLICES))
 
 
 def everything(at_ms: int = NOW_MS, seed: int = 1) -> Landing:
@@ -97,5 +103,6 @@ def everything(at_ms: int = NOW_MS, seed: int = 1) -> Landing:
         units("d", ["north"], 1),
         [dead_letter(5), dead_letter(5, 1)],
         [rolling("d", "d", seed=seed), rolling("d", "north", seed=seed + 1)],
+        [rolling_slice("d", "bus", seed=seed)],
         [alert("d", "k1"), alert("d", "k1", "resolved"), alert("e", "k2")],
     )

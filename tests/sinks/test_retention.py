@@ -21,7 +21,7 @@ from streams.replaying import Replayed
 from streams.retaining import Retained, apply, foresee
 from tests.golden import ms
 from tests.landed import LandingLog
-from tests.sinks.samples import dead_letter, rolling
+from tests.sinks.samples import dead_letter, rolling, rolling_slice
 from tests.sinks.test_audit import ALL, NOW_MS, PERSON, Hand, audited, lived, named, payload
 from tests.sinks.test_replay import replayed
 
@@ -220,6 +220,36 @@ def test_alerts_leave_by_age_and_those_that_could_be_told_anew_stay(clickhouse: 
     assert conversations(query, "alerts") == {"parted~2", "waits"}
 
 
+def test_of_old_minutes_the_first_of_each_hour_stays_and_the_newest(clickhouse: Settings, query: Ask) -> None:
+    minutes = [ms(f"2026-06-01 {time}") for time in ("10:07", "10:08", "10:59", "11:00", "11:01", "13:59")]
+    newer = [ms(f"2026-06-09 {time}") for time in ("10:01", "10:02")]
+    with closing(ClickHouseSink(clickhouse)) as sink:
+        for at_ms in [*minutes, *newer]:
+            first = [rolling("demo", unit, at_ms, seed) for seed, unit in enumerate(("demo", "a"), 1)]
+            again = [rolling("demo", unit, at_ms, seed) for seed, unit in enumerate(("demo", "a"), 11)]
+            sink.land(Landing(at_ms + 1, rolling=first, slices=[rolling_slice("demo", "bus", at_ms, 1)]))
+            sink.land(Landing(at_ms + 2, rolling=again, slices=[rolling_slice("demo", "bus", at_ms, 11)]))
+        sink.land(Landing(1, rolling=[rolling("quiet", "quiet", at_ms) for at_ms in minutes[:2]]))
+    tables = ("rolling", "rolling_slices")
+    before = {table: query(f"SELECT * FROM {table} FINAL WHERE toMinute(at) != 8 ORDER BY ALL") for table in tables}
+    done = Cutoffs(NEVER, NEVER, NEVER, NEVER, NEVER, NEVER, minutes=newer[0])
+    found = retained(clickhouse, done)
+    # A minute's rows stand there twice until they are merged.
+    assert 6 <= found.rows["rolling"] <= 12
+    assert 3 <= found.rows["rolling_slices"] <= 6
+    kept = [minutes[0], minutes[3], minutes[5], *newer]
+    for table in tables:
+        stays = f"SELECT DISTINCT toUnixTimestamp64Milli(at) FROM {table} WHERE district = 'demo' ORDER BY 1"
+        assert query(stays) == [(at_ms,) for at_ms in kept]
+        after = query(f"SELECT * FROM {table} FINAL WHERE district = 'demo' ORDER BY ALL")
+        assert len(after) == len(kept) * (2 if table == "rolling" else 1)
+        assert set(map(str, after)) <= set(map(str, before[table]))
+    assert query("SELECT toUnixTimestamp64Milli(at) FROM rolling WHERE district = 'quiet'") == [
+        (m,) for m in minutes[:2]
+    ]
+    assert sum(retained(clickhouse, done).rows.values()) == 0
+
+
 @pytest.mark.usefixtures("log")
 def test_rolling_windows_dead_letters_and_what_was_said_of_a_moment_leave_by_their_own_age(
     clickhouse: Settings, query: Ask, log: LandingLog
@@ -305,10 +335,10 @@ def test_the_command_goes_by_the_clock_and_the_settings(
 def test_ages_are_counted_from_the_present(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("deploy.cli.retention.retentions", lambda _: {EVENTS: timedelta(days=7)})
     day = 86_400_000
-    settings = Settings(keep_events_days=60, keep_facts_days=70, keep_versions_days=80, keep_alerts_days=90)
+    settings = Settings(keep_events_days=120, keep_facts_days=130, keep_versions_days=140, keep_alerts_days=150)
     found = cutoffs(settings, 1_000 * day)
-    assert found == Cutoffs(940 * day, 930 * day, 920 * day, 910 * day, 600 * day, 965 * day, 993 * day)
+    assert found == Cutoffs(880 * day, 870 * day, 860 * day, 850 * day, 600 * day, 965 * day, 993 * day, 993 * day)
     monkeypatch.setattr("deploy.cli.retention.retentions", lambda _: {EVENTS: None})
     assert cutoffs(settings, 1_000 * day).dead_letters == NEVER
     with pytest.raises(UsageError):
-        cutoffs(settings.model_copy(update={"keep_facts_days": 59}), 0)
+        cutoffs(settings.model_copy(update={"keep_facts_days": 119}), 0)

@@ -111,6 +111,15 @@ def page(settings: Settings, part: str = "now") -> dict[str, Any]:
     return content
 
 
+def past_of(settings: Settings) -> dict[str, Any] | None:
+    """How far the past has come in, as the page says, once there is a page."""
+    try:
+        found: dict[str, Any] | None = page(settings)["past"]
+    except OSError:
+        return None
+    return found
+
+
 def totals(settings: Settings) -> dict[str, Any]:
     """The page's totals."""
     found: dict[str, Any] = page(settings, "below")["panels"]["totals"]["rows"][0]
@@ -146,8 +155,10 @@ def newest_topics(settings: Settings) -> list[str]:
 @pytest.mark.timeout(900)
 def test_the_demo_lives_takes_events_stops_and_goes_on(settings: Settings, tmp_path: Path) -> None:
     with Demo(settings, tmp_path / "first.log") as first:
+        until(lambda: bool(past_of(settings)), "the page says that the past is coming in", START_SECONDS)
         first.wait_until_shown()
         found = page(settings)
+        assert found["past"] is None
         assert "simulated" in found["district"]["label"]
         assert found["clock"] == {"speed": 1.0}
         assert 0 <= found["now_ms"] - OPENS_MS < START_SECONDS * 1000

@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 
 from deploy.cli.main import main
+from deploy.cli.simulate import MOST_DISTRICTS
 from schemas import examples
 from schemas.document import parse
 from schemas.errors import DocumentError
 from streams.core.admission import admit
-from streams.intake.simulator_parameters import DEFAULTS, Parameters, default_parameters, read_parameters
-from tests.simulated import DECLARED
+from streams.intake.simulator_parameters import DEFAULTS, Manner, Parameters, default_parameters, read_parameters
 
 RIVERBEND = Path(examples.__file__).with_name("district.yaml")
 ROOT = Path(__file__).resolve().parents[2]
@@ -25,9 +25,8 @@ DAY = ("--from", "2026-10-06", "--to", "2026-10-07")
 @pytest.fixture
 def little(tmp_path: Path) -> Path:
     """Parameters with few inquiries."""
-    part = DECLARED.volume.model_dump() | {"inquiries_per_school_day": 20}
     path = tmp_path / "little.yaml"
-    path.write_text(json.dumps({"volume": part}), encoding="utf-8")
+    path.write_text("volume: {inquiries_per_school_day: 20}\n", encoding="utf-8")
     return path
 
 
@@ -112,10 +111,21 @@ def test_what_is_wrong_is_said_in_a_sentence(
     assert said.out == ""
 
 
-@pytest.mark.parametrize("number", ["0", "1000", "many"])
-def test_too_many_districts_are_refused(number: str) -> None:
+@pytest.mark.parametrize("number", ["0", "1000", "-1", "many", "1.5"])
+def test_too_many_districts_are_refused(number: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["simulate", *DAY, f"--districts={number}"])
+    assert ended.value.code == 2
+    said = capsys.readouterr()
+    assert f"argument --districts: {number} is no whole number from 1 to {MOST_DISTRICTS}" in said.err
+    assert said.out == ""
+
+
+def test_the_most_districts_are_said_where_one_looks(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
-        main(["simulate", *DAY, "--districts", number])
+        main(["simulate", "--help"])
+    for text in (capsys.readouterr().out, (ROOT / "docs" / "simulator.md").read_text(encoding="utf-8")):
+        assert f"1 to {MOST_DISTRICTS}" in " ".join(text.split())
 
 
 def test_a_district_without_room_for_a_number_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -125,26 +135,44 @@ def test_a_district_without_room_for_a_number_is_refused(tmp_path: Path, capsys:
     assert "district number 1: district: " in capsys.readouterr().err
 
 
-def test_parts_given_replace_those_of_the_default() -> None:
-    found = read_parameters("rollout: {speed: 0.5, courtesy: 1}\n", "mine.yaml")
-    assert found.rollout.speed == 0.5
-    assert found.topics == default_parameters().topics
+def test_fields_given_replace_those_of_the_default() -> None:
+    text = "rollout: {speed: 0.5}\nchannels:\n  open: {phone: 1}\nunits: {front: {speed: 2.0}}\n"
+    found, usual = read_parameters(text, "mine.yaml"), default_parameters()
+    assert found.rollout == usual.rollout.model_copy(update={"speed": 0.5})
+    assert found.channels == usual.channels.model_copy(update={"open": {"phone": 1.0}})
+    assert found.units == {"front": Manner(speed=2.0)}
+    unchanged = Parameters.model_fields.keys() - {"rollout", "channels", "units"}
+    assert {name for name in unchanged if getattr(found, name) != getattr(usual, name)} == set()
 
 
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("rollout: {speed: 0.5}\n", "mine.yaml: line 1, rollout.courtesy"),
-        ("weather: 1\n", "weather"),
-        ("\nincidents:\n  - {kind: silence, at: '02-30T09:00', minutes: 5, feed: email}\n", "line 3, incidents[0]"),
-        ("topics: [{topic: only, to: anyone, weight: 1}]\n", "incidents: topic bus-late is not one of topics"),
-        ("topics: [{topic: only, to: anyone, weight: 0}]\nincidents: []\n", "topics: no weight is above zero"),
+        ("\nhabits:\n  spam: 0.1\n  merged: 1.2\n", "line 4, habits.merged: Input should be less than or equal to 1"),
+        ("habits:\n", "line 1, habits: Input should be a valid dictionary or instance of Habits"),
+        ("- 1\n", "line 1, document: Input should be a valid dictionary or instance of Parameters"),
+        ("weather: 1\n", "line 1, weather: Extra inputs are not permitted"),
+        ("people: {cats: 1}\n", "line 1, people.cats: Extra inputs are not permitted"),
+        ("units:\n  front: {speed: 0}\n", "line 2, units.front.speed: Input should be greater than 0"),
+        (
+            "\nincidents:\n  - {kind: silence, at: '02-30T09:00', minutes: 5, feed: email}\n",
+            "line 3, incidents[0].silence.at: day is out of range for month",
+        ),
+        (
+            "incidents:\n  - {kind: snow_day, at: '01-20T05:40', inquiries: 5, topic: cats}\n",
+            "line 2, incidents[0].topic: cats is not one of topics",
+        ),
+        (
+            "topics: [{topic: only, to: anyone, weight: 0}]\nincidents: []\n",
+            "line 1, topics: no weight is above zero",
+        ),
+        ("volume:\n  hours: {}\n", "line 2, volume.hours: email, in_person, phone, social, web is missing"),
     ],
 )
-def test_wrong_parameters_are_named_with_their_place(text: str, problem: str) -> None:
+def test_what_is_wrong_with_parameters_is_said_once_with_its_place(text: str, problem: str) -> None:
     with pytest.raises(DocumentError) as caught:
         read_parameters(text, "mine.yaml")
-    assert problem in str(caught.value)
+    assert caught.value.problems == [f"mine.yaml: {problem}"]
 
 
 def test_the_default_parameters_are_complete_by_themselves() -> None:

@@ -148,7 +148,7 @@ async def lived(more: Sequence[Event] = ()) -> Past:
         await world.receive(offset, event)
     await world.worker.flush()
     # The same process is assigned anew and holds only what stands since October.
-    world.since_ms = ms("2026-10-01 00:00")
+    world.recovered_ms = ms("2026-11-05 00:00")
     world.worker.assign({NUMBER})
     await world.recovered()
     return world

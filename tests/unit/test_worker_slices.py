@@ -1,12 +1,13 @@
 """A worker folds what a changed configuration left in slices of time, and does its other work in between."""
 
 import asyncio
+from itertools import pairwise
 
 import pytest
 
 from sinks.memory import MemorySink
 from streams.partition import STEP
-from streams.worker import SLICE_SECONDS, SLICES
+from streams.upkeep import MOST_SLICES, SLICE_SECONDS
 from tests.golden import OFFICE, History, district, ms
 from tests.unit.test_worker import World, delivery
 
@@ -49,14 +50,16 @@ def test_a_slow_machine_folds_less_in_a_slice_and_in_the_end_everything(steps: i
     async def story() -> None:
         world = Timed(SLICE_SECONDS / (steps + 0.5))
         await world.lived()
-        await world.worker.flush()
-        assert world.refolded() == SLICES * steps * STEP
-        assert world.acknowledged[-1] == MANY + 1
-        flushes = 1
-        while world.refolded() < MANY:
+        refolded = [0]
+        while refolded[-1] < MANY:
             await world.worker.flush()
-            flushes += 1
-        assert flushes == -(-MANY // (SLICES * steps * STEP))
+            refolded.append(world.refolded())
+        assert world.acknowledged[-1] == MANY + 1
+        # One slice lands at once, then two, then four and four.
+        slices = [(after - before) / (steps * STEP) for before, after in pairwise(refolded)]
+        assert slices[:2] == [1, 2]
+        assert set(slices[2:-1]) <= {MOST_SLICES}
+        assert slices[-1] <= MOST_SLICES
 
     asyncio.run(story())
 
@@ -65,9 +68,10 @@ def test_what_comes_between_two_slices_lands_with_them() -> None:
     async def story() -> None:
         world = Timed(SLICE_SECONDS / 1.5)
         await world.lived()
+        await world.worker.flush()
         reply = world.history.add("reply", "2026-10-06 11:00", f"c{MANY - 1:04d}")
         flushing = asyncio.ensure_future(world.worker.flush())
-        # The flush begins with a slice; whatever else is to be done comes after it.
+        # The second flush begins with the first of two slices; whatever else is to be done comes after it.
         await asyncio.sleep(0)
         assert not flushing.done()
         await world.worker.receive(delivery(MANY + 2, reply.model_dump_json(exclude_defaults=True).encode()))
@@ -75,6 +79,6 @@ def test_what_comes_between_two_slices_lands_with_them() -> None:
         assert world.acknowledged[-2:] == [MANY + 1, MANY + 2]
         last = world.sink.rows("conversations")[-1]
         assert (last["first_response_ms"], last["configurations"]) == (3_600_000, 2)
-        assert world.refolded() == SLICES * STEP + 1
+        assert world.refolded() == STEP + 2 * STEP + 1
 
     asyncio.run(story())

@@ -9,7 +9,7 @@ const LONGEST_MS = 10000;
 const WORDS = {
   open: "open", pending: "pending", on_hold: "on hold", resolved: "resolved", withdrawn: "withdrawn",
   met: "met", missed: "missed", past_due: "past due", running: "running", in_person: "in person",
-  first_reply: "first reply", next_reply: "next reply", "7d": "7 days", "28d": "28 days", "1h": "1 hour", "24h": "24 hours",
+  first_reply: "first reply", next_reply: "next reply", "7d": "7 days", "28d": "28 days", "7sd": "7 school days", "1h": "1 hour", "24h": "24 hours",
 };
 const TONES = { met: "good", missed: "bad", past_due: "bad", running: "none", open: "warn", on_hold: "none", pending: "none", resolved: "none", withdrawn: "none" };
 const COUNT_TONES = { past_due: "bad" };
@@ -168,8 +168,18 @@ function drawClock(clock, now, isSimulated) {
   box.textContent = `Demo clock: ${when}, speed ${clock.speed}×; ${isSimulated ? "simulated data" : "this district's data are not simulated"}.`;
 }
 
+/* Of a demonstration that has just begun: all that is sent is known only when the last of it is. */
+function drawPast(past) {
+  const box = byId("past");
+  box.hidden = !past;
+  if (!past) return;
+  const { days, sent, landed, total } = past;
+  const far = total === null ? `${grouped.format(sent)} events sent so far` : `${grouped.format(landed)} of ${grouped.format(total)} events`;
+  box.textContent = `The past ${days} days are still coming in: ${far}.`;
+}
+
 function draw(answer) {
-  const { districts, district, now_ms, clock, simulated } = answer;
+  const { districts, district, now_ms, clock, simulated, past } = answer;
   const empty = !district || district.conversations === 0;
   zone = district ? district.time_zone : "UTC";
   present = now_ms;
@@ -178,7 +188,8 @@ function draw(answer) {
   byId("zone").textContent = zone === "UTC" ? "All times are UTC." : `All times are the district's: ${zone.replaceAll("_", " ")}.`;
   drawChoice(districts, district);
   drawClock(clock, now_ms, Boolean(district) && district.district === simulated);
-  byId("empty").hidden = !empty;
+  drawPast(past);
+  byId("empty").hidden = !empty || Boolean(past);
   byId("numbers").hidden = empty;
   if (!empty) drawFirst(answer);
   mark = answer.mark || "";
