@@ -239,21 +239,17 @@ class Refused(_ConversationEvent):
 
 
 class DistrictConfigured(_Event):
-    """The district's configuration as a whole; the highest revision counts."""
+    """The district's configuration as a whole; the highest revision of an event counts, whatever the document says."""
 
     kind: Literal["district_configured"]
     revision: Annotated[int, Field(ge=1, le=1_000_000)]
     configuration: District
 
     @model_validator(mode="after")
-    def _same_district_and_revision(self) -> "DistrictConfigured":
+    def _same_district(self) -> "DistrictConfigured":
         if self.configuration.district != self.district:
             raise ValueError(
                 f"configuration is of district {self.configuration.district}, the event of {self.district}"
-            )
-        if self.configuration.revision != self.revision:
-            raise ValueError(
-                f"configuration says revision {self.configuration.revision}, the event revision {self.revision}"
             )
         return self
 

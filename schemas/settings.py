@@ -135,8 +135,8 @@ class Settings(BaseModel):
         default=730, description="days that a version of facts is kept after it was replaced: what was known when"
     )
     keep_alerts_days: Kept = Field(default=730, description="days that alerts are kept after their conversation's end")
-    keep_minutes_days: Annotated[int, Field(ge=1, le=36_500)] = Field(
-        default=7, description="days that rolling windows of every minute are kept"
+    keep_minutes_days: int = Field(
+        default=7, ge=1, le=36_500, description="days that rolling windows of every minute are kept"
     )
     keep_rolling_days: Kept = Field(default=400, description="days that one minute's of each hour are kept")
     fault_file: Path | None = Field(

@@ -166,7 +166,7 @@ def test_what_is_not_plain_is_listed_to_be_looked_at(tmp_path: Path, capsys: pyt
     assert "2026-11-23" not in shown.out
     assert shown.err.splitlines()[1:] == [
         "line 9: No school for grades K-5: 2026-11-23: not taken, look at it (says “no school”, but also “grades k 5”)",
-        "1 of 2 events are taken, 1 are not; look at 2 of these.",
+        "1 of 2 events are taken, 1 are not; look at 1 of these.",
     ]
 
 
