@@ -28,8 +28,9 @@ from streams.intake.simulator import Span, sample_district, simulate
 from streams.intake.simulator_batches import arrays
 from streams.intake.simulator_parameters import default_parameters
 from streams.metrics import WorkerMetrics
-from streams.partition import Delivery, Forward, Membership, Partition, Stand
+from streams.partition import Delivery, Forward, Membership, Partition
 from streams.recovery import Log, Recovered
+from streams.stand import Stand
 from streams.surroundings import FlushPolicy, Surroundings
 from streams.worker import Worker
 

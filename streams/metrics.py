@@ -53,6 +53,13 @@ class WorkerMetrics:
             buckets=LANDED_BUCKETS,
             registry=registry,
         )
+        self.stalled = Gauge(
+            "cx_stalled_seconds",
+            "Seconds since a step (landing, recovery, group) waits for clickhouse, kafka or a disk_full; 0: it goes on",
+            ["step", "why"],
+            registry=registry,
+        )
+        self.paused = Gauge("cx_reading_paused", "1 while the buffer is full and nothing is read", registry=registry)
         self.buffered = Gauge("cx_buffer_events", "Events read and not landed yet", registry=registry)
         self.buffer_limit = Gauge("cx_buffer_limit_events", "Events at which reading pauses", registry=registry)
         self.lag = Gauge("cx_lag_messages", "Messages in Kafka not yet acknowledged", ["partition"], registry=registry)

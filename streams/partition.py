@@ -32,6 +32,7 @@ from streams.core.minute import Minute
 from streams.core.packed import REFUSED
 from streams.core.publishing import Publishing
 from streams.core.settled import Culprit, Settled
+from streams.stand import Stand
 
 MINUTE_MS = 60_000
 Histories = Mapping[str, Sequence[tuple[Event, int | None]]]
@@ -39,6 +40,8 @@ DAY_MS = 1_440 * MINUTE_MS
 RETIRED = ("retired", "the events of its conversation left by retention before it came; it counts nowhere")
 # Conversations more than last time that are worth a look at all of them.
 MUCH = 20_000
+# Longer than most events.
+BYTES_OF_AN_EVENT = 512
 # Some 2 ms of folding: after so many stale conversations the clock is asked again.
 STEP = 10
 
@@ -52,6 +55,11 @@ class Delivery(NamedTuple):
     written_ms: int
     handle: Any = None
 
+    @property
+    def weight(self) -> int:
+        """What it counts in a buffer of events: one, and more if it is long."""
+        return 1 + len(self.value or b"") // BYTES_OF_AN_EVENT
+
 
 class Membership(NamedTuple):
     """Who a worker is in its group, under one assignment; the broker refuses an earlier one."""
@@ -62,17 +70,6 @@ class Membership(NamedTuple):
     def follows(self, earlier: "Membership") -> bool:
         """Whether the same member has come from one assignment right into the next: nobody else had its partitions."""
         return self == (earlier.generation + 1, earlier.member)
-
-
-class Stand(NamedTuple):
-    """How a partition stands in Kafka at an assignment, before anything is read under it."""
-
-    committed: int | None
-    """Offset of `cx.events` up to which the workers' group has acknowledged; None: nothing yet."""
-    told_from: int = 0
-    """Offset of `cx.alerts` before which everything that was told has landed."""
-    told: tuple[AlertTransition, ...] = ()
-    """What was told from there on, whether it landed or not."""
 
 
 class Forward(NamedTuple):
@@ -101,6 +98,13 @@ class Cut:
     forwards: list[Forward] = field(default_factory=list)
     positions: list[int] = field(default_factory=list)
     """Place of each event of `events` in its message."""
+    weight: int = 0
+    """That of all deliveries."""
+
+    @property
+    def size(self) -> int:
+        """What it counts in a buffer of events."""
+        return max(len(self.events), self.weight)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,8 +142,8 @@ class Partition:
 
     @property
     def waiting(self) -> int:
-        """Events and messages not landed yet, the larger of the two."""
-        return max(len(self._cut.events), len(self._cut.deliveries))
+        """What has not landed yet, as it counts in the buffer."""
+        return self._cut.size
 
     @property
     def held(self) -> int:
@@ -234,6 +238,7 @@ class Partition:
     def take(self, delivery: Delivery) -> None:
         """Apply one message. Never raises for what is in it."""
         self._cut.deliveries.append(delivery)
+        self._cut.weight += delivery.weight
         self._position = max(delivery.offset + 1, self._position or 0)
         place = Place(self._topic, delivery.partition, delivery.offset)
         try:

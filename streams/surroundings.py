@@ -9,9 +9,10 @@ from schemas.alerts import AlertTransition
 from sinks.landing import DeadLetterRow, Sink
 from streams.dead_letter_watch import USUAL_LIMIT, DeadLetterLimit
 from streams.fault_points import Reached, undisturbed
-from streams.partition import Delivery, Forward, Membership, Stand
+from streams.partition import Delivery, Forward, Membership
 from streams.present import wall_ms
 from streams.recovery import Log, Recovered
+from streams.stand import Stand
 
 
 class Outlet(Protocol):

@@ -16,8 +16,9 @@ from schemas.topics import partition_of
 from sinks.landing import DeadLetterRow, EventRow, Landing
 from sinks.memory import MemorySink
 from streams.metrics import WorkerMetrics
-from streams.partition import Delivery, Forward, Membership, Partition, Stand
+from streams.partition import Delivery, Forward, Membership, Partition
 from streams.recovery import Log, Recovered, recover
+from streams.stand import Stand
 from streams.surroundings import FlushPolicy, Surroundings
 from streams.worker import Worker
 from tests.golden import History, district, ms
@@ -196,7 +197,7 @@ def test_messages_wait_behind_the_gate_until_the_partition_is_recovered() -> Non
         for offset, payload in enumerate(payloads()):
             await world.worker.receive(delivery(offset, payload))
         assert not world.worker.ready
-        assert world.worker.buffered == 3
+        assert world.worker.buffered >= 3
         await world.recovered()
         await world.worker.flush()
         assert world.acknowledged == [0, 1, 2]
@@ -245,16 +246,44 @@ def test_messages_of_an_earlier_assignment_are_dropped() -> None:
 
 def test_a_full_buffer_stops_reading_until_it_has_landed() -> None:
     async def scene() -> None:
-        world = World(MemorySink(), buffer=2)
+        first = [delivery(offset, payload) for offset, payload in enumerate(payloads()[:2])]
+        limit = sum(each.weight for each in first)
+        world = World(MemorySink(), buffer=limit)
         await world.assigned()
-        for offset, payload in enumerate(payloads()[:2]):
-            await world.worker.receive(delivery(offset, payload))
+        for each in first:
+            await world.worker.receive(each)
+        assert (world.value("cx_reading_paused"), world.worker.condition.is_reading_paused) == (0, False)
         third = asyncio.ensure_future(world.worker.receive(delivery(2, payloads()[2])))
-        await asyncio.sleep(0.02)
+        await world.until(lambda: world.value("cx_reading_paused") == 1)
         assert not third.done()
+        assert world.worker.condition.sentences() == [
+            f"buffer 100%: {limit} of {limit} events wait to land",
+            "reading paused until they have landed; what comes stays in Kafka",
+        ]
         await world.worker.flush()
         await third
         assert world.acknowledged == [0, 1]
+        assert world.value("cx_reading_paused") == 0
+        assert world.worker.condition.is_well
+
+    asyncio.run(scene())
+
+
+@pytest.mark.parametrize("is_recovered", [True, False])
+def test_long_messages_fill_the_buffer_by_their_length(is_recovered: bool) -> None:
+    async def scene() -> None:
+        world = World(MemorySink(), buffer=1_000)
+        if is_recovered:
+            await world.assigned()
+        else:
+            world.away = 1_000
+            world.worker.assign({NUMBER})
+        await world.worker.receive(delivery(0, b"x" * 1_000_000))
+        assert world.worker.buffered > 1_000
+        second = asyncio.ensure_future(world.worker.receive(delivery(1, b"y")))
+        await world.until(lambda: world.value("cx_reading_paused") == 1)
+        assert not second.done()
+        second.cancel()
 
     asyncio.run(scene())
 
