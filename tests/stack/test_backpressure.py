@@ -45,6 +45,8 @@ class Scene:
                 "flush_seconds": 0.2,
                 "buffer_events": BUFFER,
                 "session_seconds": SESSION_SECONDS,
+                # The client asks on for partitions of which nothing waits: with one it asks for none.
+                "partitions": 1,
             }
         )
         create_topics(self.settings)
