@@ -148,7 +148,8 @@ class Readings:
     async def first_view(self, district: str, after: str = "") -> Record:
         """The first view of one known district as it was at `now_ms`, with the `mark` of what had landed by then.
 
-        `pressed`: the presses that its numbers hold. Those made of rolling rows take no part in that.
+        `pressed`: the presses that its numbers hold; `unsure`: those of which they may hold something. Numbers made of
+        rolling rows take no part in that.
         With the mark of an earlier answer as `after` it waits until something else has landed, at most a second.
         Raises `Unavailable` or `Refused`.
         """
@@ -231,16 +232,19 @@ class Readings:
             document = await self._submit(self.document, district)
             parameters = {"district": district, **instants(document, seen_ms)}
             # First which presses the facts hold, then the numbers: these hold them too.
-            pressed = await self._submit(self._pressed, parameters) if panels is AT_ONCE else {}
+            pressed = await self._pressed(parameters) if panels is AT_ONCE else {}
             loop = asyncio.get_running_loop()
             reading = (loop.run_in_executor(pool, self._read, panel, parameters) for panel in panels)
             found = await asyncio.gather(*reading)
+            # What landed meanwhile may be in some of the numbers and not in others.
+            unsure = sorted((await self._pressed(parameters)).keys() - pressed) if panels is AT_ONCE else []
         self._metrics.readings.labels("answered").inc()
         rows = {panel.name: rows for panel, rows in zip(panels, found, strict=True)}
-        return {"now_ms": seen_ms, "panels": rows, "pressed": pressed}
+        return {"now_ms": seen_ms, "panels": rows, "pressed": pressed, "unsure": unsure}
 
-    def _pressed(self, parameters: Mapping[str, Any]) -> Record:
-        found = self.presses.look(parameters["district"], partial(self._asked, parameters), parameters)
+    async def _pressed(self, parameters: Mapping[str, Any]) -> Record:
+        ask = partial(self._asked, parameters)
+        found = await self._submit(self.presses.look, parameters["district"], ask, parameters)
         return {name: state._asdict() for name, state in found.items()}
 
     async def with_questions(self, work: Callable[..., Any]) -> Any:

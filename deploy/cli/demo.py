@@ -3,7 +3,7 @@
 import argparse
 import math
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from functools import partial
 from hashlib import sha256
@@ -29,10 +29,10 @@ from schemas.settings import Settings
 from schemas.vocabulary import from_ms
 from streams.intake.boston311 import EXCERPT
 from streams.intake.closing import LandedDocuments
-from streams.intake.demonstration import HISTORY_DAYS, Demonstration, Feeder
+from streams.intake.demonstration import HISTORY_DAYS, Demonstration, Fed, Feeder
 from streams.intake.importing import Summary, Watch, bring_in, import_boston311
 from streams.intake.past import Past
-from streams.intake.producer import EventProducer
+from streams.intake.producer import Encoded, EventProducer
 from streams.intake.simulator import sample_district
 from streams.present import now_ms, wall_ms
 
@@ -72,6 +72,7 @@ class _History(Thread):
         self._console = console
         self._summary: Summary | None = None
         self._real: Summary | None = None
+        self._is_sent = False
         self._error: CxError | None = None
 
     def run(self) -> None:
@@ -79,31 +80,39 @@ class _History(Thread):
 
         At no pace: nothing comes live beside it.
         """
-        shown = self._demonstration
-        past = takewhile(lambda arrived: arrived[0] < shown.opens_ms, shown.arrivals())
         try:
             with log_of(self._settings, self._settings.buffer_events) as log, watched(self._console) as watch:
                 told = self._told_to_the_page(watch)
                 try:
-                    self._summary = bring_in((shown.encoded(text) for _, text in past), log, told)
+                    self._summary = bring_in(self._past(), log, told)
                 finally:
                     Past.forget(self._settings)
                 self._real = import_boston311(EXCERPT, self._settings, log, watch)
         except CxError as error:
             self._error = error
 
+    def _past(self) -> Iterator[Encoded]:
+        shown = self._demonstration
+        for _, text in takewhile(lambda arrived: arrived[0] < shown.opens_ms, shown.arrivals()):
+            yield shown.encoded(text)
+        self._is_sent = True
+
     def _told_to_the_page(self, watch: Watch) -> Watch:
-        past = Past(district=self._demonstration.document.district, days=HISTORY_DAYS)
-        past.write(self._settings)
+        district = self._demonstration.document.district
+
+        def say(sent: int, landed: int) -> None:
+            total = sent if self._is_sent else None
+            Past(district=district, days=HISTORY_DAYS, sent=sent, landed=landed, total=total).write(self._settings)
 
         def sent(events: int) -> None:
             watch.sent(events)
-            past.model_copy(update={"sent": events}).write(self._settings)
+            say(events, 0)
 
         def landed(events: int, total: int) -> None:
             watch.landed(events, total)
-            past.model_copy(update={"sent": total, "landed": events, "total": total}).write(self._settings)
+            say(total, events)
 
+        say(0, 0)
         return Watch(sent, landed, watch.rejected)
 
     def result(self) -> tuple[Summary, Summary]:
@@ -148,6 +157,7 @@ class _Demo:
         }
         self.settings = settings.model_copy(update=own)
         self._kept = -math.inf
+        self._pressed: Mapping[str, int] = {}
 
     def _earlier(self) -> Resumption | None:
         found = Resumption.read(self.data)
@@ -158,24 +168,29 @@ class _Demo:
             )
         return found
 
-    def keep(self, sent_ms: int) -> None:
-        """Note how far it is, now and then."""
-        if monotonic() - self._kept >= KEEP_SECONDS:
-            self._kept = monotonic()
-            district = self.demonstration.document.district
-            shown_ms = now_ms(self.settings)
-            Resumption(district=district, document_digest=self.digest, shown_ms=shown_ms, sent_ms=sent_ms).write(
-                self.data
+    def keep(self, fed: Fed) -> None:
+        """Note how far it is, now and then, and at once when a press closed a day."""
+        if monotonic() - self._kept >= KEEP_SECONDS or fed.pressed != self._pressed:
+            self._kept, self._pressed = monotonic(), fed.pressed
+            left = Resumption(
+                district=self.demonstration.document.district,
+                document_digest=self.digest,
+                shown_ms=now_ms(self.settings),
+                sent_ms=fed.until_ms,
+                pressed=dict(fed.pressed),
             )
+            left.write(self.data)
 
     @contextmanager
     def feeding(self, stack: Stack) -> Iterator[Feeder]:
         """The simulated district goes on meanwhile."""
-        since_ms = self.earlier.sent_ms if self.earlier else self.demonstration.opens_ms
+        begin = Fed(self.demonstration.opens_ms)
+        if self.earlier is not None:
+            begin = Fed(self.earlier.sent_ms, self.earlier.pressed)
         documents = LandedDocuments(stack.settings, self.demonstration.document.district)
         with EventProducer(stack.settings) as producer, closing(documents):
             clock = partial(now_ms, self.settings)
-            feeder = Feeder(self.demonstration, producer, clock, documents, self.keep, since_ms)
+            feeder = Feeder(self.demonstration, producer, clock, documents, self.keep, begin)
             feeder.start()
             try:
                 yield feeder

@@ -22,6 +22,8 @@ class Resumption(BaseModel):
     """What its clock showed last, ms UTC."""
     sent_ms: int
     """Every simulated event received before this instant is in the log."""
+    pressed: dict[str, int] = {}
+    """Days closed by a press, and the instant from which simulated staff rest on each, ms UTC."""
 
     @classmethod
     def read(cls, data: DataDirectory) -> Self | None:

@@ -51,6 +51,8 @@ class Closings:
         self._known: frozenset[str] = frozenset()
         self._owed: frozenset[str] = frozenset()
         self._said: District | None = None
+        self.closed: frozenset[str] = frozenset()
+        """Closed days of the newest document that has landed, as far as it has been asked for."""
 
     def pass_by(self, simulated: District) -> frozenset[str]:
         """The days that a document of the simulation closes and none before it did."""
@@ -71,7 +73,8 @@ class Closings:
         if self._said is not None and (not newest or newest[0].revision < self._said.revision):
             newest = [self._said]
         elif newest:
-            self._owed -= closed_days(newest[0])
+            self.closed = closed_days(newest[0])
+            self._owed -= self.closed
         wanted = with_closed_days(newest, self._owed) if newest else None
         if wanted is None:
             return None

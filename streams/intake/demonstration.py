@@ -5,23 +5,27 @@ events under the same ids otherwise.
 """
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from threading import Event as Signal
 from threading import Thread
 from time import monotonic
+from types import MappingProxyType
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from schemas.calendar import always_open
 from schemas.district import District
 from schemas.errors import CxError, Unavailable
 from schemas.events import DistrictConfigured
-from schemas.vocabulary import to_ms
+from schemas.vocabulary import from_ms, to_ms
+from streams.configured import closed_days
 from streams.core.business_time import clock_of
 from streams.intake.closing import Closings, Newest
 from streams.intake.producer import Encoded, Publisher, encode, publish_events
-from streams.intake.simulator import Span, simulate
+from streams.intake.resting import Resting
+from streams.intake.simulator import Span, hindsight, simulate
 from streams.intake.simulator_parameters import default_parameters
 from streams.intake.simulator_writing import DAY_MS, Arrived
 
@@ -52,15 +56,32 @@ class Demonstration:
         opens = next((day for day in days if clock.is_school_day(day)), OPENS_FROM)
         return cls(document, to_ms(datetime.combine(opens, OPENS_AT, zone)))
 
+    @property
+    def span(self) -> Span:
+        """From four weeks before the opening until more than a year after it."""
+        return Span(self.opens_ms - HISTORY_DAYS * DAY_MS, self.opens_ms + LONGEST_DAYS * DAY_MS)
+
     def arrivals(self) -> Iterator[Arrived]:
-        """Events in order of arrival; they end more than a year after the opening."""
-        start = self.opens_ms - HISTORY_DAYS * DAY_MS
-        span = Span(start, self.opens_ms + LONGEST_DAYS * DAY_MS)
-        return simulate(self.document, default_parameters(), span)
+        """Events in order of arrival."""
+        return simulate(self.document, default_parameters(), self.span)
+
+    def hindsight(self) -> District:
+        """The document that the events are drawn from, with every closed day that they will declare."""
+        return hindsight(self.document, default_parameters(), self.span)
 
     def encoded(self, text: str) -> Encoded:
         """An event as the producer takes it."""
         return Encoded(self.document.district, text.encode())
+
+
+class Fed(NamedTuple):
+    """How far a feeder is: every event received before `until_ms` is acknowledged; nothing before it is sent again.
+
+    `pressed`: days closed by a press, and the instant from which staff rest on each, ms UTC.
+    """
+
+    until_ms: int
+    pressed: Mapping[str, int] = MappingProxyType({})
 
 
 class Feeder(Thread):
@@ -72,20 +93,22 @@ class Feeder(Thread):
         publisher: Publisher,
         now_ms: Callable[[], int],
         newest: Newest,
-        sent: Callable[[int], None],
-        since_ms: int,
+        sent: Callable[[Fed], None],
+        begin: Fed,
     ) -> None:
-        """`sent` hears up to which `received_at` all is acknowledged; nothing before `since_ms` is sent.
-
-        `newest` is asked on this thread alone.
-        """
+        """It goes on from `begin`; `sent` hears how far it is. `newest` is asked on this thread alone."""
         super().__init__(name="feeder", daemon=True)
         self._demonstration = demonstration
         self._publisher = publisher
         self._now_ms = now_ms
         self._closings = Closings(newest)
+        document = demonstration.hindsight()
+        self._drawn_closed = closed_days(document)
+        self._zone = ZoneInfo(document.calendars[document.calendar].time_zone if document.calendar else "UTC")
+        self._resting = Resting(document, begin.pressed)
         self._sent = sent
-        self._since_ms = since_ms
+        self._since_ms = begin.until_ms
+        self._due: list[Encoded] = []
         self._look_at = 0.0
         self._ended = Signal()
         self._error: CxError | None = None
@@ -98,29 +121,41 @@ class Feeder(Thread):
             self._error = error
 
     def _feed(self) -> None:
-        due: list[Encoded] = []
+        self._look(self._since_ms)
         for received, text in self._demonstration.arrivals():
-            declared = self._declared(text) if DECLARES in text else None
-            if received < self._since_ms:
-                continue
-            while received > self._now_ms():
-                if due and not self._publish(due):
+            while (held_ms := self._resting.next_ms()) is not None and held_ms <= received:
+                if not self._reach(held_ms):
                     return
-                due = []
-                self._sent(received)
-                if self._ended.wait(FEED_SECONDS):
-                    return
-                self._look()
-            if declared is None:
-                due.append(self._demonstration.encoded(text))
-            elif not self._declare(declared, received):
+                for at_ms, later in self._resting.due(held_ms):
+                    self._take(at_ms, later)
+            if not self._reach(received):
+                return
+            if DECLARES not in text:
+                self._take(received, self._resting.take(received, text))
+            elif not self._declare(text, received):
                 return
 
-    def _declared(self, text: str) -> frozenset[str]:
-        return self._closings.pass_by(DistrictConfigured.model_validate_json(text).configuration)
+    def _take(self, received_ms: int, text: str | None) -> None:
+        if text is not None and received_ms >= self._since_ms:
+            self._due.append(self._demonstration.encoded(text))
 
-    def _declare(self, days: frozenset[str], at_ms: int) -> bool:
-        """Have days closed, whatever the document has become; false if stopped meanwhile."""
+    def _reach(self, at_ms: int) -> bool:
+        """Publish what is due and wait until the clock has reached an instant; false if stopped meanwhile."""
+        while at_ms > max(self._now_ms(), self._since_ms - 1):
+            if not self._publish(self._due):
+                return False
+            self._due = []
+            self._sent(Fed(at_ms, self._resting.pressed))
+            if self._ended.wait(FEED_SECONDS):
+                return False
+            self._look(at_ms)
+        return True
+
+    def _declare(self, text: str, at_ms: int) -> bool:
+        """Have the days of a simulated document closed, whatever it has become; false if stopped meanwhile."""
+        days = self._closings.pass_by(DistrictConfigured.model_validate_json(text).configuration)
+        if at_ms < self._since_ms:
+            return True
         self._closings.owe(days)
         while not self._ended.is_set():
             try:
@@ -132,8 +167,8 @@ class Feeder(Thread):
                 return document is None or self._publish([encode(document)])
         return False
 
-    def _look(self) -> None:
-        """Now and then: whether somebody numbered a document like the feeder's own, so that one of them was lost."""
+    def _look(self, at_ms: int) -> None:
+        """Now and then: has a press closed a day, or lost against a document that the feeder numbered the same?"""
         if monotonic() < self._look_at:
             return
         self._look_at = monotonic() + LOOK_SECONDS
@@ -141,9 +176,16 @@ class Feeder(Thread):
             document = self._closings.due(self._now_ms())
         except Unavailable as error:
             log.warning("the district's document is looked at again: %s", error)
-        else:
-            if document is not None:
-                self._publish([encode(document)])
+            return
+        if document is not None:
+            self._publish([encode(document)])
+        now_ms = self._now_ms()
+        today = from_ms(now_ms).astimezone(self._zone).date().isoformat()
+        known = self._drawn_closed | self._resting.pressed.keys()
+        if pressed := [day for day in self._closings.closed - known if day >= today]:
+            for day in pressed:
+                self._resting.learn(day, now_ms)
+            self._sent(Fed(at_ms, self._resting.pressed))
 
     def _publish(self, due: list[Encoded]) -> bool:
         """Until acknowledged, or stopped (false): what is sent twice counts once."""

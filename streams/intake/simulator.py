@@ -42,6 +42,11 @@ class Span:
     end_ms: int
     seed: int = 1
 
+    @property
+    def years(self) -> range:
+        """The years in which something dated may reach into it."""
+        return range(from_ms(self.start_ms).year - 1, from_ms(self.end_ms).year + 1)
+
 
 def sample_district() -> District:
     """The sample district of 58,000 students; all its names are invented."""
@@ -75,6 +80,11 @@ def simulate(document: District, parameters: Parameters, span: Span, standing: M
     return _Simulation(document, parameters, span, standing).arrivals()
 
 
+def hindsight(document: District, parameters: Parameters, span: Span) -> District:
+    """The document with every closed day that the span's incidents will have declared."""
+    return Almanac(document, parameters, span.years).hindsight()
+
+
 def standing(document: District, parameters: Parameters, seed: int) -> Manner:
     """How one of several districts differs as a whole: drawn once, from its code."""
     return drawn(stream(seed, document.district, "district"), parameters.between_districts)
@@ -92,8 +102,7 @@ class _Simulation:
     def __init__(self, document: District, parameters: Parameters, span: Span, its: Manner) -> None:
         self._span = span
         self._parameters = parameters
-        years = range(from_ms(span.start_ms).year - 1, from_ms(span.end_ms).year + 1)
-        self._almanac = Almanac(document, parameters, years)
+        self._almanac = Almanac(document, parameters, span.years)
         self._world = World(self._almanac.hindsight(), parameters, span.seed, its)
         self._almanac.act_on(self._world)
         self._waves = self._almanac.waves(parameters.channels)

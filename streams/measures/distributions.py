@@ -5,7 +5,7 @@ under one day", the public yardstick, is the mean of `first_response`.
 """
 
 from collections.abc import Iterable, Iterator
-from math import sqrt
+from math import floor, sqrt
 from typing import NamedTuple
 
 from streams.core.histogram import Histogram
@@ -99,12 +99,12 @@ class Distribution:
 def median_interval(histogram: Histogram) -> Interval | None:
     """The 95 % interval of a median: two lengths so far apart in order that it lies between them.
 
-    The ranks are those of a binomial of ½; fewer than six lengths do not bound it.
+    Of n in order from 0 those at (n − 1)/2 ∓ z·√n/2, rounded outwards, so that at least 95 % of a binomial of ½ lie
+    between; fewer than six lengths do not bound it.
     """
     n = histogram.count
-    if n < 6:
+    first = floor((n - 1) / 2 - critical() * sqrt(n) / 2)
+    if first < 0:
         return None
-    reach = critical() * sqrt(n) / 2
-    first, last = max(0, int(n / 2 - reach)), min(n - 1, int(n / 2 + reach))
-    low, high = (histogram.quantile((rank + 0.5) / n) for rank in (first, last))
+    low, high = (histogram.quantile((rank + 0.5) / n) for rank in (first, n - 1 - first))
     return None if low is None or high is None else Interval(low, high)

@@ -15,6 +15,7 @@ from aiohttp import web
 
 from dashboards.live.actions import action_routes
 from dashboards.live.page import live
+from dashboards.live.presses import Presses, State
 from deploy.local.machine import free_ports
 from schemas.clock import Clock
 from schemas.events import EVENTS, DistrictConfigured, Reply, canonical
@@ -182,6 +183,24 @@ def test_what_others_moved_is_not_taken_for_a_press(visit: Visit) -> None:
         log.release()
         await page.until(TOLD)
         assert (await page.value(MOVED)).endswith("Answered today: 1, unchanged.")
+
+    visit(look, holds=True)
+
+
+def test_numbers_read_while_a_press_lands_are_not_those_before_it(
+    visit: Visit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look_for = Presses.look
+
+    async def look(page: Page, log: HeldLog) -> None:
+        def overtaken(self: Presses, *asked: Any) -> dict[str, State]:
+            found = look_for(self, *asked)
+            if log.held and not found:
+                log.release()
+            return found
+
+        monkeypatch.setattr(Presses, "look", overtaken)
+        await press(page, "ask")
 
     visit(look, holds=True)
 

@@ -15,7 +15,7 @@ from schemas.vocabulary import from_ms, to_ms
 from sinks.connection import connect
 from streams.configured import closed_days, closed_on, configured, with_closed_days
 from streams.intake.closing import Closings, LandedDocuments
-from streams.intake.demonstration import Demonstration, Feeder
+from streams.intake.demonstration import Demonstration, Fed, Feeder
 from streams.intake.producer import encode
 from streams.intake.simulator import sample_district
 from streams.present import wall_ms
@@ -62,7 +62,9 @@ class Running:
         """Start the feeder anew and let it go on from one local time to another."""
         self.now_ms = local_ms(until)
         with closing(LandedDocuments(self.settings, SAMPLE.district)) as newest:
-            feeder = Feeder(self.shown, self.log, lambda: self.now_ms, newest, lambda _: feeder.stop(), local_ms(since))
+            feeder = Feeder(
+                self.shown, self.log, lambda: self.now_ms, newest, lambda _: feeder.stop(), Fed(local_ms(since))
+            )
             feeder.start()
             feeder.join(WAIT_SECONDS)
             assert not feeder.is_alive()

@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Sequence
 
-import streams.core.district
+import streams.core.together
 from deploy.cli.main import main
 from schemas.facts import Row
 from streams.core.configuration import Configuration
@@ -17,7 +17,7 @@ def _poisoned(key: tuple[str, str], events: Sequence[Packed], configuration: Con
     return fold(key, events, configuration, whole)
 
 
-setattr(streams.core.district, "fold", _poisoned)  # noqa: B010 -- the name is imported there, not declared
+setattr(streams.core.together, "fold", _poisoned)  # noqa: B010 -- the name is imported there, not declared
 
 if __name__ == "__main__":
     sys.exit(main(sys.argv[1:]))

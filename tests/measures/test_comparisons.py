@@ -1,12 +1,13 @@
 """Consistency, benchmark, training, goals: what is compared with what, and when nothing may be said."""
 
+from math import comb
 from random import Random
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.core.histogram import Histogram
+from streams.core.histogram import MIDDLES, Histogram
 from streams.measures.benchmark import Peers, percentile
 from streams.measures.consistency import between_units, funnel
 from streams.measures.distributions import Distribution, Ended, median_interval
@@ -117,6 +118,22 @@ def test_the_interval_of_a_median_holds_it_and_needs_six() -> None:
     found = median_interval(made)
     assert found is not None
     assert 38 <= found.low < 50 < found.high <= 62
+
+
+@pytest.mark.parametrize("n", [*range(6, 120), 396, 551])
+def test_the_interval_of_a_median_covers_at_least_95_per_cent_and_hardly_more(n: int) -> None:
+    made = Histogram(dict.fromkeys(range(n), 1))
+    found = median_interval(made)
+    assert found is not None
+    # Up to 50 ms a bucket is one value; here its number is the rank.
+    low, high = (MIDDLES.index(int(end)) for end in found)
+
+    def covered(first: int, last: int) -> int:
+        return sum(comb(n, below) for below in range(first + 1, last + 1))
+
+    assert low + high == n - 1
+    assert covered(low, high) * 20 >= 19 * 2**n
+    assert covered(low + 2, high - 2) * 20 < 19 * 2**n
 
 
 def _lengths(median: int, n: int = 30) -> Histogram:

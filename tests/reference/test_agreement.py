@@ -13,7 +13,19 @@ from tests.reference.rows import facts
 # A longer run: CX_REFERENCE_CASES=50000 ./cx test tests/reference
 CASES = int(os.environ.get("CX_REFERENCE_CASES", "500"))
 HERE = Path(__file__).parent
-MODULES = ("hours", "setting", "reading", "owners", "grouping", "story", "promises", "ratings", "rows", "histories")
+MODULES = (
+    "hours",
+    "measuring",
+    "setting",
+    "reading",
+    "owners",
+    "grouping",
+    "story",
+    "promises",
+    "ratings",
+    "rows",
+    "histories",
+)
 
 
 @settings(max_examples=CASES, deadline=None, suppress_health_check=list(HealthCheck))

@@ -3,6 +3,7 @@
 import json
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,8 +13,10 @@ from schemas.calendar import always_open
 from schemas.district import District
 from schemas.errors import EnvironmentProblem
 from schemas.settings import Settings
-from schemas.vocabulary import from_ms
-from streams.intake.demonstration import HISTORY_DAYS, Demonstration, Feeder
+from schemas.vocabulary import from_ms, to_ms
+from streams.configured import closed_on
+from streams.intake import demonstration
+from streams.intake.demonstration import HISTORY_DAYS, Demonstration, Fed, Feeder
 from streams.intake.memory import MemoryLog
 from streams.intake.simulator import sample_district
 from streams.intake.simulator_writing import DAY_MS, MINUTE_MS
@@ -27,20 +30,25 @@ def small() -> Demonstration:
     return Demonstration.of(District(district="small", calendar="all", calendars={"all": calendar}))
 
 
+def events(log: MemoryLog) -> list[dict[str, Any]]:
+    """The events in a log, in order."""
+    return [event for messages in log.messages.values() for text in messages for event in json.loads(text)]
+
+
 def sent(log: MemoryLog) -> list[str]:
-    """Ids of the events in a log, in order."""
-    return [event["event_id"] for messages in log.messages.values() for text in messages for event in json.loads(text)]
+    """Their ids."""
+    return [event["event_id"] for event in events(log)]
 
 
-def fed(demonstration: Demonstration, log: MemoryLog, since_ms: int, until_ms: int) -> int:
+def fed(shown: Demonstration, log: MemoryLog, since_ms: int, until_ms: int) -> int:
     """Feed with a clock that stands at `until_ms`; returns what the feeder noted."""
     noted: list[int] = []
 
-    def note(at: int) -> None:
-        noted.append(at)
+    def note(fed: Fed) -> None:
+        noted.append(fed.until_ms)
         feeder.stop()
 
-    feeder = Feeder(demonstration, log, lambda: until_ms, list, note, since_ms)
+    feeder = Feeder(shown, log, lambda: until_ms, list, note, Fed(since_ms))
     feeder.start()
     feeder.join(WAIT_SECONDS)
     feeder.check()
@@ -76,7 +84,7 @@ def test_nothing_is_lost_while_kafka_is_away() -> None:
     shown, log = small(), MemoryLog()
     log.away = True
     end = shown.opens_ms + 60 * MINUTE_MS
-    feeder = Feeder(shown, log, lambda: end, list, lambda _: feeder.stop(), shown.opens_ms)
+    feeder = Feeder(shown, log, lambda: end, list, lambda _: feeder.stop(), Fed(shown.opens_ms))
     feeder.start()
     feeder.join(1.0)
     assert not sent(log)
@@ -88,10 +96,62 @@ def test_nothing_is_lost_while_kafka_is_away() -> None:
     assert sent(log) == sent(reference) != []
 
 
+HOUR_MS = 60 * MINUTE_MS
+
+
+def pressed(log: MemoryLog, hours: range, begin: Fed, monkeypatch: pytest.MonkeyPatch) -> Fed:
+    """Feed the sample hour by hour after the opening, whose day is closed by a press in the third; how far it came."""
+    monkeypatch.setattr(demonstration, "LOOK_SECONDS", 0.0)
+    monkeypatch.setattr(demonstration, "FEED_SECONDS", 0.0)
+    shown = Demonstration.of(sample_district())
+    left, told = list(hours), [begin]
+
+    def note(fed: Fed) -> None:
+        if fed.pressed == told[-1].pressed and fed.until_ms > now_ms():
+            left.pop(0)
+            if not left:
+                feeder.stop()
+                left.append(hours[-1])
+        told.append(fed)
+
+    def now_ms() -> int:
+        return shown.opens_ms + left[0] * HOUR_MS
+
+    def newest() -> list[District]:
+        return [closed_on(shown.document, ["2026-10-06"]) if left[0] >= 2 else shown.document]
+
+    feeder = Feeder(shown, log, now_ms, newest, note, begin)
+    feeder.start()
+    feeder.join(WAIT_SECONDS)
+    feeder.check()
+    assert not feeder.is_alive()
+    return told[-1]
+
+
+def test_staff_rest_on_a_pressed_day_and_a_later_start_goes_on_like_that(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole, parts = MemoryLog(), MemoryLog()
+    opens = Fed(Demonstration.of(sample_district()).opens_ms)
+    fed = pressed(whole, range(30), opens, monkeypatch)
+    assert fed.pressed == {"2026-10-06": opens.until_ms + 2 * HOUR_MS}
+    stopped = pressed(parts, range(6), opens, monkeypatch)
+    assert stopped.pressed == fed.pressed
+    pressed(parts, range(5, 30), stopped, monkeypatch)
+    assert events(parts) == events(whole)
+    replies_ms = [
+        to_ms(datetime.fromisoformat(event["occurred_at"]))
+        for event in events(whole)
+        if event["kind"] == "reply" and "author" not in event and event.get("unit") != "social-media"
+    ]
+    since_ms, until_ms = (opens.until_ms + hours * HOUR_MS for hours in (2, 16))
+    assert [at_ms for at_ms in replies_ms if since_ms <= at_ms < until_ms] == []
+    assert sum(at_ms < since_ms for at_ms in replies_ms) > 10
+    assert sum(at_ms >= until_ms for at_ms in replies_ms) > 100
+
+
 def test_where_it_stopped_is_kept_and_damage_is_said(tmp_path: Path) -> None:
     data = DataDirectory(Settings(data=tmp_path))
     assert Resumption.read(data) is None
-    left = Resumption(district="small", document_digest="0" * 64, shown_ms=1, sent_ms=2)
+    left = Resumption(district="small", document_digest="0" * 64, shown_ms=1, sent_ms=2, pressed={"2026-10-06": 1})
     left.write(data)
     assert Resumption.read(data) == left
     (tmp_path / "demo.json").write_text("{")

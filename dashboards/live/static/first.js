@@ -14,7 +14,7 @@ let tiles = null;
 let waited = null;
 let shownDistrict = "";
 
-function drawFirst({ panels, district, simulated, sentence, pressed }) {
+function drawFirst({ panels, district, simulated, sentence, pressed, unsure }) {
   const box = byId("sentence");
   if (box.textContent !== sentence) box.textContent = sentence;
   shownDistrict = district.district;
@@ -26,7 +26,7 @@ function drawFirst({ panels, district, simulated, sentence, pressed }) {
   drawTable("units", panels.units);
   drawTable("breaches", panels.breaches);
   tiles = joined(panels.now, lately);
-  follow(pressed);
+  follow(pressed, unsure);
 }
 
 /* Two panels of one row each as one, in the order of TILES where it says one. */
@@ -103,12 +103,12 @@ function drawDay({ title, meaning, rows }) {
 /* ---- the buttons ---- */
 
 /* The last numbers without the press and the first with it: others move them too, but only these two are told. */
-function follow(pressed) {
+function follow(pressed, unsure) {
   if (!waited || waited.state?.left === 0) return;
   const state = pressed[waited.name];
   const row = tiles.rows[0];
   if (!state) {
-    waited.before = row;
+    if (!unsure.includes(waited.name)) waited.before = row;
   } else {
     waited.landedMs ??= Math.round(performance.now() - waited.since);
     Object.assign(waited, { state, after: row });
