@@ -22,6 +22,7 @@ from schemas.vocabulary import from_ms, to_ms
 from sinks.landing import DeadLetterRow, Landing
 from sinks.memory import MemorySink
 from streams.configured import configured
+from streams.core.configuration import Configuration
 from streams.frozen_heap import freeze_survivors
 from streams.intake.producer import encode
 from streams.intake.simulator import Span, sample_district, simulate
@@ -62,6 +63,10 @@ class _Nothing:
     def forward(self, messages: Sequence[Forward]) -> None:
         """Part of an outlet."""
 
+    def catch_up(self, _district: str, _configuration: Configuration, _upto_ms: int) -> bool:
+        """Daily cells."""
+        return True
+
     async def acknowledge(self, deliveries: Sequence[Delivery]) -> None:
         """Kafka's part."""
 
@@ -75,6 +80,7 @@ def _surroundings() -> Surroundings:
     return Surroundings(
         sink=nothing,
         outlet=nothing,
+        cells=nothing,
         recover=lambda numbers: Recovered({number: {} for number in numbers}),
         acknowledge=nothing.acknowledge,
         current=lambda _delivery: True,

@@ -25,6 +25,7 @@ from sinks.landing import (
 )
 from streams.core.admission import Admission, Refusal, admit, digest
 from streams.core.arrival import Applied, Arrival
+from streams.core.configuration import Configuration
 from streams.core.district import DistrictState
 from streams.core.minute import Minute
 from streams.core.packed import REFUSED
@@ -32,6 +33,7 @@ from streams.core.publishing import Publishing
 from streams.core.settled import Culprit, Settled
 
 MINUTE_MS = 60_000
+DAYS_EVERY_MS, EVERYBODY_EVERY_MS = 10 * MINUTE_MS, 60 * MINUTE_MS
 Histories = Mapping[str, Sequence[tuple[Event, int | None]]]
 DAY_MS = 1_440 * MINUTE_MS
 RETIRED = ("retired", "the events of its conversation left by retention before it came; it counts nowhere")
@@ -80,6 +82,8 @@ class Cut:
     """Transitions that stand on `cx.alerts` already and have to land."""
     minutes: list[tuple[Minute, Publishing]] = field(default_factory=list)
     """What rolling rows are to be made of, and what is published of them."""
+    days: dict[str, Configuration] = field(default_factory=dict)
+    """Districts whose daily cells are to catch up with the facts."""
     erasures: list[Erasure] = field(default_factory=list)
     forwards: list[Forward] = field(default_factory=list)
     positions: list[int] = field(default_factory=list)
@@ -115,6 +119,8 @@ class Partition:
         self._rolled_ms = 0
         self._evicted_ms = 0
         self._kept = 0
+        self._days_ms = 0
+        self._changed: set[str] = set()
 
     @property
     def waiting(self) -> int:
@@ -266,6 +272,8 @@ class Partition:
 
     def _keep(self, cut: Cut, district: str, settled: Settled) -> None:
         cut.conversations.extend(settled.rows)
+        if settled.rows:
+            self._changed.add(district)
         if settled.culprits:
             _expel(cut, district, settled.culprits, self._topic)
 
@@ -274,7 +282,7 @@ class Partition:
 
         Alerts advance to `now_ms` if the partition is `live` (read to its end), else to the latest receipt applied.
         Each full minute it takes what rolling rows are made of, only while live and when nothing is left of an older
-        configuration.
+        configuration; each ten minutes it names districts whose daily cells are to catch up.
         """
         cut, self._cut = self._cut, Cut()
         clock_ms = now_ms if live else min(self.latest_receipt_ms, now_ms)
@@ -287,8 +295,17 @@ class Partition:
             self._rolled_ms = minute_ms
             for state in filter(attrgetter("holds_windows"), self.states.values()):
                 cut.minutes.append((state.rolling.minute(minute_ms, state.configuration), state.rolling.publishing))
+        if live and not self.stale and now_ms - self._days_ms >= DAYS_EVERY_MS:
+            cut.days = self._days(now_ms)
         self._evict(clock_ms)
         return cut
+
+    def _days(self, now_ms: int) -> dict[str, Configuration]:
+        """Those in which something changed; each hour all of them, as facts may land that this worker did not make."""
+        everybody = now_ms // EVERYBODY_EVERY_MS != self._days_ms // EVERYBODY_EVERY_MS
+        self._days_ms = now_ms
+        changed, self._changed = self._changed, set()
+        return {name: state.configuration for name, state in self.states.items() if everybody or name in changed}
 
 
 def landing_of(cuts: Sequence[Cut], now_ms: int) -> Landing:

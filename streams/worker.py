@@ -6,7 +6,7 @@ The order of a flush, which every step relies on:
     (1) alerts to Kafka                        acknowledged by the broker
     (2) events, configurations, units          in ClickHouse
     (3) facts, once per changed conversation   in ClickHouse; then the rows of (1)
-    (4) rolling rows, each full minute         in ClickHouse
+    (4) rolling rows, each full minute; then some days of daily cells, of one district at a time
     (5) acknowledge the deliveries             in order of offset
 
 A crash before (5) has the messages read again: sets ignore what they know, and equal rows land over equal rows.
@@ -19,10 +19,12 @@ import time
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from contextlib import suppress
 from functools import partial
+from itertools import islice
 from typing import TypeVar
 
 from schemas.errors import Fenced, Unavailable
 from sinks.landing import DeadLetterRow, Landing
+from streams.core.configuration import Configuration
 from streams.dead_letter_watch import DeadLetterWatch
 from streams.metrics import WorkerMetrics
 from streams.partition import Cut, Delivery, Membership, News, Partition, landing_of, windows_of
@@ -62,6 +64,7 @@ class Worker:
         self._holds = False
         self._attempt_since: float | None = None
         self._past_until: dict[int, float] = {}
+        self._days: dict[str, Configuration] = {}
         self._flushing = asyncio.Lock()
         self._landing_events = 0
         self._slices = 1
@@ -190,6 +193,7 @@ class Worker:
         self._holds = False
         self._owned = {}
         self._parked = {}
+        self._days.clear()
         self._metrics.partitions.set(0)
         self._metrics.ready.set(0)
         self._room.set()
@@ -235,9 +239,9 @@ class Worker:
             cuts = [partition.cut(now_ms, self._is_live(number)) for number, partition in self._owned.items()]
             deliveries = [delivery for cut in cuts for delivery in cut.deliveries]
             landing = landing_of(cuts, now_ms)
-            news = News.of(cuts, self._membership)
-            has_windows = any(cut.minutes for cut in cuts)
-            if not (deliveries or landing.conversations or landing.alerts or has_windows):
+            news, has_windows = News.of(cuts, self._membership), any(cut.minutes for cut in cuts)
+            self._days |= {district: found for cut in cuts for district, found in cut.days.items()}
+            if not (deliveries or landing.conversations or landing.alerts or has_windows or self._days):
                 await self._sweep()
                 return
             if (too_much := self._watch.too_much(landing.dead_letters)) is not None:
@@ -250,6 +254,7 @@ class Worker:
                 self._around.notify([alert for alert in landing.alerts if alert.notify])
                 if has_windows:
                     await self._land_windows(cuts, now_ms)
+                await self._catch_up_days(now_ms)
             self._around.reached("before:5")
             await self._around.acknowledge(deliveries)
             self._around.reached("after:5")
@@ -286,8 +291,15 @@ class Worker:
         """Step (4): rows are made in a thread of what the cuts hold, while the next messages are taken."""
         landing = await asyncio.to_thread(windows_of, cuts, now_ms)
         await self._persist(partial(self._around.sink.land, landing))
-        self._metrics.rows.labels("rolling").inc(len(landing.rolling))
-        self._metrics.rows.labels("rolling_slices").inc(len(landing.slices))
+        self._metrics.rolled(landing)
+
+    async def _catch_up_days(self, now_ms: int) -> None:
+        """Step (4), the rest: one piece of what daily cells lack; the others with the flushes to come, soon."""
+        for district, configuration in islice(self._days.items(), 1):
+            if await self._persist(partial(self._around.cells.catch_up, district, configuration, now_ms)):
+                self._days.pop(district, None)
+        if self._days:
+            self._due.set()
 
     async def _bring_back(self) -> None:
         """Read back, slice by slice, whole histories that new events, erasures or a changed configuration ask for."""
