@@ -29,7 +29,7 @@ from streams.intake.simulator import Span, sample_district, simulate
 from streams.intake.simulator_batches import arrays
 from streams.intake.simulator_parameters import default_parameters
 from streams.metrics import WorkerMetrics
-from streams.partition import Delivery, Forward, Membership, Partition
+from streams.partition import Delivery, Forward, Membership, Partition, Stand
 from streams.recovery import Log, Recovered
 from streams.surroundings import FlushPolicy, Surroundings
 from streams.worker import Worker
@@ -67,8 +67,9 @@ class _Nothing:
         """Daily cells."""
         return True
 
-    async def acknowledge(self, deliveries: Sequence[Delivery]) -> None:
+    async def acknowledge(self, deliveries: Sequence[Delivery]) -> Mapping[int, int]:
         """Kafka's part."""
+        return {delivery.partition: delivery.offset + 1 for delivery in deliveries}
 
 
 def _die(reason: str) -> NoReturn:
@@ -81,7 +82,8 @@ def _surroundings() -> Surroundings:
         sink=nothing,
         outlet=nothing,
         cells=nothing,
-        recover=lambda numbers: Recovered({number: {} for number in numbers}),
+        stands=lambda numbers: {number: Stand(None) for number in numbers},
+        recover=lambda stands: Recovered({number: {} for number in stands}),
         acknowledge=nothing.acknowledge,
         current=lambda _delivery: True,
         caught_up=lambda _number: True,

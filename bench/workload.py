@@ -13,8 +13,9 @@ EVENTS_PER_CONVERSATION = 3
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri")
 
 
-def document(district: str) -> District:
+def document(district: str, targets: tuple[str, str] = ("4h", "16h")) -> District:
     """A district of one department with a reply and a resolution promise in office hours."""
+    reply, done = targets
     return District.model_validate(
         {
             "district": district,
@@ -24,14 +25,14 @@ def document(district: str) -> District:
             },
             "units": [{"unit": "transportation", "level": "department"}],
             "promises": [
-                {"promise": "reply", "clock": "first_reply", "target": "4h"},
-                {"promise": "done", "clock": "resolution", "target": "16h"},
+                {"promise": "reply", "clock": "first_reply", "target": reply},
+                {"promise": "done", "clock": "resolution", "target": done},
             ],
         }
     )
 
 
-def configured(district: str) -> Event:
+def configured(district: str, targets: tuple[str, str] = ("4h", "16h")) -> Event:
     """The configuration as an event before all others."""
     moment = from_ms(0).isoformat()
     content = {
@@ -42,7 +43,7 @@ def configured(district: str) -> Event:
         "occurred_at": moment,
         "received_at": moment,
         "revision": 1,
-        "configuration": document(district).model_dump(mode="json"),
+        "configuration": document(district, targets).model_dump(mode="json"),
     }
     return EVENT.validate_json(json.dumps(content))
 
@@ -61,8 +62,8 @@ def _event(district: str, number: int, kind: str, at_ms: int, **more: Any) -> di
     }
 
 
-def _conversation(district: str, number: int) -> list[dict[str, Any]]:
-    opened = START_MS + number * MINUTE_MS
+def _conversation(district: str, number: int, start_ms: int = START_MS) -> list[dict[str, Any]]:
+    opened = start_ms + number * MINUTE_MS
     replied = opened + (5 + number % 600) * MINUTE_MS
     return [
         inquiry(district, number, opened),
@@ -77,9 +78,9 @@ def inquiry(district: str, number: int, at_ms: int) -> dict[str, Any]:
     return _event(district, number, "inquiry", at_ms, channel="email", **asked)
 
 
-def history(district: str, conversations: int) -> list[dict[str, Any]]:
+def history(district: str, conversations: int, start_ms: int = START_MS) -> list[dict[str, Any]]:
     """Three events for each conversation, in order of event time."""
-    events = [event for number in range(conversations) for event in _conversation(district, number)]
+    events = [event for number in range(conversations) for event in _conversation(district, number, start_ms)]
     return sorted(events, key=lambda event: str(event["occurred_at"]))
 
 

@@ -197,7 +197,7 @@ WITH newest AS (
         anyIf(unit, transition = 'breached') AS unit,
         anyIf(promise, transition = 'breached') AS promise,
         maxIf(toUnixTimestamp64Milli(breach_at), transition = 'breached') AS broken_at,
-        maxIf(toUnixTimestamp64Milli(at), transition = 'resolved' AND {_TOLD}) AS ended
+        maxIf(toUnixTimestamp64Milli(at), transition IN ('met_late', 'resolved') AND {_TOLD}) AS ended
     FROM alerts
     WHERE district = %(district)s AND breach_at >= fromUnixTimestamp64Milli(toInt64(%(since_ms)s))
     GROUP BY key, revision, clock, conversation

@@ -45,7 +45,8 @@ ROLLED = Panel(
 SELECT
     f.median_ms, f.p90_ms, f.mean_ms, f.kept,
     if(least(f.n, f.published_n) < {SMALL}, NULL, f.mean) AS satisfaction,
-    f.rolled_at, f.published_ms AS published_at
+    f.rolled_at, f.published_ms AS published_at,
+    if(f.published_n < {SMALL}, NULL, f.published_n) AS published_n
 FROM (SELECT 1) AS one
 LEFT JOIN (
     SELECT
@@ -96,6 +97,7 @@ LEFT JOIN (
         ),
         Shown("rolled_at", "instant", "As of", "End of the rolling window that response times and promises are of."),
         Shown("published_at", "instant", "Published", "End of the rolling window that the satisfaction is of."),
+        Shown("published_n", "count", "Published ratings", "How many ratings the satisfaction is of; at least ten."),
     ),
 )
 

@@ -1,4 +1,4 @@
-"""A district's configuration: units as a tree, calendars, promises, routing, goals, rollout."""
+"""A district's configuration: units as a tree, calendars, promises, routing, goals, rollout, alerts."""
 
 import difflib
 from collections import Counter
@@ -27,6 +27,11 @@ def _existing(day: str) -> str:
 MonthDay = Annotated[str, StringConstraints(pattern=r"^[0-9]{2}-[0-9]{2}$"), AfterValidator(_existing)]
 DEEPEST = 12
 _SECONDS = {"s": 1, "m": 60, "h": 3600}
+
+
+def milliseconds(target: str) -> int:
+    """Milliseconds of a length such as 90s, 30m or 8h."""
+    return int(target[:-1]) * _SECONDS[target[-1]] * 1000
 
 
 class _Part(BaseModel):
@@ -68,7 +73,7 @@ class Promise(_Part):
     @property
     def target_ms(self) -> int:
         """The target in milliseconds."""
-        return int(self.target[:-1]) * _SECONDS[self.target[-1]] * 1000
+        return milliseconds(self.target)
 
 
 class Route(_Part):
@@ -114,6 +119,40 @@ class Item(_Part):
     label: Label
 
 
+class Chain(_Part):
+    """Whom the alerts of some units are told, step by step; the first chain whose units fit applies.
+
+    Who was told of a step is told of its end and of its correction too.
+    """
+
+    chain: Code = Field(description="name of the chain")
+    units: list[Code] = Field(default=[], description="these units and all below them; empty: any")
+    at_risk: list[Code] = Field(default=[], max_length=50, description="recipients when a promise is at risk")
+    breached: list[Code] = Field(default=[], max_length=50, description="recipients when it is broken")
+    escalated_50: list[Code] = Field(default=[], max_length=50, description="recipients half a target later")
+    escalated_100: list[Code] = Field(default=[], max_length=50, description="recipients a whole target later")
+
+    @model_validator(mode="after")
+    def _tells_somebody(self) -> Self:
+        if not (self.at_risk or self.breached or self.escalated_50 or self.escalated_100):
+            raise ValueError(f"chain {self.chain} tells nobody: name recipients for at least one step")
+        return self
+
+    def recipients(self, step: str) -> tuple[str, ...]:
+        """Whom it tells of one of `schemas.alerts.STEPS`, each once."""
+        return tuple(dict.fromkeys(getattr(self, step)))
+
+
+class Alerts(_Part):
+    """Whom a district tells of its alerts, and when not."""
+
+    quiet_hours: bool = Field(default=True, description="a closed calendar mutes all but critical until it opens")
+    daily_budget: Annotated[int, Field(ge=1, le=100_000)] = Field(
+        default=100, description="alerts a day that a recipient gets one by one; more are grouped, none is dropped"
+    )
+    chains: list[Chain] = Field(default=[], max_length=500, description="none fits: everybody is told")
+
+
 class District(_Part):
     """One district's configuration, one YAML document, one `district_configured` event."""
 
@@ -129,6 +168,7 @@ class District(_Part):
     goals: list[Goal] = Field(default=[], max_length=200)
     rollout: list[Wave] = Field(default=[], max_length=100)
     items: list[Item] = Field(default=[], max_length=24)
+    alerts: Alerts = Alerts()
 
     def walk(self) -> Iterator[tuple[Unit, str]]:
         """Every unit with the code of the unit above it; the district's own code stands at the top."""
@@ -168,6 +208,11 @@ class District(_Part):
             named[promise.promise, promise.clock] += 1
             if named[promise.promise, promise.clock] == 2:
                 yield ("promises", index), f"{promise.promise} is named twice for {promise.clock}"
+        chains = Counter[str]()
+        for index, chain in enumerate(self.alerts.chains):
+            chains[chain.chain] += 1
+            if chains[chain.chain] == 2:
+                yield ("alerts", "chains", index, "chain"), f"chain {chain.chain} is named twice"
         for place, code in self._units_named():
             if code not in known:
                 yield place, missing("unit", code, known - {UNROUTED})
@@ -177,6 +222,8 @@ class District(_Part):
             yield from ((("promises", index, "units", at), code) for at, code in enumerate(promise.units))
         yield from ((("routing", index, "unit"), route.unit) for index, route in enumerate(self.routing))
         yield from ((("goals", index, "unit"), goal.unit) for index, goal in enumerate(self.goals) if goal.unit)
+        for index, chain in enumerate(self.alerts.chains):
+            yield from ((("alerts", "chains", index, "units", at), code) for at, code in enumerate(chain.units))
         for index, wave in enumerate(self.rollout):
             yield from ((("rollout", index, "units", at), code) for at, code in enumerate(wave.units))
 

@@ -265,16 +265,21 @@ class TrainingHeld(_Event):
 
 
 class AlertAcknowledged(_Event):
-    """A person took an alert on; halts its escalation."""
+    """A person took an alert on; halts its escalation. Of several about one alert the last one counts."""
 
     kind: Literal["alert_acknowledged"]
     alert: Identifier = Field(description="key of the alert")
     staff: Pseudonym | None = None
-    until: Instant | None = None
+    until: Instant | None = Field(default=None, description="when it escalates after all; empty: never")
+    who: Code | None = Field(default=None, description="role of whoever did it")
+    why: Code | None = Field(default=None, description="reason, a code")
 
 
 class AlertSilenced(_Event):
-    """Alerts of a unit or one alert are muted until an instant."""
+    """One alert, those of a unit and all below it, or all of the district are muted until an instant.
+
+    Of several events about the same alert, unit and clock the last one counts: one with `until` gone by ends it.
+    """
 
     kind: Literal["alert_silenced"]
     until: Instant
@@ -282,6 +287,8 @@ class AlertSilenced(_Event):
     unit: Code | None = None
     clock: Code | None = Field(default=None, description="promise clock or metric")
     staff: Pseudonym | None = None
+    who: Code | None = Field(default=None, description="role of whoever did it")
+    why: Code | None = Field(default=None, description="reason, a code")
 
 
 class Heartbeat(_Event):

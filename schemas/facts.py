@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from schemas.vocabulary import from_ms
 
-DEFINITION_VERSION = 5
+DEFINITION_VERSION = 6
 Row = tuple[Any, ...]
 
 INSTANT = "DateTime64(3, 'UTC')"
@@ -98,6 +98,8 @@ VERDICTS = _nested(
         ("at_risk_at", _nullable(INSTANT), "three quarters of the target are used"),
         ("due_at", _nullable(INSTANT), "the clock reaches the target; null: never"),
         ("breach_at", _nullable(INSTANT), "the last instant that still meets it; after it the promise is broken"),
+        ("escalated_50_at", _nullable(INSTANT), "the clock reaches 1.5 times the target; null: never, or it was kept"),
+        ("escalated_100_at", _nullable(INSTANT), "the clock reaches twice the target; null: as above"),
         ("ended_at", _nullable(INSTANT), "what was promised happened"),
         ("paused_ms", LENGTH, "time the clock stood still because the customer was waited for"),
         ("outcome", CODE, "met, missed (ended late), cancelled, or open: not ended, compare with the clock"),

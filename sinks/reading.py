@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, Protocol
 
 from clickhouse_driver import Client
 
-from schemas.alerts import ALERT, AlertTransition
+from schemas.alerts import ALERT, AlertTransition, of_row
 from schemas.facts import CONVERSATION, Column, Row
 from schemas.rolling import Published
 from schemas.settings import Settings
@@ -271,7 +271,7 @@ class ClickHouseReader:
         found: list[AlertTransition] = []
         with errors_mapped(self._settings):
             for some in _slices(sorted(set(districts))):
-                found.extend(map(AlertTransition._make, self._client.execute(_ALERTS, {"districts": some})))
+                found.extend(map(of_row, self._client.execute(_ALERTS, {"districts": some})))
         return found
 
     def published(self, districts: Sequence[str]) -> list[Published]:

@@ -7,7 +7,7 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -31,11 +31,11 @@ from streams.frozen_heap import freeze_survivors
 from streams.metrics import WorkerMetrics
 from streams.notifier import Webhook
 from streams.outlet import KafkaOutlet
-from streams.partition import Delivery, Membership, Partition
+from streams.partition import Delivery, Membership, Partition, Stand
 from streams.present import now_ms
 from streams.recovery import Log, Recovered, recover
 from streams.surroundings import FlushPolicy, Surroundings
-from streams.told import tails
+from streams.told import stands
 from streams.worker import Worker
 
 log = logging.getLogger("cx.app")
@@ -114,6 +114,7 @@ class Process:
         around = Surroundings(
             sink=ClickHouseSink(settings, reached),
             outlet=KafkaOutlet(settings),
+            stands=partial(stands, settings),
             recover=self._recover,
             acknowledge=self._acknowledge,
             current=self._current,
@@ -133,14 +134,10 @@ class Process:
     def _partition(self, number: int) -> Partition:
         return Partition(number, self._settings.partitions, self._topic)
 
-    def _recover(self, numbers: Sequence[int]) -> Recovered:
-        # What was told is asked for first: whoever told it could not since this assignment began.
-        told = tails(self._settings, numbers)
+    def _recover(self, stands: Mapping[int, Stand]) -> Recovered:
+        told = {number: stand.told for number, stand in stands.items()}
         with closing(ClickHouseReader(self._settings)) as reader:
-            alerts = {number: tail.alerts for number, tail in told.items()}
-            found = recover(numbers, self._settings.partitions, reader, now_ms(self._settings), alerts)
-        found.told_from = {number: tail.start for number, tail in told.items()}
-        return found
+            return recover(list(stands), self._settings.partitions, reader, now_ms(self._settings), told)
 
     def _connect_signals(self) -> None:
         """The agent and Faust's signals; each only hands over."""
@@ -195,14 +192,17 @@ class Process:
         committed = consumer._committed_offset[tp] or 0  # noqa: SLF001 -- there is no public way that does not wait
         return end is not None and self._received.get(number, committed) >= end
 
-    async def _acknowledge(self, deliveries: Sequence[Delivery]) -> None:
+    async def _acknowledge(self, deliveries: Sequence[Delivery]) -> Mapping[int, int]:
         """Acknowledge in order of offset and commit; what another assignment read is left to its owner."""
         consumer = self.app.consumer
+        done: dict[int, int] = {}
         for delivery in sorted(deliveries, key=lambda each: each[:2]):
             if self._current(delivery):
                 consumer.ack(delivery.handle)
-                self._acknowledged[delivery.partition] = delivery.offset + 1
+                done[delivery.partition] = delivery.offset + 1
+        self._acknowledged |= done
         await consumer.commit()
+        return done
 
     async def _assigned(self, assigned: set[TP]) -> None:
         numbers = {tp.partition for tp in assigned if tp.topic == self._topic}

@@ -68,6 +68,12 @@ class WorkerMetrics:
 
     def _of_partitions(self, registry: CollectorRegistry) -> None:
         self.partitions = Gauge("cx_partitions_owned", "Partitions this worker owns", registry=registry)
+        self.assigned = Counter(
+            "cx_partitions_assigned_total",
+            "Partitions got at a change of the group: kept with their state, or recovered from ClickHouse",
+            ["how"],
+            registry=registry,
+        )
         self.ready = Gauge("cx_partitions_ready", "Owned partitions that are recovered", registry=registry)
         self.conversations = Gauge("cx_conversations_held", "Conversations in memory", registry=registry)
         self.departed = Gauge(

@@ -14,7 +14,17 @@ from queue import Empty, Full, Queue
 from threading import Event, Thread
 from urllib.parse import urlencode, urlsplit
 
-from schemas.alerts import BREACHED, RESOLVED, AlertTransition, as_json
+from schemas.alerts import (
+    AT_RISK,
+    BREACHED,
+    CORRECTED,
+    ESCALATED_50,
+    ESCALATED_100,
+    MET_LATE,
+    RESOLVED,
+    AlertTransition,
+    as_json,
+)
 from schemas.settings import Settings
 from streams.metrics import WorkerMetrics
 
@@ -30,7 +40,15 @@ CLOSE_SECONDS = 2.0
 RETRIED = frozenset({408, 425, 429})
 SIGNATURE = "X-CX-Signature"
 
-_WORDS = {BREACHED: "A promise is broken", RESOLVED: "A broken promise has ended"}
+_WORDS = {
+    AT_RISK: "A promise is at risk",
+    BREACHED: "A promise is broken",
+    ESCALATED_50: "A broken promise still waits, half its time over",
+    ESCALATED_100: "A broken promise still waits, twice its time used",
+    MET_LATE: "A broken promise was met late",
+    RESOLVED: "A promise is no longer at stake",
+    CORRECTED: "What was said of a promise was wrong",
+}
 
 
 def signature(secret: str, body: bytes) -> str:
@@ -40,7 +58,7 @@ def signature(secret: str, body: bytes) -> str:
 
 def message(transition: AlertTransition, page: str) -> bytes:
     """What a receiver gets, as JSON: what, where, how long (ms since the clock started), which promise, a link."""
-    said = _WORDS.get(transition.transition, "A broken promise was none: corrected")
+    said = _WORDS[transition.transition]
     content = as_json(transition) | {
         "what": f"{said}: {transition.clock.replace('_', ' ')} in {transition.unit}",
         "open_ms": (transition.ended_at or transition.at) - transition.started_at,

@@ -59,6 +59,21 @@ class Membership(NamedTuple):
     generation: int = -1
     member: str = ""
 
+    def follows(self, earlier: "Membership") -> bool:
+        """Whether the same member has come from one assignment right into the next: nobody else had its partitions."""
+        return self == (earlier.generation + 1, earlier.member)
+
+
+class Stand(NamedTuple):
+    """How a partition stands in Kafka at an assignment, before anything is read under it."""
+
+    committed: int | None
+    """Offset of `cx.events` up to which the workers' group has acknowledged; None: nothing yet."""
+    told_from: int = 0
+    """Offset of `cx.alerts` before which everything that was told has landed."""
+    told: tuple[AlertTransition, ...] = ()
+    """What was told from there on, whether it landed or not."""
+
 
 class Forward(NamedTuple):
     """A message that belongs into another partition."""
@@ -121,6 +136,8 @@ class Partition:
         self._kept = 0
         self._days_ms = 0
         self._changed: set[str] = set()
+        self._position: int | None = None
+        self._acknowledged: int | None = None
 
     @property
     def waiting(self) -> int:
@@ -141,6 +158,29 @@ class Partition:
     def has_stale_clocks(self) -> bool:
         """Whether a promise clock still runs by an earlier configuration."""
         return any(state.has_stale_clocks for state in self.states.values())
+
+    def begin_at(self, committed: int | None) -> None:
+        """Its state is a recovered one: up to this offset everything has landed."""
+        self._position = self._acknowledged = committed
+
+    def acknowledge(self, offset: int) -> None:
+        """Everything before an offset has landed, and this worker has said so."""
+        self._acknowledged = max(offset, self._acknowledged or 0)
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether all that was applied has landed and is acknowledged, and nothing waits to be folded but slices."""
+        is_acknowledged = self._position is not None and self._position == self._acknowledged
+        states = self.states.values()
+        return (
+            is_acknowledged
+            and self._cut == Cut()
+            and all(state.changed == state.stale and not state.returning for state in states)
+        )
+
+    def survives(self, stand: Stand) -> bool:
+        """Whether what is acknowledged is exactly what it holds, so that a recovery would find no more."""
+        return self.is_settled and stand.committed == self._position
 
     def owe(self, told: Sequence[AlertTransition]) -> None:
         """Have transitions land that were told before and did not."""
@@ -196,6 +236,7 @@ class Partition:
     def take(self, delivery: Delivery) -> None:
         """Apply one message. Never raises for what is in it."""
         self._cut.deliveries.append(delivery)
+        self._position = max(delivery.offset + 1, self._position or 0)
         place = Place(self._topic, delivery.partition, delivery.offset)
         try:
             self._read(delivery.value, place)

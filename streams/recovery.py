@@ -40,8 +40,6 @@ class Recovered:
     repaired: int = 0
     told: dict[int, list[AlertTransition]] = field(default_factory=dict)
     """Alerts that stand on `cx.alerts` and did not land, by partition."""
-    told_from: dict[int, int] = field(default_factory=dict)
-    """Offset of `cx.alerts` before which everything landed, by partition."""
     unreadable: Counter[str] = field(default_factory=Counter)
     """Events that landed and cannot be read back, by district: never in normal operation."""
 

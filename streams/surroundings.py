@@ -10,7 +10,7 @@ from sinks.landing import DeadLetterRow, Sink
 from streams.core.configuration import Configuration
 from streams.dead_letter_watch import USUAL_LIMIT, DeadLetterLimit
 from streams.fault_points import Reached, undisturbed
-from streams.partition import Delivery, Forward, Membership
+from streams.partition import Delivery, Forward, Membership, Stand
 from streams.present import wall_ms
 from streams.recovery import Log, Recovered
 
@@ -58,8 +58,11 @@ class Surroundings:
 
     sink: Sink
     outlet: Outlet
-    recover: Callable[[Sequence[int]], Recovered]
-    acknowledge: Callable[[Sequence[Delivery]], Awaitable[None]]
+    stands: Callable[[Sequence[int]], Mapping[int, Stand]]
+    """How partitions stand in Kafka, right after they were assigned; blocks."""
+    recover: Callable[[Mapping[int, Stand]], Recovered]
+    acknowledge: Callable[[Sequence[Delivery]], Awaitable[Mapping[int, int]]]
+    """Gives the offset up to which each partition is acknowledged by now; those of an earlier assignment are none."""
     current: Callable[[Delivery], bool]
     """Whether a message belongs to the assignment in force; an older one is read again by its owner."""
     caught_up: Callable[[int], bool]

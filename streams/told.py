@@ -1,4 +1,6 @@
-"""What stands on `cx.alerts` and may not have landed: read at recovery, so that nothing said is ever forgotten. Blocks.
+"""How partitions stand in Kafka at an assignment: what is acknowledged, and what was told. Blocks.
+
+What stands on `cx.alerts` and may not have landed is read, so that nothing said is ever forgotten.
 
 `cx.alerts` is the truth of what was told. Each transaction that writes it also commits, for the same group, the place
 up to which everything had landed by then: no more than the last transactions are read again. A transaction of a worker
@@ -8,7 +10,6 @@ that lost its partitions is refused by the broker, or was decided before this re
 import json
 from collections.abc import Sequence
 from contextlib import closing
-from typing import NamedTuple
 
 from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
@@ -16,21 +17,18 @@ from kafka.errors import KafkaError
 from schemas.alerts import AlertTransition, from_json
 from schemas.errors import Unavailable
 from schemas.settings import Settings
-from schemas.topics import ALERTS
+from schemas.topics import ALERTS, EVENTS
+from streams.partition import Stand
 
 POLL_MS = 500
 UNDECIDED_SECONDS = 0.5
 
 
-class Tail(NamedTuple):
-    """The end of one partition of `cx.alerts`: where it was read from, and what stands there."""
+def stands(settings: Settings, numbers: Sequence[int]) -> dict[int, Stand]:
+    """How each partition stands. Raises `Unavailable` while Kafka is away or a transaction is undecided.
 
-    start: int
-    alerts: tuple[AlertTransition, ...]
-
-
-def tails(settings: Settings, numbers: Sequence[int]) -> dict[int, Tail]:
-    """The tail of each partition. Raises `Unavailable` while Kafka is away or a transaction is undecided."""
+    Whoever could have told or acknowledged more was refused by the broker since the assignment began.
+    """
     topic = settings.topic(ALERTS)
     asked = [TopicPartition(topic, number) for number in numbers]
     try:
@@ -43,10 +41,21 @@ def tails(settings: Settings, numbers: Sequence[int]) -> dict[int, Tail]:
                 raise Unavailable("a transaction of alerts is not decided yet", UNDECIDED_SECONDS)
             starts = {each: max(decided.committed(each) or 0, first[each]) for each in asked if ends[each]}
             read = _read(decided, {each: start for each, start in starts.items() if start < ends[each]}, ends)
+            committed = _committed(everything, settings, numbers)
     except (KafkaError, OSError) as error:
-        reason = f"Kafka at {settings.kafka_address} does not tell what was told: {type(error).__name__}"
+        reason = f"Kafka at {settings.kafka_address} does not tell how the partitions stand: {type(error).__name__}"
         raise Unavailable(reason) from None
-    return {each.partition: Tail(start, tuple(read.get(each, ()))) for each, start in starts.items()}
+    return {
+        each.partition: Stand(committed.get(each.partition), starts.get(each, 0), tuple(read.get(each, ())))
+        for each in asked
+    }
+
+
+def _committed(consumer: KafkaConsumer, settings: Settings, numbers: Sequence[int]) -> dict[int, int]:
+    """The group's committed offset of each partition that has a message and one."""
+    topics = [TopicPartition(settings.topic(EVENTS), number) for number in numbers]
+    found = {tp.partition: consumer.committed(tp) for tp, end in consumer.end_offsets(topics).items() if end}
+    return {number: offset for number, offset in found.items() if offset is not None}
 
 
 def _consumer(settings: Settings, isolation: str) -> KafkaConsumer:

@@ -15,33 +15,28 @@ A crash before (5) has the messages read again: sets ignore what they know, and 
 import asyncio
 import logging
 import math
-import time
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
-from itertools import islice
 from typing import TypeVar
 
 from schemas.errors import Fenced, Unavailable
 from sinks.landing import DeadLetterRow, Landing
-from streams.core.configuration import Configuration
+from streams.attempts import Attempts
 from streams.dead_letter_watch import DeadLetterWatch
 from streams.metrics import WorkerMetrics
-from streams.partition import Cut, Delivery, Membership, News, Partition, landing_of, windows_of
+from streams.partition import Cut, Delivery, Membership, News, Partition, Stand, landing_of, windows_of
 from streams.recovery import Recovered
 from streams.surroundings import FlushPolicy, Surroundings
+from streams.upkeep import Upkeep
 
 log = logging.getLogger("cx.worker")
 
-LONGEST_PAUSE = 30.0
 REVOKE_SECONDS = 10.0
 ASSIGNMENT_SECONDS = 0.05
 PAST_MS = 60_000
-READ_BACK = 500
-SWEPT = 200
 JUST_AFTER = 0.005
 BREATH_SECONDS = 0.1
-SLICE_SECONDS, MOST_SLICES, BETWEEN_SLICES = 0.04, 4, 0.002
 
 T = TypeVar("T")
 
@@ -58,16 +53,16 @@ class Worker:
         self._metrics = metrics
         self._make = make
         self._owned: dict[int, Partition] = {}
+        self._kept: dict[int, Partition] = {}
         self._parked: dict[int, list[Delivery]] = {}
         self._assignment = 0
         self._membership = Membership()
         self._holds = False
-        self._attempt_since: float | None = None
+        self._attempts = Attempts(metrics)
+        self._upkeep = Upkeep(around, self._attempts, metrics, lambda: self._owned.values())
         self._past_until: dict[int, float] = {}
-        self._days: dict[str, Configuration] = {}
         self._flushing = asyncio.Lock()
         self._landing_events = 0
-        self._slices = 1
         self._room = asyncio.Event()
         self._due = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -92,8 +87,7 @@ class Worker:
     @property
     def attempt_seconds(self) -> float:
         """For how long a server has been at what it was last asked; each attempt is bounded by its time-outs."""
-        since = self._attempt_since
-        return 0.0 if since is None else time.monotonic() - since
+        return self._attempts.seconds
 
     async def receive(self, delivery: Delivery) -> None:
         """Take a message; returns when there is room for the next. Messages of lost partitions are dropped."""
@@ -127,14 +121,18 @@ class Worker:
             self._due.set()
 
     def assign(self, numbers: Collection[int], membership: Membership = Membership()) -> None:  # noqa: B008 -- a value
-        """Own exactly these partitions from now on, all recovered anew; messages wait until they are."""
+        """Own exactly these partitions from now on; messages wait until it is clear how each stands.
+
+        Of those that were given up last, each that nobody went on with meanwhile is kept; the others are recovered.
+        """
+        kept = self._kept if membership.follows(self._membership) else {}
         self._assignment += 1
         self._membership, self._holds = membership, True
-        self._owned = {}
+        self._owned, self._kept = {}, {}
         self._parked = {number: [] for number in sorted(numbers)}
         self._metrics.partitions.set(len(numbers))
         self._metrics.ready.set(0)
-        self._spawn(self._recover(sorted(numbers), self._assignment))
+        self._spawn(self._open({number: kept[number] for number in numbers if number in kept}, self._assignment))
 
     def _spawn(self, work: Awaitable[None]) -> None:
         task = asyncio.ensure_future(self._guarded(work))
@@ -148,52 +146,86 @@ class Worker:
             log.exception("unforeseen error")
             self._around.die(f"{type(error).__name__}: {error}")
 
-    async def _recover(self, numbers: list[int], assignment: int) -> None:
+    async def _open(self, kept: Mapping[int, Partition], assignment: int) -> None:
+        """Let messages in: at once where the state is kept, after its recovery elsewhere."""
+        stands = await self._asked(partial(self._around.stands, list(self._parked)), assignment)
+        if stands is None:
+            return
+        self._around.outlet.begin({number: stand.told_from for number, stand in stands.items()})
+        left = dict(stands)
+        for number, partition in kept.items():
+            if partition.survives(stands[number]):
+                self._let_in(number, partition)
+                del left[number]
+        self._metrics.assigned.labels("kept").inc(len(stands) - len(left))
+        if not left:
+            return
+        with self._metrics.recovery_seconds.time():
+            found = await self._asked(partial(self._recover, left), assignment)
+        if found is None:
+            return
+        self._tell(found)
+        for number, states in found.states.items():
+            partition = self._make(number)
+            partition.states = states
+            partition.begin_at(left[number].committed)
+            partition.owe(found.told.get(number, ()))
+            self._let_in(number, partition)
+
+    async def _asked(self, work: Callable[[], T], assignment: int) -> T | None:
+        """Ask until there is an answer; None if the assignment is another one by then."""
         while assignment == self._assignment:
             try:
-                with self._metrics.recovery_seconds.time():
-                    self._around.reached("before:recovery")
-                    found = await asyncio.to_thread(self._around.recover, numbers)
-                    self._around.reached("after:recovery")
+                answer = await asyncio.to_thread(work)
             except Unavailable as error:
                 log.warning("recovery waits: %s", error)
                 await asyncio.sleep(error.retry_after)
-                continue
-            if assignment == self._assignment:
-                self._open(found)
-            return
+            else:
+                return answer if assignment == self._assignment else None
+        return None
 
-    def _open(self, found: Recovered) -> None:
+    def _recover(self, stands: Mapping[int, Stand]) -> Recovered:
+        self._around.reached("before:recovery")
+        found = self._around.recover(stands)
+        self._around.reached("after:recovery")
+        return found
+
+    def _tell(self, found: Recovered) -> None:
+        self._metrics.assigned.labels("recovered").inc(len(found.states))
         self._metrics.recovered.inc(found.events)
         self._metrics.repaired.inc(found.repaired)
         self._metrics.unreadable.inc(found.unreadable.total())
         log.info("recovered partitions=%d events=%d repaired=%d", len(found.states), found.events, found.repaired)
-        self._around.outlet.begin(found.told_from)
-        for number, states in found.states.items():
-            partition = self._owned[number] = self._make(number)
-            partition.states = states
-            partition.owe(found.told.get(number, ()))
-            for delivery in self._parked.pop(number):
-                self._take(partition, delivery)
+
+    def _let_in(self, number: int, partition: Partition) -> None:
+        """Own a partition and hand it what waited."""
+        self._owned[number] = partition
+        for delivery in self._parked.pop(number):
+            self._take(partition, delivery)
         self._metrics.ready.set(len(self._owned))
         self._room.set()
 
     async def revoke(self) -> None:
-        """Give everything up: land and acknowledge what can be landed soon, then forget."""
+        """Give everything up: land and acknowledge what can be landed soon; keep aside what is done with for now."""
         self._around.reached("before:revoke")
         try:
             await asyncio.wait_for(asyncio.shield(asyncio.ensure_future(self.flush())), REVOKE_SECONDS)
         except TimeoutError:
             log.warning("partitions are given up before their last rows landed; their next owner reads them again")
-        self._forget()
+            self._forget()
+        else:
+            settled = {number: partition for number, partition in self._owned.items() if partition.is_settled}
+            self._forget()
+            self._kept = settled
         self._around.reached("after:revoke")
 
     def _forget(self) -> None:
         self._assignment += 1
         self._holds = False
         self._owned = {}
+        self._kept = {}
         self._parked = {}
-        self._days.clear()
+        self._upkeep.forget()
         self._metrics.partitions.set(0)
         self._metrics.ready.set(0)
         self._room.set()
@@ -206,10 +238,6 @@ class Worker:
             self._due.clear()
             await self._guarded(self.flush())
 
-    @property
-    def _is_stale(self) -> bool:
-        return any(partition.stale for partition in self._owned.values())
-
     def _pause(self) -> float:
         """Seconds to the next flush: until a promise may break, if that comes before the usual pause is over.
 
@@ -218,7 +246,7 @@ class Worker:
         states = (state for partition in self._owned.values() for state in partition.states.values())
         instants = [at for state in states if (at := state.alerts.next_ms) is not None]
         left_ms = min(instants) - self._around.now_ms() if instants else math.inf
-        longest = min(self._policy.seconds, BREATH_SECONDS) if self._is_stale else self._policy.seconds
+        longest = min(self._policy.seconds, BREATH_SECONDS) if self._upkeep.is_stale else self._policy.seconds
         return longest if left_ms < 0 else min(longest, left_ms / 1000 + JUST_AFTER)
 
     def _is_live(self, number: int) -> bool:
@@ -232,16 +260,17 @@ class Worker:
     async def flush(self) -> None:
         """Land everything taken so far and acknowledge it; waits as long as ClickHouse or Kafka is away."""
         async with self._flushing:
-            await self._bring_back()
-            await self._refold()
+            await self._upkeep.bring_back()
+            await self._upkeep.refold()
             # Nothing may be awaited between this and the cut: what comes meanwhile could need its history too.
             now_ms = self._around.now_ms()
-            cuts = [partition.cut(now_ms, self._is_live(number)) for number, partition in self._owned.items()]
+            owned = dict(self._owned)
+            cuts = [partition.cut(now_ms, self._is_live(number)) for number, partition in owned.items()]
             deliveries = [delivery for cut in cuts for delivery in cut.deliveries]
             landing = landing_of(cuts, now_ms)
             news, has_windows = News.of(cuts, self._membership), any(cut.minutes for cut in cuts)
-            self._days |= {district: found for cut in cuts for district, found in cut.days.items()}
-            if not (deliveries or landing.conversations or landing.alerts or has_windows or self._days):
+            has_days = self._upkeep.note_days(cuts)
+            if not (deliveries or landing.conversations or landing.alerts or has_windows or has_days):
                 await self._sweep()
                 return
             if (too_much := self._watch.too_much(landing.dead_letters)) is not None:
@@ -250,122 +279,38 @@ class Worker:
             with self._metrics.flush_seconds.time():
                 if not await self._told(landing.dead_letters, news):
                     return
-                await self._persist(partial(self._around.sink.land, landing))
+                await self._attempts.persist(partial(self._around.sink.land, landing))
                 self._around.notify([alert for alert in landing.alerts if alert.notify])
                 if has_windows:
                     await self._land_windows(cuts, now_ms)
-                await self._catch_up_days(now_ms)
+                if has_days and await self._upkeep.catch_up_days(now_ms):
+                    self._due.set()
             self._around.reached("before:5")
-            await self._around.acknowledge(deliveries)
+            for number, offset in (await self._around.acknowledge(deliveries)).items():
+                owned[number].acknowledge(offset)
             self._around.reached("after:5")
             self._landing_events = 0
             self._report(landing, deliveries, news)
             self._room.set()
             if any(partition.has_stale_clocks for partition in self._owned.values()):
                 self._due.set()
-            elif not self._is_stale:
+            elif not self._upkeep.is_stale:
                 await self._sweep()
-
-    async def _refold(self) -> None:
-        """Fold what a changed configuration left, slice by slice; what is to be done meanwhile is done in between.
-
-        One slice in the first flush, so that what breaks next lands at once, then twice as many each time.
-        """
-        for number in range(self._slices):
-            if number:
-                await asyncio.sleep(BETWEEN_SLICES)
-                await self._bring_back()
-            self._refold_until(self._around.monotonic() + SLICE_SECONDS)
-            if not self._is_stale:
-                self._slices = 1
-                return
-        self._slices = min(2 * self._slices, MOST_SLICES)
-
-    def _refold_until(self, end: float) -> None:
-        """One slice: whatever has a running clock first, in all partitions."""
-        for clocks in (True, False):
-            for partition in self._owned.values():
-                partition.refold(lambda: self._around.monotonic() >= end, clocks)
 
     async def _land_windows(self, cuts: Sequence[Cut], now_ms: int) -> None:
         """Step (4): rows are made in a thread of what the cuts hold, while the next messages are taken."""
         landing = await asyncio.to_thread(windows_of, cuts, now_ms)
-        await self._persist(partial(self._around.sink.land, landing))
+        await self._attempts.persist(partial(self._around.sink.land, landing))
         self._metrics.rolled(landing)
 
-    async def _catch_up_days(self, now_ms: int) -> None:
-        """Step (4), the rest: one piece of what daily cells lack; the others with the flushes to come, soon."""
-        for district, configuration in islice(self._days.items(), 1):
-            if await self._persist(partial(self._around.cells.catch_up, district, configuration, now_ms)):
-                self._days.pop(district, None)
-        if self._days:
-            self._due.set()
-
-    async def _bring_back(self) -> None:
-        """Read back, slice by slice, whole histories that new events, erasures or a changed configuration ask for."""
-        while True:
-            await self._seek_erased()
-            wanted = [
-                (partition, district, names[:READ_BACK])
-                for partition in self._owned.values()
-                for district, names in partition.returning()
-            ]
-            if not wanted:
-                return
-            for owned, district, names in wanted:
-                self._around.reached("before:read-back")
-                found = await self._persist(partial(self._around.log.histories, district, names))
-                # Asked last: what leaves is marked before it goes, so a history without a mark was whole.
-                gone = await self._persist(partial(self._around.log.retired_of, district, names))
-                self._around.reached("after:read-back")
-                owned.restore(district, names, found, gone)
-                self._metrics.read_back.inc(len(names))
-
-    async def _seek_erased(self) -> None:
-        """Have conversations folded again that left memory with events received after their person was erased."""
-        while seeking := [
-            state for owned in self._owned.values() for state in owned.states.values() if state.erasures.unsought
-        ]:
-            for state in seeking:
-                key, since_ms = state.erasures.unsought.popitem()
-                state.recall(await self._persist(partial(self._around.log.naming, state.district, key, since_ms)))
-
     async def _sweep(self) -> None:
-        """Once what is in memory is up to date: the next slice of rows that left it and are of an earlier one."""
-        for owned in self._owned.values():
-            for state in owned.states.values():
-                after = state.departed.swept_to
-                if after is None:
-                    continue
-                ask = partial(self._around.log.outdated, state.district, state.oldest_version, after, SWEPT)
-                self._around.reached("before:sweep")
-                names = await self._persist(ask)
-                self._around.reached("after:sweep")
-                state.recall(names, as_stale=True)
-                if state.departed.swept_to == after:
-                    state.departed.swept_to = names[-1] if names else None
-                self._due.set()
-                return
-
-    async def _persist(self, work: Callable[[], T]) -> T:
-        """Try until it succeeds. Kafka's part is not repeated while ClickHouse is away."""
-        pause = 0.2
-        while True:
-            self._attempt_since = time.monotonic()
-            try:
-                return await asyncio.to_thread(work)
-            except Unavailable as error:
-                self._metrics.flush_retries.inc()
-                log.warning("flush waits %.1f s: %s", pause, error)
-                await asyncio.sleep(pause)
-                pause = min(pause * 2, LONGEST_PAUSE, max(error.retry_after * 5, 1.0))
-            finally:
-                self._attempt_since = None
+        if await self._upkeep.sweep():
+            self._due.set()
 
     async def _told(self, dead_letters: Sequence[DeadLetterRow], news: News) -> bool:
         """Steps (0) and (1); False if the partitions are others' by now, then everything of them is forgotten."""
         try:
-            await self._persist(partial(self._publish, dead_letters, news))
+            await self._attempts.persist(partial(self._publish, dead_letters, news))
         except Fenced as error:
             log.warning("everything is given up and read again by its owner: %s", error)
             self._metrics.fenced.inc()

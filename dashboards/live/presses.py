@@ -1,8 +1,8 @@
 """What was pressed on the page, until the facts hold it: only then is it told which number it moved, and by how much.
 
 Others move the same numbers at the same time. So a reading of the first view says first which presses the facts hold
-by now, then reads its numbers, then looks once more. Numbers before which a press was found hold it; numbers after which
-it is still not found are without it; those in between are neither.
+by now, then reads its numbers, then looks once more. Numbers before which a press was found hold it; numbers after
+which it is still not found are without it; those in between are neither.
 """
 
 from collections.abc import Callable, Mapping, Sequence

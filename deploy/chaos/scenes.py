@@ -28,7 +28,7 @@ from streams.fault_points import Fault
 from streams.present import wall_ms
 
 AHEAD_MS, BEHIND_MS = 40 * DAY_MS, -2 * DAY_MS
-RECOVERIES = "cx_recovery_seconds_count"
+ASSIGNED = "cx_partitions_assigned_total"
 AWAY_SECONDS = 75.0
 NOTICED_SECONDS = 1.5
 LONGER_THAN_A_SESSION = 1.5 * SESSION_SECONDS
@@ -183,19 +183,19 @@ class Scene:
         else:
             self._server.start()
 
-    def _wake(self, zombie: WorkerProgram, recoveries: float) -> None:
+    def _wake(self, zombie: WorkerProgram, assigned: float) -> None:
         """Let it go on, and wait until it has found out and belongs to the group again."""
         self._world.go_on(zombie)
 
         def back() -> bool:
-            return not zombie.alive or (zombie.metric(RECOVERIES) > recoveries and zombie.ready)
+            return not zombie.alive or (zombie.metric(ASSIGNED) > assigned and zombie.ready)
 
         self._world.wait(back, "a worker that belongs to its group again")
 
     def _zombie(self) -> None:
         """One of two stands still until the other has done everything; then it goes on, and changes nothing."""
         zombie, other = self._world.have_workers(2)
-        recoveries = zombie.metric(RECOVERIES)
+        assigned = zombie.metric(ASSIGNED)
         zombie.arm(Fault(self._cell.point, "stop"))
         self._write()
         self._world.wait_stopped(zombie)
@@ -204,7 +204,7 @@ class Scene:
         self._world.wait(partial(self._world.witness.transitions, self._workload), "alerts of broken promises")
         self._problems += self._world.witness.problems(self._workload)
         before = self._world.witness.committed()
-        self._wake(zombie, recoveries)
+        self._wake(zombie, assigned)
         after = self._world.witness.committed()
         back = [(n, offset, after[n]) for n, offset in before.items() if after[n] < offset]
         self._problems += ["partition {} went back from {} to {}".format(*each) for each in back]
@@ -218,7 +218,7 @@ class Scene:
         """A breach about to be told, told, or landed; then the answer comes that had been given in time."""
         is_zombie = self._cell.harm == cells.ZOMBIE_OVERTAKEN
         worker = self._world.have_workers(2 if is_zombie else 1)[0]
-        recoveries = worker.metric(RECOVERIES)
+        assigned = worker.metric(ASSIGNED)
         worker.arm(Fault(self._cell.point, "stop" if is_zombie else "exit"))
         late, answer = (
             of(f"{self._name}-wait", self._world.settings.partitions, self._now_ms)
@@ -231,7 +231,7 @@ class Scene:
         self._world.ledger.write(answer.messages)
         if is_zombie:
             self._world.wait_landed()
-            self._wake(worker, recoveries)
+            self._wake(worker, assigned)
         else:
             self._world.replace(worker)
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from schemas.alerts import BREACHED, RESOLVED
+from schemas.alerts import MET_LATE, STEPS
 from schemas.topics import partition_of
 from schemas.vocabulary import from_ms
 
@@ -144,7 +144,7 @@ def _promises(writing: _Writing) -> Iterator[Transition]:
             continue
         events.append(writing.event("inquiry", f"l{number}", ago_ms, channel="email"))
         events.append(writing.event("reply", f"l{number}", ago_ms - 5 * MINUTE_MS, channel="email"))
-        yield from (Transition(writing.district, f"l{number}", each, 0) for each in (BREACHED, RESOLVED))
+        yield from (Transition(writing.district, f"l{number}", each, 0) for each in (*STEPS, MET_LATE))
     writing.scatter(events)
 
 

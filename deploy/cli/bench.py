@@ -5,20 +5,36 @@ import json
 import sys
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
-from bench import beside, calendar, core, native_server, pipeline, recovery, rolling, slices
+from bench import (
+    beside,
+    calendar,
+    clocks,
+    core,
+    live_edge,
+    native_server,
+    pipeline,
+    recovery,
+    recovery_page,
+    rolling,
+    slices,
+)
 from deploy.cli.command import Command
+from schemas.errors import UsageError
 
 NATIVE_SERVER_ROWS = 100_000
 BENCHMARKS: dict[str, Callable[[], dict[str, float]]] = {
     "core": core.measure,
     "calendar": calendar.measure,
+    "clocks": clocks.measure,
     "rolling": rolling.measure,
     "pipeline": pipeline.measure,
     "recovery": recovery.measure,
+    "live-edge": live_edge.measure,
     "beside": beside.measure,
     "slices": slices.measure,
     "native-server": partial(native_server.run, NATIVE_SERVER_ROWS),
@@ -30,16 +46,28 @@ def _configure(parser: argparse.ArgumentParser) -> None:
         "what",
         choices=sorted(BENCHMARKS),
         help="core: one process; calendar: business time; pipeline: Kafka to ClickHouse; recovery: by history; "
+        "live-edge: a worker started anew, by history and open conversations; "
         "beside: a live event's delay beside an import; "
-        "rolling: a minute of windows; slices: how long a changed calendar holds up a worker",
+        "clocks: running promises; rolling: a minute of windows; slices: how long a changed calendar holds up a worker",
+    )
+    parser.add_argument(
+        "--write", type=Path, metavar="FOLDER", help="live-edge: also the page recovery.md and its plots"
     )
     parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
 
 
+def _written(folder: Path) -> dict[str, float]:
+    found = live_edge.cells()
+    recovery_page.write(found, folder)
+    return live_edge.figures(found)
+
+
 def _run(args: argparse.Namespace) -> int:
+    if args.write and args.what != "live-edge":
+        raise UsageError("Only live-edge has a page to write.")
     console = Console(stderr=True)
     with console.status(f"measuring {args.what}"):
-        figures = BENCHMARKS[args.what]()
+        figures = _written(args.write) if args.write else BENCHMARKS[args.what]()
     if args.json:
         sys.stdout.write(json.dumps(figures) + "\n")
         return 0

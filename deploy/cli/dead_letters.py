@@ -10,11 +10,11 @@ from functools import cache, partial
 from itertools import islice
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
 from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
+from deploy.cli.codes import code
 from deploy.cli.command import Command
 from deploy.cli.instants import instant_ms
 from deploy.local.state import local_settings
@@ -22,7 +22,7 @@ from schemas.errors import UsageError
 from schemas.events import Erased
 from schemas.settings import Settings
 from schemas.topics import EVENTS
-from schemas.vocabulary import Code, from_ms
+from schemas.vocabulary import from_ms
 from sinks.dead_letters import DROPPED, OPEN, STATES, DeadLetter, DeadLetters, Decision, LetterPlace, Wanted
 from sinks.reading import ClickHouseReader
 from streams.intake.producer import EventProducer
@@ -45,14 +45,6 @@ def parse_place(text: str, topic: str) -> LetterPlace:
         raise UsageError(f"{text} is no place: it is {PLACE}.")
     partition, offset, *position = map(int, parts)
     return LetterPlace(named, partition, offset, *position)
-
-
-def _code(text: str) -> str:
-    try:
-        code: str = TypeAdapter(Code).validate_python(text)
-    except ValidationError:
-        raise UsageError(f"{text} is no code: lower-case letters, digits and . _ -, at most 64.") from None
-    return code
 
 
 def _wanted(args: argparse.Namespace, settings: Settings, state: str | None) -> Wanted:
@@ -134,7 +126,7 @@ def _retry(args: argparse.Namespace, settings: Settings) -> int:
 
 
 def _code_or_empty(text: str | None) -> str:
-    return "" if text is None else _code(text)
+    return "" if text is None else code(text)
 
 
 def _line(outcome: Outcome, as_json: bool) -> str:
@@ -146,7 +138,7 @@ def _line(outcome: Outcome, as_json: bool) -> str:
 
 
 def _drop(args: argparse.Namespace, settings: Settings) -> int:
-    who, why = _code(args.who), _code(args.why)
+    who, why = code(args.who), code(args.why)
     with closing(DeadLetters(settings)) as store:
         letters = [letter for letter in _chosen(args, settings, store) if letter.state != DROPPED]
         at_ms = wall_ms()
@@ -182,8 +174,8 @@ def _configure(parser: argparse.ArgumentParser) -> None:
 
 def _run(args: argparse.Namespace) -> int:
     work: Any = args.work
-    code: int = work(args, local_settings())
-    return code
+    exit_code: int = work(args, local_settings())
+    return exit_code
 
 
 COMMANDS = {

@@ -152,6 +152,8 @@ class Page:
             ("kept until", clock.breach_at),
         )
         said = [f"{name} {self._at(at)}" for name, at in instants]
+        late = (("half over", clock.escalated_50_at), ("twice over", clock.escalated_100_at))
+        said.extend(f"{name} {self._at(at)}" for name, at in late if at is not None)
         said.append(f"ended {self._at(clock.ended_at)}" if clock.ended_at else "not ended")
         self._say("; ".join(said), 2)
         for pause in clock.pauses:

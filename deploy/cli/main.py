@@ -36,6 +36,7 @@ TABLE: dict[str, Entry] = {
     "chaos": Entry("deploy.cli.chaos", "kill and stop parts of a stack of its own: is anything lost or counted twice"),
     "replay": Entry("deploy.cli.replay", "compute facts anew from the events and land them, while the stream runs"),
     "dead-letters": Entry("deploy.cli.dead_letters", "what could not be taken: show, try again, leave for good"),
+    "alerts": Entry("deploy.cli.alerts", "promises at risk or broken: show, take on, silence"),
     "district": Entry("deploy.cli.district", "a district's document: example, check, resolve, apply"),
     "schema": Entry("deploy.cli.schema", "JSON Schema of the events"),
     "fold": Entry("deploy.cli.fold", "events in, facts out, with no stack at all"),

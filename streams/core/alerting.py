@@ -1,44 +1,105 @@
-"""Which promises are broken by an instant that is passed in, and what became of it: each transition once.
+"""What is to be said of promises by an instant that is passed in: each transition once, however it became known.
 
-The book holds the clocks that can still break or that broke, and what was already said of them. Facts never change by
-time; here time is an argument. A heap of instants lets `advance` look only at what is due.
+The book holds the clocks that something can still become true of, and what was already said. Facts never change by
+time; here time is an argument. A heap of instants, one for each conversation, lets `advance` look only at what is due.
 """
 
 import math
 from collections.abc import Iterable, Iterator
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 
-from schemas.alerts import BREACHED, CORRECTED, RESOLVED, AlertTransition, alert_key
+from schemas.alerts import (
+    AT_RISK,
+    BREACHED,
+    CORRECTED,
+    ENDS,
+    ESCALATED_50,
+    ESCALATED_100,
+    MET_LATE,
+    PROMISE,
+    QUIET,
+    RESOLVED,
+    STEPS,
+    TRANSITIONS,
+    AlertTransition,
+    alert_key,
+)
+from schemas.events import AlertAcknowledged, AlertSilenced
 from schemas.facts import NAMES, Row
+from streams.core.alert_clocks import Clock, Moment, clocks_of
+from streams.core.configuration import Configuration
+from streams.core.interventions import NEVER_MS
+from streams.core.telling import Telling
 
 NOTIFY_WITHIN_MS = 6 * 3_600_000
 
 _RETRACTED = NAMES.index("retracted")
-_CLOCK, _PROMISE, _UNIT, _OPENER, _STARTED, _DUE, _BREACH, _ENDED, _OUTCOME = (
-    NAMES.index(f"verdicts.{name}")
-    for name in (
-        "clock",
-        "promise",
-        "unit",
-        "opened_by_event",
-        "started_at",
-        "due_at",
-        "breach_at",
-        "ended_at",
-        "outcome",
-    )
-)
+_RANK = {AT_RISK: 0, BREACHED: 1, ESCALATED_50: 2, ESCALATED_100: 3, MET_LATE: 4, RESOLVED: 4}
+_ESCALATIONS = (ESCALATED_50, ESCALATED_100)
+_SPARE = 1_024
 
 
 class _Said:
-    """What was said of one clock since its last correction."""
+    """What was said of one clock since its last correction: the instant told of each rank, and who heard of it.
 
-    __slots__ = ("breached", "resolved", "revision")
+    `quiet`: the newest transition, if quiet hours muted it and it is to be told at their end.
+    """
+
+    __slots__ = ("heard", "last", "quiet", "rank", "revision", "told")
 
     def __init__(self) -> None:
         self.revision = 0
-        self.breached: AlertTransition | None = None
-        self.resolved = False
+        self.quiet: AlertTransition | None = None
+        self.forget()
+
+    def forget(self) -> None:
+        """As if nothing had been said in this revision."""
+        self.told: list[int | None] = [None] * (max(_RANK.values()) + 1)
+        self.rank = -1
+        self.last: AlertTransition | None = None
+        self.heard: tuple[str, ...] = ()
+
+    def note(self, one: AlertTransition) -> None:
+        """Take what is said."""
+        self.revision = max(self.revision, one.revision)
+        self.quiet = one if one.muted == QUIET else None
+        if one.is_release:
+            self._hear(one)
+        elif one.transition == CORRECTED:
+            self.revision = max(self.revision, one.revision + 1)
+            self.forget()
+        else:
+            rank = _RANK[one.transition]
+            self.told[rank] = one.at
+            self.rank = max(self.rank, rank)
+            self.last = one
+            self._hear(one)
+
+    def _hear(self, one: AlertTransition) -> None:
+        if one.notify and one.base != CORRECTED:
+            self.heard = tuple(dict.fromkeys((*self.heard, *one.recipients)))
+
+    def left(self, clock: Clock) -> Iterator[Moment]:
+        """What is still to be said of a clock, in order."""
+        return (moment for moment in clock.moments() if _RANK[moment.transition] > self.rank)
+
+    def holds(self, clock: Clock | None, now_ms: int) -> bool:
+        """Whether the newest facts show all that was said; what only moved must have come again by now."""
+        if clock is None:
+            return self.rank < 0
+        shown: list[Moment | None] = [None] * len(self.told)
+        for moment in clock.moments():
+            shown[_RANK[moment.transition]] = moment
+        for told_ms, now_shown in zip(self.told, shown, strict=True):
+            if told_ms is not None and (
+                now_shown is None or (now_shown.at_ms > told_ms and now_ms < now_shown.from_ms)
+            ):
+                return False
+        return True
+
+
+_NOTHING = _Said()
+Identity = tuple[str, str]
 
 
 class AlertBook:
@@ -46,40 +107,55 @@ class AlertBook:
 
     def __init__(self, district: str) -> None:
         self._district = district
-        self._clocks: dict[str, dict[str, AlertTransition]] = {}
-        self._said: dict[str, dict[str, _Said]] = {}
-        self._heap: list[tuple[int, int, str, str]] = []
-        self._doubts: dict[tuple[str, str], int | None] = {}
+        self._watched: dict[str, tuple[int | None, tuple[Clock, ...]]] = {}
+        self._heap: list[tuple[int, str]] = []
+        self._said: dict[str, dict[Identity, _Said]] = {}
+        self._doubted: dict[str, None] = {}
+        self._telling = Telling(district)
+
+    def configure(self, configuration: Configuration) -> None:
+        """Tell by this configuration from now on."""
+        self._telling.configuration = configuration
+
+    def intervene(self, event: AlertAcknowledged | AlertSilenced, digest: int) -> None:
+        """Take what a person did about an alert: acts on what is told from then on, whatever its event time."""
+        self._telling.interventions.add(event, digest)
+        if isinstance(event, AlertAcknowledged):
+            for conversation, said in self._said.items():
+                if any(each.last is not None and each.last.key == event.alert for each in said.values()):
+                    self._schedule(conversation)
 
     def replace(self, conversation: str, row: Row) -> None:
         """Take the verdicts of a conversation's newest row in place of those before."""
-        clocks = {} if row[_RETRACTED] else {clock.key: clock for clock in _breakable(self._district, row)}
-        before = self._clocks.pop(conversation, {})
-        if clocks:
-            self._clocks[conversation] = clocks
-            for key, clock in clocks.items():
-                self._schedule(clock, before.get(key))
-        for key, said in self._said.get(conversation, {}).items():
-            self._doubt(conversation, said, clocks.get(key), key)
+        self._watch(conversation, () if row[_RETRACTED] else clocks_of(row))
 
     def remove(self, conversation: str) -> None:
         """The conversation has no row any more: what was said of it never was."""
-        self._clocks.pop(conversation, None)
-        for key, said in self._said.get(conversation, {}).items():
-            self._doubt(conversation, said, None, key)
+        self._watch(conversation, ())
+
+    def _watch(self, conversation: str, clocks: tuple[Clock, ...]) -> None:
+        is_said = conversation in self._said
+        if is_said:
+            self._doubted[conversation] = None
+        if not (clocks or is_said):
+            self._watched.pop(conversation, None)
+            return
+        before = self._watched.get(conversation)
+        self._watched[conversation] = (None if before is None else before[0], clocks)
+        self._schedule(conversation)
 
     def is_running(self, conversation: str) -> bool:
-        """Whether the conversation has a clock that can still break or whose end is still to be told."""
-        return conversation in self._clocks
+        """Whether the conversation has a clock that runs, or of which something is still to be told."""
+        return conversation in self._watched
 
     def soonest(self, at_ms: int) -> list[str]:
-        """Conversations with such a clock: first those that can break from an instant on, the next to break first."""
+        """Conversations with such a clock: first those of which something becomes true from an instant on, by when."""
 
-        def breaks_ms(conversation: str) -> float:
-            clocks = self._clocks[conversation].values()
-            return min((clock.breach_at for clock in clocks if clock.breach_at >= at_ms), default=math.inf)
+        def next_ms(conversation: str) -> float:
+            moments = (moment.from_ms for clock in self._clocks(conversation) for moment in clock.moments())
+            return min((from_ms for from_ms in moments if from_ms >= at_ms), default=math.inf)
 
-        return sorted(self._clocks, key=breaks_ms)
+        return sorted(self._watched, key=next_ms)
 
     @property
     def next_ms(self) -> int | None:
@@ -88,9 +164,13 @@ class AlertBook:
 
     def known(self, transitions: Iterable[AlertTransition]) -> None:
         """Take what was said before a restart, in any order; call it before the first `replace`."""
-        order = (BREACHED, RESOLVED, CORRECTED)
-        for one in sorted(transitions, key=lambda each: (each.key, each.revision, order.index(each.transition))):
+        own = [one for one in transitions if one.kind == PROMISE]
+        for one in sorted(own, key=lambda each: (each.key, each.revision, TRANSITIONS.index(each.transition))):
             self._note(one)
+        for conversation, said in self._said.items():
+            if any(each.quiet is not None for each in said.values()):
+                self._watched[conversation] = (None, ())
+                self._schedule(conversation)
 
     def advance(self, now_ms: int, present_ms: int | None = None) -> list[AlertTransition]:
         """Everything that became true up to `now_ms`; cost by what is due, not by what is running.
@@ -98,84 +178,126 @@ class AlertBook:
         `present_ms` is the wall clock where that is another: `notify` is set for what lies at most 6 h before it.
         """
         silent_before = (now_ms if present_ms is None else present_ms) - NOTIFY_WITHIN_MS
-        made: list[AlertTransition] = []
-        doubts, self._doubts = self._doubts, {}
-        for (conversation, key), until in doubts.items():
-            breached = self._said[conversation][key].breached
-            if breached is not None and (until is None or now_ms <= until):
-                found = breached._replace(transition=CORRECTED, at=max(now_ms, breached.at))
-                made.append(self._tell(found, silent_before, bool(breached.notify)))
+        made = list(self._corrections(now_ms, silent_before))
         while self._heap and self._heap[0][0] <= now_ms:
-            at_ms, rank, conversation, key = heappop(self._heap)
-            clock = self._clocks.get(conversation, {}).get(key)
-            if clock is not None:
-                due = self._resolved if rank else self._breached
-                made.extend(self._tell(one, silent_before, audible) for one, audible in due(clock, at_ms))
+            due_ms, conversation = heappop(self._heap)
+            held = self._watched.get(conversation)
+            if held is None or held[0] != due_ms:
+                continue
+            for clock in held[1]:
+                due = [moment for moment in self._left(conversation, clock) if moment.from_ms <= due_ms]
+                made.extend(self._tell(conversation, clock, moment, silent_before) for moment in due)
+            made.extend(self._releases(conversation, due_ms, silent_before))
+            self._schedule(conversation)
         return made
 
-    def _schedule(self, clock: AlertTransition, before: AlertTransition | None) -> None:
-        if before is None or before.breach_at != clock.breach_at:
-            heappush(self._heap, (clock.breach_at + 1, 0, clock.conversation, clock.key))
-        if clock.ended_at is not None and (before is None or before.ended_at != clock.ended_at):
-            heappush(self._heap, (clock.ended_at, 1, clock.conversation, clock.key))
+    def _corrections(self, now_ms: int, silent_before: int) -> Iterator[AlertTransition]:
+        """Take back what the newest facts do not show; what they show then is said anew."""
+        doubted, self._doubted = self._doubted, {}
+        for conversation in doubted:
+            clocks = {(clock.clock, clock.opener): clock for clock in self._clocks(conversation)}
+            for identity, said in self._said[conversation].items():
+                last = said.last
+                if last is None or said.holds(clocks.get(identity), now_ms):
+                    continue
+                at_ms = max(now_ms, last.at)
+                one = last._replace(transition=CORRECTED, at=at_ms)
+                yield self._note(self._telling.decide(one, said.heard, bool(said.heard) and at_ms >= silent_before))
+            self._schedule(conversation)
 
-    def _doubt(self, conversation: str, said: _Said, clock: AlertTransition | None, key: str) -> None:
-        """Mark a breach that the newest row does not show; one that only moved is no breach until its new instant."""
-        self._doubts.pop((conversation, key), None)
-        if said.breached is None:
+    def _releases(self, conversation: str, due_ms: int, silent_before: int) -> Iterator[AlertTransition]:
+        """What quiet hours muted, is the newest word on its alert and may be told now."""
+        for said in self._said.get(conversation, {}).values():
+            if said.quiet is not None and (opens_ms := self._opens_ms(said.quiet)) <= due_ms:
+                one = said.quiet.released(opens_ms)
+                yield self._note(self._telling.decide(one, one.recipients, opens_ms >= silent_before))
+
+    def _opens_ms(self, quiet: AlertTransition) -> int:
+        return self._telling.opens_ms(quiet.owner, quiet.at)
+
+    def _clocks(self, conversation: str) -> tuple[Clock, ...]:
+        held = self._watched.get(conversation)
+        return () if held is None else held[1]
+
+    def _said_of(self, conversation: str, clock: Clock) -> _Said:
+        return self._said.get(conversation, {}).get((clock.clock, clock.opener), _NOTHING)
+
+    def _left(self, conversation: str, clock: Clock) -> Iterator[Moment]:
+        """What is still to be said of a clock; what is acknowledged escalates when that is over, if it still waits."""
+        interventions = self._telling.interventions
+        for moment in self._said_of(conversation, clock).left(clock):
+            if interventions.any_acknowledged and moment.transition in _ESCALATIONS:
+                key = alert_key(self._district, conversation, clock.clock, clock.opener)
+                free_ms = interventions.escalates_from(key, moment.from_ms)
+                if free_ms == NEVER_MS or (clock.ended_ms is not None and clock.ended_ms <= free_ms):
+                    continue
+                if free_ms > moment.from_ms:
+                    yield Moment(free_ms, moment.transition, free_ms)
+                    continue
+            yield moment
+
+    def _due(self, conversation: str, clocks: tuple[Clock, ...]) -> int | None:
+        if conversation not in self._said:
+            return min([clock.first_ms for clock in clocks])
+        left = (next(self._left(conversation, clock), None) for clock in clocks)
+        instants = [moment.from_ms for moment in left if moment is not None]
+        quiet = (said.quiet for said in self._said[conversation].values())
+        instants.extend(self._opens_ms(one) for one in quiet if one is not None)
+        return min(instants, default=None)
+
+    def _schedule(self, conversation: str) -> None:
+        """Have the conversation looked at when the next thing becomes true; forget it once nothing can.
+
+        One in doubt is kept until what was said of it has been compared with its clocks.
+        """
+        held = self._watched.get(conversation)
+        if held is None:
             return
-        if clock is None:
-            self._doubts[conversation, key] = None
-        elif clock.ended_at is None and clock.breach_at > said.breached.breach_at:
-            self._doubts[conversation, key] = clock.breach_at
-
-    def _breached(self, clock: AlertTransition, at_ms: int) -> Iterator[tuple[AlertTransition, bool]]:
-        said = self._said.get(clock.conversation, {}).get(clock.key)
-        if at_ms == clock.breach_at + 1 and (said is None or said.breached is None):
-            yield clock._replace(revision=said.revision if said is not None else 0, ended_at=None), True
-
-    def _resolved(self, clock: AlertTransition, at_ms: int) -> Iterator[tuple[AlertTransition, bool]]:
-        """The end of a broken clock; who was not told of the breach is not told of its end."""
-        said = self._said.get(clock.conversation, {}).get(clock.key)
-        if at_ms != clock.ended_at or said is None or said.breached is None:
+        before, clocks = held
+        due_ms = self._due(conversation, clocks)
+        is_over = due_ms is None and all(clock.ended_ms is not None for clock in clocks)
+        if is_over and conversation not in self._doubted:
+            del self._watched[conversation]
             return
-        if not said.resolved:
-            yield clock._replace(revision=said.revision, transition=RESOLVED, at=at_ms), bool(said.breached.notify)
-        self._forget(clock)
+        self._watched[conversation] = (due_ms, clocks)
+        if due_ms is not None and due_ms != before:
+            heappush(self._heap, (due_ms, conversation))
+            if len(self._heap) > 2 * len(self._watched) + _SPARE:
+                self._heap = [(due, name) for name, (due, _) in self._watched.items() if due is not None]
+                heapify(self._heap)
 
-    def _forget(self, clock: AlertTransition) -> None:
-        """Nothing can become true of this clock any more unless its row changes."""
-        clocks = self._clocks[clock.conversation]
-        del clocks[clock.key]
-        if not clocks:
-            del self._clocks[clock.conversation]
+    def _tell(self, conversation: str, clock: Clock, moment: Moment, silent_before: int) -> AlertTransition:
+        """Who was not told what it ends is not told of its end."""
+        said = self._said_of(conversation, clock)
+        is_step = moment.transition in STEPS
+        one = AlertTransition(
+            self._district,
+            alert_key(self._district, conversation, clock.clock, clock.opener),
+            PROMISE,
+            said.revision,
+            moment.transition,
+            moment.at_ms,
+            conversation,
+            clock.clock,
+            clock.unit,
+            clock.owner,
+            clock.promise,
+            clock.opener,
+            clock.started_ms,
+            clock.due_ms,
+            clock.breach_ms,
+            clock.ended_ms if moment.transition in ENDS else None,
+            0,
+            int(clock.is_critical),
+            "",
+            (),
+            (),
+        )
+        recipients = self._telling.recipients(clock.owner, moment.transition) if is_step else said.heard
+        return self._note(self._telling.decide(one, recipients, moment.at_ms >= silent_before))
 
-    def _tell(self, one: AlertTransition, silent_before: int, audible: bool) -> AlertTransition:
-        told = one._replace(notify=int(audible and one.at >= silent_before))
-        self._note(told)
-        return told
-
-    def _note(self, one: AlertTransition) -> None:
-        said = self._said.setdefault(one.conversation, {}).setdefault(one.key, _Said())
-        said.revision = max(said.revision, one.revision)
-        if one.transition == CORRECTED:
-            said.revision = max(said.revision, one.revision + 1)
-            said.breached, said.resolved = None, False
-        elif one.transition == BREACHED:
-            said.breached, said.resolved = one, False
-        else:
-            said.resolved = True
-
-
-def _breakable(district: str, row: Row) -> Iterator[AlertTransition]:
-    """The clocks of a row that broke or still can, each as the breach it is or would be."""
-    for index, outcome in enumerate(row[_OUTCOME]):
-        breach_ms, ended_ms = row[_BREACH][index], row[_ENDED][index]
-        kept = ended_ms is not None and breach_ms is not None and ended_ms <= breach_ms
-        if breach_ms is None or kept or outcome == "met" or (outcome == "cancelled" and ended_ms is None):
-            continue
-        clock, conversation, opener = row[_CLOCK][index], row[1], row[_OPENER][index]
-        key = alert_key(district, conversation, clock, opener)
-        about = (conversation, clock, row[_UNIT][index], row[_PROMISE][index], opener)
-        instants = (row[_STARTED][index], row[_DUE][index], breach_ms, ended_ms)
-        yield AlertTransition(district, key, 0, BREACHED, breach_ms, *about, *instants, 0)
+    def _note(self, one: AlertTransition) -> AlertTransition:
+        said = self._said.setdefault(one.conversation, {})
+        said.setdefault((one.clock, one.opened_by_event), _Said()).note(one)
+        self._telling.note(one)
+        return one

@@ -108,7 +108,7 @@ def _fold_part(key: tuple[str, str], events: Sequence[Packed], frame: _Frame, be
         int(_is_difficult(events, story, given)),
         *_waits(story, ownership, configuration),
         *_ratings(given),
-        *_columns(judged, 12),
+        *_columns(judged, 14),
         *_items(given),
         *_resolutions(story, ownership),
         *_transfers(ownership),

@@ -11,7 +11,7 @@ Conversations that ended long ago leave memory (`evict`). One that gets an event
 from collections.abc import Iterable, Sequence
 from operator import itemgetter
 
-from schemas.events import DistrictConfigured, Erased, Event, Refused, canonical
+from schemas.events import AlertAcknowledged, AlertSilenced, DistrictConfigured, Erased, Event, Refused, canonical
 from schemas.facts import Row, row_version
 from schemas.vocabulary import to_ms
 from streams.core.alerting import AlertBook
@@ -70,6 +70,8 @@ class DistrictState:
         known.add(digest)
         if arrival is not Arrival.DUPLICATE and isinstance(event, DistrictConfigured):
             self._configure(event, digest)
+        elif arrival is not Arrival.DUPLICATE and isinstance(event, AlertAcknowledged | AlertSilenced):
+            self.alerts.intervene(event, digest)
         elif isinstance(event, Erased) and self.erasures.add(event):
             self._erase()
         return Applied(arrival, "", digest, content)
@@ -188,6 +190,7 @@ class DistrictState:
             self._configurations[event.event_id] = (digest, added)
         counting = [configuration for _, configuration in self._configurations.values()]
         self.configuration = Configuration(self.district, counting, self._lost_configurations)
+        self.alerts.configure(self.configuration)
         running = (whole_name(name)[0] for name in self.alerts.soonest(to_ms(event.received_at)))
         self._stale.fill(self.conversations, running)
         if len(self.departed):

@@ -14,6 +14,8 @@ from streams.core.packed import Inquiry
 from streams.core.story import Story
 
 AT_RISK_NUMERATOR, AT_RISK_DENOMINATOR = 3, 4
+Escalations = tuple[int | None, int | None]
+_NONE: Escalations = (None, None)
 _REPLIES = ("first_reply", "next_reply")
 
 
@@ -48,6 +50,8 @@ class Verdict(NamedTuple):
     at_risk_ms: int | None
     due_ms: int | None
     breach_ms: int | None
+    escalated_50_ms: int | None
+    escalated_100_ms: int | None
     ended_ms: int | None
     paused_ms: int
     outcome: str
@@ -55,13 +59,14 @@ class Verdict(NamedTuple):
 
 
 class _Deciding(NamedTuple):
-    """The policy in force and the instants it gives."""
+    """The policy in force and the instants it gives; `since_ms`: the edit that moved the clock, 0 if none did."""
 
-    promise: str
+    promise: Promise
     revision: int
     at_risk_ms: int | None
     due_ms: int | None
     breach_ms: int | None
+    since_ms: int = 0
 
 
 def _outcome(clock: Clock, breach_ms: int | None) -> str:
@@ -94,10 +99,8 @@ class _Judge:
         self._ownership = ownership
         self._configuration = configuration
 
-    def _deadlines(self, clock: Clock, promise: Promise) -> Deadlines:
-        start, target = clock.started_ms, promise.target_ms
-        early = target * AT_RISK_NUMERATOR // AT_RISK_DENOMINATOR
-        calendar = promise.hours == "calendar"
+    def _deadlines(self, clock: Clock, promise: Promise, early: int, target: int) -> Deadlines:
+        start, calendar = clock.started_ms, promise.hours == "calendar"
         if clock.pauses:
             return deadlines(list(self._ownership.stretches(start, clock.pauses, calendar)), early, target)
         if calendar:
@@ -122,40 +125,63 @@ class _Judge:
             if promise is None:
                 found = None
                 continue
-            at_risk, due, breach = self._deadlines(clock, promise)
+            target = promise.target_ms
+            early = target * AT_RISK_NUMERATOR // AT_RISK_DENOMINATOR
+            at_risk, due, breach = self._deadlines(clock, promise, early, target)
             if number:
                 at_risk, due, breach = (_not_before(each, from_ms) for each in (at_risk, due, breach))
-            found = _Deciding(promise.promise, revision, at_risk, due, breach)
+            found = _Deciding(promise, revision, at_risk, due, breach, from_ms if number else 0)
         return found
+
+    def _escalations(self, clock: Clock, by: _Deciding) -> Escalations:
+        """When half the target more, and all of it again, has passed; nothing of a promise that was kept."""
+        if _is_kept(clock, by.breach_ms):
+            return _NONE
+        target = by.promise.target_ms
+        half, whole, _ = self._deadlines(clock, by.promise, target * 3 // 2, target * 2)
+        return _not_before(half, by.since_ms), _not_before(whole, by.since_ms)
 
     def verdict(self, clock: Clock) -> Verdict | None:
         """The verdict of one clock, None if nothing was promised."""
         unit = self._ownership.owner(clock.started_ms)
         deciding = self._decide(clock, unit)
-        return None if deciding is None else _made(clock, unit, deciding)
+        if deciding is None:
+            return None
+        return _made(clock, unit, (deciding.promise.promise, *deciding[1:5]), self._escalations(clock, deciding))
 
     def of_source(self, clock: Clock) -> Verdict | None:
         """A resolution whose time the source promised: it replaces the unit's target; an empty one promises nothing."""
         start, due = clock.started_ms, self._opening.due_ms
         if due is None:
             return None
-        at_risk = start + max(0, due - start) * AT_RISK_NUMERATOR // AT_RISK_DENOMINATOR
-        return _made(clock, self._ownership.owner(start), _Deciding("source", 0, at_risk, due, due))
+        target = max(0, due - start)
+        at_risk = start + target * AT_RISK_NUMERATOR // AT_RISK_DENOMINATOR
+        escalations = _NONE if _is_kept(clock, due) else (due + target // 2, due + target)
+        return _made(clock, self._ownership.owner(start), ("source", 0, at_risk, due, due), escalations)
 
 
-def _made(clock: Clock, unit: str, by: _Deciding) -> Verdict:
+def _is_kept(clock: Clock, breach_ms: int | None) -> bool:
+    """Whether it stopped in time, or never can break."""
+    return breach_ms is None or (clock.stopped_ms is not None and clock.stopped_ms <= breach_ms)
+
+
+def _made(
+    clock: Clock, unit: str, by: tuple[str, int, int | None, int | None, int | None], escalations: Escalations
+) -> Verdict:
+    promise, revision, at_risk_ms, due_ms, breach_ms = by
     return Verdict(
         clock.kind,
-        by.promise,
-        by.revision,
+        promise,
+        revision,
         unit,
         clock.started_ms,
-        by.at_risk_ms,
-        by.due_ms,
-        by.breach_ms,
+        at_risk_ms,
+        due_ms,
+        breach_ms,
+        *escalations,
         clock.ended_ms,
         _paused_ms(clock) if clock.pauses else 0,
-        _outcome(clock, by.breach_ms),
+        _outcome(clock, breach_ms),
         clock.opened_by_event,
     )
 

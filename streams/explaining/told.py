@@ -111,6 +111,8 @@ class Clock(_Told):
     at_risk_at: At | None
     due_at: At | None
     breach_at: At | None
+    escalated_50_at: At | None
+    escalated_100_at: At | None
     ended_at: At | None
     paused_ms: int
     outcome: str

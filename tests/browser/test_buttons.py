@@ -39,6 +39,7 @@ LIT = "document.querySelector('.tiles .moved [data-metric]')?.dataset.metric"
 TILE = "document.querySelector('.tiles [data-metric=%s]').textContent"
 PRESS = "document.querySelector('[data-action=%s]').click()"
 LONGEST_MS = 2_000
+OF_REPLIES = {"channel", "unit"}
 CHANGES = {
     "ask": ("asked_today", "Asked today: 1 → 2."),
     "answer": ("answered_today", "Answered today: 0 → 1."),
@@ -57,6 +58,12 @@ def message(*contents: dict[str, Any]) -> bytes:
     """An array of events."""
     events = EVENTS.validate_python(list(contents), strict=False)
     return b"[" + b",".join(encode(each).content for each in events) + b"]"
+
+
+def spam(name: str) -> bytes:
+    """A conversation that was spam."""
+    content = {**reply(name, "2026-10-06T10:00:00-05:00"), "kind": "spam", "event_id": f"{name}-spam"}
+    return message({field: value for field, value in content.items() if field not in OF_REPLIES})
 
 
 def begin(log: LandingLog) -> None:
@@ -183,6 +190,16 @@ def test_what_others_moved_is_not_taken_for_a_press(visit: Visit) -> None:
         log.release()
         await page.until(TOLD)
         assert (await page.value(MOVED)).endswith("Answered today: 1, unchanged.")
+        await page.value(PRESS % "rate")
+        await page.until(f"{MOVED} === 'A family that was answered gave a 9.'")
+        log.release(spam("had"))
+        await page.until(TOLD)
+        assert (await page.value(MOVED)).endswith("Ratings: 10 → <10 (this press +1).")
+        await page.value(PRESS % "ask")
+        await page.until(f"{MOVED} === '{asked}'")
+        log.release(spam("one"))
+        await page.until(TOLD)
+        assert await page.value(MOVED) == f"{asked} Asked today: 5 → 5 (this press +1, others −1)."
 
     visit(look, holds=True)
 

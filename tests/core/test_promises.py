@@ -44,6 +44,18 @@ def test_a_reply_after_the_promise_is_met_late() -> None:
     assert (local(found["at_risk_at"]), found["revision"], found["opened_by_event"]) == ("06 09:30", 1, "e01")
 
 
+def test_a_promise_that_is_not_kept_is_to_be_escalated_by_its_own_clock() -> None:
+    history = story(TWO)
+    history.add("inquiry", "2026-10-06 14:30")
+    found = verdict(history)
+    assert [local(found[name]) for name in ("breach_at", "escalated_50_at", "escalated_100_at")] == [
+        *("07 08:00", "07 09:00", "07 10:00"),
+    ]
+    history.add("reply", "2026-10-07 08:00")
+    kept = verdict(history)
+    assert (kept["outcome"], kept["escalated_50_at"], kept["escalated_100_at"]) == ("met", None, None)
+
+
 def test_ownership_is_met_at_once_by_a_known_unit_and_by_the_first_hand_off_else() -> None:
     promise = {"promise": "owned", "clock": "ownership", "target": "30m"}
     at_once = story(promise)

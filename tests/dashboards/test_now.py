@@ -112,7 +112,7 @@ def test_nothing_to_judge_is_said(clickhouse: Settings) -> None:
 
 def test_without_a_rolling_row_its_tiles_are_empty(clickhouse: Settings) -> None:
     tiles = shown(clickhouse)
-    of_rows = ("median_ms", "p90_ms", "mean_ms", "kept", "satisfaction", "rolled_at", "published_at")
+    of_rows = ("median_ms", "p90_ms", "mean_ms", "kept", "satisfaction", "rolled_at", "published_at", "published_n")
     assert {tiles[name] for name in of_rows} == {None}
 
 
@@ -160,7 +160,8 @@ def test_ten_ratings_are_shown(clickhouse: Settings) -> None:
     asked, answered = "2026-10-01T10:00:00-05:00", "2026-10-01T11:00:00-05:00"
     land(clickhouse, [inquiry("soon", asked), reply("soon", answered), *ratings])
     tiles = shown(clickhouse)
-    assert (tiles["ratings"], tiles["satisfaction"], tiles["published_at"]) == ("10", 8.0, TUESDAY)
+    assert (tiles["ratings"], tiles["satisfaction"], tiles["published_n"]) == ("10", 8.0, 10)
+    assert tiles["published_at"] == TUESDAY
 
 
 def test_a_late_rating_moves_nothing_that_was_shown(clickhouse: Settings) -> None:

@@ -175,8 +175,8 @@ def given(records: list[Record]) -> list[tuple[int, int]]:
     return [(rating["rated_at"], rating["score"]) for rating in entries(linked, "ratings") if not rating["late"]]
 
 
-def published(arrivals: list[Arrival]) -> tuple[float, int]:
-    """The mean that may be shown, and the minute it is of: as it was known then, replaced with every tenth change."""
+def published(arrivals: list[Arrival]) -> Record:
+    """The mean that may be shown, of how many, and of which minute: as known then, replaced with every tenth change."""
     named = {one.event["conversation"] for one in arrivals if one.event["kind"] == "rating"}
     rated = [one for one in arrivals if one.event.get("conversation") in named]
     shown, shown_ms, before, changes = Counter[int](), 0, Counter[int](), 0
@@ -188,14 +188,15 @@ def published(arrivals: list[Arrival]) -> tuple[float, int]:
         before = scores
         if changes >= 10:
             shown, shown_ms, changes = scores, at_ms, 0
-    return sum(score * times for score, times in shown.items()) / shown.total(), shown_ms
+    mean = sum(score * times for score, times in shown.items()) / shown.total()
+    return {"satisfaction": pytest.approx(mean, rel=1e-12), "published_at": shown_ms, "published_n": shown.total()}
 
 
 def test_tiles_and_sentence(page: dict[str, list[Record]], records: list[Record], arrivals: list[Arrival]) -> None:
     waits = list(entries(records, "waits"))
     dues = [verdict["due_at"] for verdict in entries(records, "verdicts") if verdict["outcome"] == "open"]
     decided, within = judged(waits)
-    mean, published_at = published(arrivals)
+    satisfaction = published(arrivals)
     assert page["now"] == [
         {
             "open_waits": sum(wait["outcome"] == "open" for wait in waits),
@@ -207,9 +208,8 @@ def test_tiles_and_sentence(page: dict[str, list[Record]], records: list[Record]
     ]
     ratings = sum(SINCE_MS < rated <= NOW_MS for rated, _ in given(records))
     assert page["lately"] == [{"within": share(within, decided), "decided": decided, "ratings": str(ratings)}]
-    satisfaction = {"satisfaction": pytest.approx(mean, rel=1e-12), "published_at": published_at}
     assert page["rolled"] == [{**rolled(records, "28d"), **satisfaction}]
-    assert published_at < MINUTE_MS
+    assert satisfaction["published_at"] < MINUTE_MS
     said = sentence(page["lately"][0], page["every_unit"])
     far = {}
     for department, own in by_department(waits).items():

@@ -35,6 +35,8 @@ class Reading:
     at_risk: int | None
     due: int | None
     breach: int | None
+    half_late: int | None
+    twice: int | None
 
 
 def clocks(story: Story) -> list[Clock]:
@@ -136,8 +138,9 @@ def verdict(clock: Clock, story: Story) -> dict[str, Any] | None:
         reading = _after_edits(clock, story)
     else:
         due = to_ms(promised)
-        early = clock.start + max(0, due - clock.start) * 3 // 4
-        reading = Reading("source", 0, early, due, due)
+        length = max(0, due - clock.start)
+        early = clock.start + length * 3 // 4
+        reading = Reading("source", 0, early, due, due, due + length // 2, due + length)
     return None if reading is None else _shown(clock, reading, story)
 
 
@@ -178,7 +181,9 @@ def _reading(clock: Clock, story: Story, at: int, earliest: int) -> Reading | No
     due = reached(clock.start, promise.target_ms, running)
     early = reached(clock.start, promise.target_ms * 3 // 4, running)
     breach = None if due is None else exceeded(due, running)
-    return Reading(promise.promise, revision, *(_not_before(each, earliest) for each in (early, due, breach)))
+    half_late, twice = (reached(clock.start, promise.target_ms * share // 2, running) for share in (3, 4))
+    instants = (_not_before(each, earliest) for each in (early, due, breach, half_late, twice))
+    return Reading(promise.promise, revision, *instants)
 
 
 def paused(clock: Clock, day: int, story: Story) -> list[bool]:
@@ -201,6 +206,8 @@ def _shown(clock: Clock, reading: Reading, story: Story) -> dict[str, Any]:
         outcome = "cancelled"
     elif clock.ended_at is not None:
         outcome = "met" if reading.breach is None or clock.ended_at <= reading.breach else "missed"
+    over = clock.stopped if clock.cancelled else clock.ended_at
+    kept = reading.breach is None or (over is not None and over <= reading.breach)
     return {
         "clock": clock.kind,
         "promise": reading.promise,
@@ -210,6 +217,8 @@ def _shown(clock: Clock, reading: Reading, story: Story) -> dict[str, Any]:
         "at_risk_at": reading.at_risk,
         "due_at": reading.due,
         "breach_at": reading.breach,
+        "escalated_50_at": None if kept else reading.half_late,
+        "escalated_100_at": None if kept else reading.twice,
         "ended_at": clock.ended_at,
         "paused_ms": _stood_still(clock, story),
         "outcome": outcome,

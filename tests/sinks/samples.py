@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from schemas.alerts import AlertTransition
+from schemas.alerts import ENDS, PROMISE, AlertTransition, of_row
 from schemas.facts import CONVERSATION, GROUPS, Column, Row, row_version
 from schemas.rolling import ROLLING, ROLLING_SLICES, RollingRow
 from sinks.landing import ConfigurationRow, DeadLetterRow, EventRow, Landing, UnitRow
@@ -73,11 +73,11 @@ def dead_letter(offset: int, position: int = 0) -> DeadLetterRow:
 
 def alert(district: str, key: str, transition: str = "breached", revision: int = 0) -> AlertTransition:
     """An alert's transition."""
-    ended_at = None if transition == "breached" else NOW_MS
-    about = ("c1", "first_reply", "north", "reply", "e1")
-    return AlertTransition(
-        district, key, revision, transition, NOW_MS, *about, NOW_MS - 9, NOW_MS - 5, NOW_MS - 4, ended_at, 1
-    )
+    ended_at = NOW_MS if transition in ENDS else None
+    about = ("c1", "first_reply", "north", "south", "reply", "e1")
+    instants = (NOW_MS - 9, NOW_MS - 5, NOW_MS - 4, ended_at)
+    told = (1, 0, "", ("lead", "cabinet"), ("cabinet",))
+    return of_row((district, key, PROMISE, revision, transition, NOW_MS, *about, *instants, *told))
 
 
 def rolling(district: str, unit: str, at: int = NOW_MS, seed: int = 1) -> RollingRow:

@@ -1,11 +1,11 @@
 """Worker processes and what the broker and the database say of them."""
 
-import http.client
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
 from itertools import count
 from pathlib import Path
@@ -13,7 +13,9 @@ from typing import Any
 
 from kafka import KafkaConsumer, TopicPartition
 from kafka.admin import KafkaAdminClient
+from prometheus_client.parser import text_string_to_metric_families
 
+from deploy.local.health import http_is_ready, http_text
 from schemas.facts import NAMES, as_json
 from schemas.settings import Settings
 from schemas.topics import EVENTS
@@ -45,22 +47,27 @@ class WorkerProcess:
     def ready(self) -> bool:
         """Whether it owns partitions and has recovered them all."""
         assert self.process.poll() is None, f"the worker ended:\n{self.log.read_text()[-3000:]}"
-        return self._get("/ready") == 200
+        return http_is_ready("127.0.0.1", self.port, "/ready")
 
-    def _get(self, path: str) -> int:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=3)
-        try:
-            connection.request("GET", path)
-            return connection.getresponse().status
-        except (OSError, http.client.HTTPException):
-            return 0
-        finally:
-            connection.close()
+    def value(self, metric: str, **labels: str) -> float:
+        """A metric's value, over all labels that are not given; 0 if it has none, or does not answer."""
+        families = text_string_to_metric_families(http_text("127.0.0.1", self.port, "/metrics"))
+        samples = [sample for family in families for sample in family.samples if sample.name == metric]
+        return sum(sample.value for sample in samples if labels.items() <= sample.labels.items())
 
     def wait_ready(self) -> "WorkerProcess":
         """Return when it is ready."""
         until(self.ready, "a worker that is ready")
         return self
+
+    @contextmanager
+    def stopped(self) -> Iterator[None]:
+        """Held by a SIGSTOP for as long as the block lasts."""
+        self.process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self.process.send_signal(signal.SIGCONT)
 
     def leave(self) -> int:
         """Ask it to stop; its exit code."""

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from kafka import KafkaConsumer, TopicPartition
 
+from schemas.alerts import MET_LATE, STEPS
 from schemas.settings import Settings
 from schemas.topics import ALERTS, partition_of
 from schemas.vocabulary import from_ms
@@ -90,22 +91,21 @@ def test_a_broken_promise_is_told_once_everywhere_and_history_to_nobody(
         feed.add("inquiry", "kept")
         feed.add("reply", "kept")
         feed.add("inquiry", "live")
-        expected = {("old", "breached", 0), ("old", "resolved", 0), ("waiting", "breached", 0), ("live", "breached", 1)}
+        expected = {(name, step, 0) for name in ("old", "waiting") for step in STEPS} | {("old", MET_LATE, 0)}
+        expected |= {("live", step, 1) for step in STEPS}
         until(lambda: rows(stream).keys() >= expected, "alerts in the table")
-        until(lambda: bool(receiver.calls), "a post to the webhook")
+        until(lambda: len(receiver.calls) >= len(STEPS), "posts to the webhook")
         feed.add("reply", "live")
-        until(lambda: len(receiver.calls) >= 2, "the end of the alert")
-        assert rows(stream) == Counter([*expected, ("live", "resolved", 1)])
+        until(lambda: len(receiver.calls) > len(STEPS), "the end of the alert")
+        assert rows(stream) == Counter([*expected, ("live", MET_LATE, 1)])
         bodies = [json.loads(call.body) for call in receiver.calls]
-        assert [(body["conversation"], body["transition"]) for body in bodies] == [
-            ("live", "breached"),
-            ("live", "resolved"),
-        ]
+        course = [*STEPS, MET_LATE]
+        assert [(body["conversation"], body["transition"]) for body in bodies] == [("live", each) for each in course]
         assert [call.headers["x-cx-signature"] for call in receiver.calls] == [
             signature("a secret", call.body) for call in receiver.calls
         ]
         assert [call.headers["idempotency-key"] for call in receiver.calls] == [b["idempotency_key"] for b in bodies]
-        messages = published(stream, 5)
+        messages = published(stream, len(expected) + 1)
         assert {(m["conversation"], m["transition"], int(m["notify"])) for _, m in messages} == rows(stream).keys()
         assert {key for key, m in messages if m["notify"]} == {body["idempotency_key"] for body in bodies}
 
@@ -121,9 +121,9 @@ def test_after_kills_no_transition_stands_twice(stream: Settings, workers: Worke
         worker = workers.start().wait_ready()
     feed.add("inquiry", names[3])
     for name in names:
-        feed.add("reply", name, -2_000)
-    expected = Counter((name, transition, 1) for name in names for transition in ("breached", "resolved"))
-    until(lambda: rows(stream).keys() >= expected.keys(), "every breach and its end")
+        feed.add("reply", name, -3_000)
+    expected = Counter((name, transition, 1) for name in names for transition in (*STEPS, MET_LATE))
+    until(lambda: rows(stream).keys() >= expected.keys(), "every step and the end")
     assert rows(stream) == expected
-    keys = {key for key, _ in published(stream, 8)}
+    keys = {key for key, _ in published(stream, len(expected))}
     assert len(keys) <= len(expected)

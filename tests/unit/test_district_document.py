@@ -2,12 +2,13 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from deploy.cli.district import EXAMPLE
 from deploy.cli.main import main
-from schemas.district import District
+from schemas.district import Alerts, District
 from schemas.document import load, parse
 from schemas.errors import DocumentError
 from schemas.vocabulary import EARLIEST
@@ -23,9 +24,11 @@ def test_the_example_is_valid_commented_and_shows_every_field() -> None:
     assert document.model_fields_set == set(District.model_fields)
     written = load(text).content["calendars"].values()
     assert {name for calendar in written for name in calendar} == set(WrittenCalendar.model_fields)
-    for part in ("units", "promises", "routing", "goals", "rollout", "items"):
+    assert document.alerts.model_fields_set == set(Alerts.model_fields)
+    elsewhere: dict[str, Any] = {"units": [unit for unit, _ in document.walk()], "chains": document.alerts.chains}
+    for part in ("units", "promises", "routing", "goals", "rollout", "items", "chains"):
         shown: set[str] = set()
-        parts = [unit for unit, _ in document.walk()] if part == "units" else getattr(document, part)
+        parts = elsewhere[part] if part in elsewhere else getattr(document, part)
         for each in parts:
             shown |= each.model_fields_set
         assert shown >= set(type(parts[0]).model_fields) - {"unit" if part == "goals" else ""}, part
@@ -74,6 +77,21 @@ def test_check_counts_what_is_there(capsys: pytest.CaptureFixture[str]) -> None:
             "line 1, c[",
         ),
         ("district: a\npromises:\n  - {promise: p, clock: first_reply, target: soon}", "line 3, promises[0].target: "),
+        ("district: a\nalerts:\n  chains:\n    - {chain: c}", "line 4, alerts.chains[0]: chain c tells nobody"),
+        (
+            "district: a\nunits:\n  - {unit: buses, level: team}\nalerts:\n  chains:\n"
+            "    - {chain: c, units: [buses, busses], breached: [lead]}",
+            "line 6, alerts.chains[0].units[1]: unit busses does not exist; did you mean buses?",
+        ),
+        (
+            "district: a\nalerts:\n  chains:\n    - {chain: c, breached: [x]}\n    - {chain: c, at_risk: [x]}",
+            "line 5, alerts.chains[1].chain: chain c is named twice",
+        ),
+        ("district: a\nalerts: {daily_budget: 0}", "line 2, alerts.daily_budget: "),
+        (
+            "district: a\nalerts:\n  chains:\n    - {chain: c, breached: [Anna Smith]}",
+            "line 4, alerts.chains[0].breached[0]: ",
+        ),
     ],
 )
 def test_problems_name_line_and_field(

@@ -16,7 +16,7 @@ from sinks.landing import DeadLetterRow, Landing
 from sinks.memory import MemorySink
 from streams.core.configuration import Configuration
 from streams.metrics import WorkerMetrics
-from streams.partition import Delivery, Forward, Membership, Partition
+from streams.partition import Delivery, Forward, Membership, Partition, Stand
 from streams.recovery import Log, Recovered, recover
 from streams.surroundings import FlushPolicy, Surroundings
 from streams.worker import Worker
@@ -54,12 +54,15 @@ class World:
         self.caught_up: list[tuple[str, int]] = []
         self.published: list[AlertTransition] = []
         self.published_before: list[AlertTransition] = []
+        self.committed: dict[int, int] = {}
+        self.recovered_partitions: list[list[int]] = []
         self.fenced = False
         self.registry = CollectorRegistry()
         around = Surroundings(
             sink=sink,
             outlet=self,
             cells=self,
+            stands=self._stands,
             recover=self._recover,
             acknowledge=self._acknowledge,
             current=lambda delivery: bool(delivery.handle == self.generation),
@@ -108,11 +111,16 @@ class World:
         """Part of an outlet."""
         self.steps.append(f"forward {len(messages)}")
 
-    def _recover(self, numbers: Sequence[int]) -> Recovered:
+    def _stands(self, numbers: Sequence[int]) -> dict[int, Stand]:
+        return {number: Stand(self.committed.get(number), 0, tuple(self.published_before)) for number in numbers}
+
+    def _recover(self, stands: Mapping[int, Stand]) -> Recovered:
         if self.away:
             self.away -= 1
             raise Unavailable("away", 0.01)
-        return recover(numbers, 16, self.sink, self.recovered_ms, {NUMBER: self.published_before})
+        self.recovered_partitions.append(sorted(stands))
+        told = {number: stand.told for number, stand in stands.items()}
+        return recover(list(stands), 16, self.sink, self.recovered_ms, told)
 
     def _reader(self) -> MemorySink:
         if self.unread:
@@ -120,9 +128,13 @@ class World:
             raise Unavailable("away", 0.01)
         return self.sink
 
-    async def _acknowledge(self, deliveries: Sequence[Delivery]) -> None:
+    async def _acknowledge(self, deliveries: Sequence[Delivery]) -> Mapping[int, int]:
         self.steps.append(f"acknowledge {len(deliveries)}, landed {len(self.sink.rows('events'))}")
-        self.acknowledged.extend(delivery.offset for delivery in deliveries)
+        mine = sorted(each[:2] for each in deliveries if each.handle == self.generation)
+        self.acknowledged.extend(offset for _, offset in mine)
+        done = {number: offset + 1 for number, offset in mine}
+        self.committed |= done
+        return done
 
     def _die(self, reason: str) -> NoReturn:
         self.steps.append(f"died: {reason}")
@@ -132,18 +144,22 @@ class World:
         self.steps.append(f"halted: {reason}")
         raise Died(reason)
 
-    async def assigned(self) -> None:
-        """Own the partition and wait for its recovery."""
-        self.worker.assign({NUMBER})
+    async def assigned(self, *numbers: int) -> None:
+        """Own the partition, or these, and wait until all are let in."""
+        self.worker.assign(set(numbers) or {NUMBER}, Membership(self.generation, "me"))
         await self.recovered()
 
     async def recovered(self) -> None:
-        """Wait for the recovery, for a bounded number of looks."""
+        """Wait until all is let in."""
+        await self.until(lambda: self.worker.ready)
+
+    async def until(self, holds: Callable[[], bool]) -> None:
+        """Wait until something holds, for a bounded number of looks."""
         for _ in range(2_000):
-            if self.worker.ready:
+            if holds():
                 return
             await asyncio.sleep(0.005)
-        raise AssertionError("never recovered")
+        raise AssertionError("never came")
 
 
 def payloads() -> list[bytes]:

@@ -16,6 +16,8 @@ from tests.unit.test_worker import World, delivery
 
 PROMISE = {"promise": "reply", "clock": "first_reply", "target": "1s", "hours": "calendar"}
 BROKEN_MS = ms("2026-10-06 10:00") + 1_001
+AT_RISK = ("at_risk", BROKEN_MS - 251)
+COURSE = ["at_risk", "breached", "escalated_50", "escalated_100"]
 
 
 def payloads(*replies: str) -> list[bytes]:
@@ -43,13 +45,16 @@ def test_a_promise_breaks_without_any_message_and_is_told_once() -> None:
         world.now_ms = BROKEN_MS - 1
         await given(world)
         await world.worker.flush()
-        assert landed(world) == []
+        assert landed(world) == [AT_RISK]
         world.now_ms = BROKEN_MS
         await world.worker.flush()
         await world.worker.flush()
-        assert landed(world) == [("breached", BROKEN_MS - 1)]
-        assert world.steps == ["acknowledge 2, landed 2", "alerts 1, landed 2", "acknowledge 0, landed 2"]
-        assert world.told == ["breached"]
+        assert landed(world) == [AT_RISK, ("breached", BROKEN_MS - 1)]
+        assert world.steps == [
+            *("alerts 1, landed 0", "acknowledge 2, landed 2"),
+            *("alerts 1, landed 2", "acknowledge 0, landed 2"),
+        ]
+        assert world.told == ["at_risk", "breached"]
         assert world.registry.get_sample_value("cx_alerts_total", {"transition": "breached"}) == 1
 
     asyncio.run(scene())
@@ -65,7 +70,7 @@ def test_while_messages_wait_the_clock_is_that_of_the_last_one_applied() -> None
         assert landed(world) == []
         world.live = True
         await world.worker.flush()
-        assert [transition for transition, _ in landed(world)] == ["breached"]
+        assert sorted(transition for transition, _ in landed(world)) == sorted(COURSE)
 
     asyncio.run(scene())
 
@@ -77,7 +82,7 @@ def test_a_replay_of_history_lands_alerts_and_tells_nobody() -> None:
         world.now_ms = ms("2026-11-06 10:00")
         await given(world, "2026-10-06 10:30")
         await world.worker.flush()
-        assert [transition for transition, _ in landed(world)] == ["breached", "resolved"]
+        assert sorted(transition for transition, _ in landed(world)) == sorted([*COURSE, "met_late"])
         assert world.told == []
 
     asyncio.run(scene())
@@ -89,8 +94,8 @@ def test_kafka_gets_alerts_once_while_clickhouse_is_away() -> None:
         world.now_ms = BROKEN_MS
         await given(world)
         await world.worker.flush()
-        assert [step for step in world.steps if "alerts" in step] == ["alerts 1, landed 0"]
-        assert world.told == ["breached"]
+        assert [step for step in world.steps if "alerts" in step] == ["alerts 2, landed 0"]
+        assert world.told == ["at_risk", "breached"]
 
     asyncio.run(scene())
 
@@ -124,13 +129,12 @@ def test_the_next_owner_repeats_nothing_and_goes_on() -> None:
         second.now_ms = BROKEN_MS + 60_000
         await second.assigned()
         await second.worker.flush()
-        assert second.steps == ["acknowledge 0, landed 2"]
-        assert second.told == []
+        assert second.told == COURSE[2:]
         reply = payloads("2026-10-06 10:01")[-1]
         await second.worker.receive(delivery(2, reply))
         await second.worker.flush()
-        assert second.told == ["resolved"]
-        assert [transition for transition, _ in landed(second)] == ["breached", "resolved"]
+        assert second.told == [*COURSE[2:], "met_late"]
+        assert sorted(transition for transition, _ in landed(second)) == sorted([*COURSE, "met_late"])
 
     asyncio.run(scene())
 
@@ -145,7 +149,7 @@ def test_the_next_owner_knows_the_clocks_that_still_run() -> None:
         second.now_ms = BROKEN_MS
         await second.assigned()
         await second.worker.flush()
-        assert second.told == ["breached"]
+        assert second.told == ["at_risk", "breached"]
 
     asyncio.run(scene())
 
@@ -157,15 +161,15 @@ def test_what_was_told_before_a_crash_lands_and_can_be_taken_back() -> None:
         await given(first)
         with pytest.raises(ZeroDivisionError):
             await first.worker.flush()
-        assert [alert.transition for alert in first.published] == ["breached"]
+        assert [alert.transition for alert in first.published] == ["at_risk", "breached"]
         second = World(MemorySink())
         second.published_before = first.published
         second.now_ms = BROKEN_MS + 1
-        await given(second, "2026-10-06 10:00:01")
+        await given(second, "2026-10-06 10:00")
         await second.worker.flush()
         assert [alert.transition for alert in second.published] == ["corrected"]
-        assert sorted(transition for transition, _ in landed(second)) == ["breached", "corrected"]
-        assert second.told == ["breached", "corrected"]
+        assert sorted(transition for transition, _ in landed(second)) == ["at_risk", "breached", "corrected"]
+        assert second.told == ["at_risk", "breached", "corrected"]
 
     asyncio.run(scene())
 
@@ -187,7 +191,7 @@ def test_a_worker_that_lost_its_partitions_lands_and_acknowledges_nothing_and_st
         await given(world)
         await world.worker.flush()
         assert world.acknowledged == [0, 1]
-        assert world.told == ["breached"]
+        assert world.told == ["at_risk", "breached"]
 
     asyncio.run(scene())
 

@@ -7,7 +7,7 @@ import pytest
 
 from sinks.memory import MemorySink
 from streams.partition import STEP
-from streams.worker import MOST_SLICES, SLICE_SECONDS
+from streams.upkeep import MOST_SLICES, SLICE_SECONDS
 from tests.golden import OFFICE, History, district, ms
 from tests.unit.test_worker import World, delivery
 

@@ -7,7 +7,7 @@ const WIDTH = 960, LEFT = 44, RIGHT = 44, TOP = 12;
 const MOVED_MS = 20000;
 const LIT_MS = 4000;
 const TILES = ["within", "median_ms", "p90_ms", "mean_ms", "kept", "satisfaction", "ratings"];
-const HIDDEN = ["decided", "rolled_at", "published_at"];
+const HIDDEN = ["decided", "rolled_at", "published_at", "published_n"];
 /* Which instant a number of the last four weeks is of. */
 const AS_OF = { median_ms: "rolled_at", p90_ms: "rolled_at", mean_ms: "rolled_at", kept: "rolled_at", satisfaction: "published_at" };
 let tiles = null;
@@ -47,7 +47,9 @@ function noteOf(column, row) {
   const at = row[AS_OF[column.name]];
   if (column.name === "satisfaction" && value === null && row.ratings.startsWith("<")) return "Fewer than 10 ratings: not shown.";
   if (at === null) return "The first numbers of 28 days come with the next full minute.";
+  if (column.name === "satisfaction" && value === null) return "Shown once ten ratings have come or left since the last time.";
   const when = `As of ${instant(at, { weekday: "short", hour: "numeric", minute: "2-digit" })}.`;
+  if (column.name === "satisfaction") return `${when} Of ${grouped.format(row.published_n)} ratings.`;
   return value === null ? `Nothing to measure yet. ${when}` : `${when} ${column.kind === "duration" ? exact(value) : ""}`.trim();
 }
 
@@ -133,15 +135,16 @@ function sayMoved() {
   } else {
     conclude([said, change(column, before[metric], after[metric], state.own), state.more].filter(Boolean).join(" "), waited);
   }
-  if (before[metric] !== after[metric]) light(metric);
+  if (state.own || before[metric] !== after[metric]) light(metric);
 }
 
 /* What the number was and is; and whose doing that is, unless it is the press's alone. "<10" has no size. */
 function change(column, before, after, own) {
   const text = (value) => shown(column, value).text;
   const others = after - before - own;
-  const moved = text(before) === text(after) ? text(after) : `${text(before)} → ${text(after)}`;
-  if (others === 0) return own === 0 ? `${column.label}: ${moved}, unchanged.` : `${column.label}: ${moved}.`;
+  if (others === 0 && own === 0) return `${column.label}: ${text(after)}, unchanged.`;
+  const moved = `${text(before)} → ${text(after)}`;
+  if (others === 0) return `${column.label}: ${moved}.`;
   const shares = [`this press ${signed(own)}`, Number.isNaN(others) ? "" : `others ${signed(others)}`];
   return `${column.label}: ${moved} (${shares.filter(Boolean).join(", ")}).`;
 }

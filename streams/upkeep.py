@@ -1,0 +1,126 @@
+"""What a worker does for its partitions around a landing: read back, fold again, sweep, daily cells."""
+
+import asyncio
+from collections.abc import Callable, Collection, Sequence
+from functools import partial
+
+from streams.attempts import Attempts
+from streams.core.configuration import Configuration
+from streams.metrics import WorkerMetrics
+from streams.partition import Cut, Partition
+from streams.surroundings import Surroundings
+
+READ_BACK = 500
+SWEPT = 200
+SLICE_SECONDS, MOST_SLICES, BETWEEN_SLICES = 0.04, 4, 0.002
+
+
+class Upkeep:
+    """Acts on the partitions that are owned at the time; none of its calls may overlap."""
+
+    def __init__(
+        self,
+        around: Surroundings,
+        attempts: Attempts,
+        metrics: WorkerMetrics,
+        owned: Callable[[], Collection[Partition]],
+    ) -> None:
+        self._around = around
+        self._attempts = attempts
+        self._metrics = metrics
+        self._owned = owned
+        self._slices = 1
+        self._days: dict[str, Configuration] = {}
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether a changed configuration left something to be folded."""
+        return any(partition.stale for partition in self._owned())
+
+    async def refold(self) -> None:
+        """Fold what a changed configuration left, slice by slice; what is to be done meanwhile is done in between.
+
+        One slice in the first flush, so that what breaks next lands at once, then twice as many each time.
+        """
+        for number in range(self._slices):
+            if number:
+                await asyncio.sleep(BETWEEN_SLICES)
+                await self.bring_back()
+            self._refold_until(self._around.monotonic() + SLICE_SECONDS)
+            if not self.is_stale:
+                self._slices = 1
+                return
+        self._slices = min(2 * self._slices, MOST_SLICES)
+
+    def _refold_until(self, end: float) -> None:
+        """One slice: whatever has a running clock first, in all partitions."""
+        for clocks in (True, False):
+            for partition in self._owned():
+                partition.refold(lambda: self._around.monotonic() >= end, clocks)
+
+    async def bring_back(self) -> None:
+        """Read back, slice by slice, whole histories that new events, erasures or a changed configuration ask for."""
+        while True:
+            await self._seek_erased()
+            wanted = [
+                (partition, district, names[:READ_BACK])
+                for partition in self._owned()
+                for district, names in partition.returning()
+            ]
+            if not wanted:
+                return
+            for owned, district, names in wanted:
+                self._around.reached("before:read-back")
+                found = await self._attempts.persist(partial(self._around.log.histories, district, names))
+                # Asked last: what leaves is marked before it goes, so a history without a mark was whole.
+                gone = await self._attempts.persist(partial(self._around.log.retired_of, district, names))
+                self._around.reached("after:read-back")
+                owned.restore(district, names, found, gone)
+                self._metrics.read_back.inc(len(names))
+
+    async def _seek_erased(self) -> None:
+        """Have conversations folded again that left memory with events received after their person was erased."""
+        while seeking := [
+            state for owned in self._owned() for state in owned.states.values() if state.erasures.unsought
+        ]:
+            for state in seeking:
+                key, since_ms = state.erasures.unsought.popitem()
+                ask = partial(self._around.log.naming, state.district, key, since_ms)
+                state.recall(await self._attempts.persist(ask))
+
+    def note_days(self, cuts: Sequence[Cut]) -> bool:
+        """Note whose daily cells are to catch up; False: nobody's."""
+        for cut in cuts:
+            self._days |= cut.days
+        return bool(self._days)
+
+    async def catch_up_days(self, now_ms: int) -> bool:
+        """One piece of what the first one's daily cells lack; False: nothing is left to the flushes to come."""
+        district, configuration = next(iter(self._days.items()))
+        if await self._attempts.persist(partial(self._around.cells.catch_up, district, configuration, now_ms)):
+            self._days.pop(district, None)
+        return bool(self._days)
+
+    def forget(self) -> None:
+        """The partitions are others' by now."""
+        self._days.clear()
+
+    async def sweep(self) -> bool:
+        """Once what is in memory is up to date: the next slice of rows that left it and are of an earlier one.
+
+        False: there is none.
+        """
+        for owned in self._owned():
+            for state in owned.states.values():
+                after = state.departed.swept_to
+                if after is None:
+                    continue
+                ask = partial(self._around.log.outdated, state.district, state.oldest_version, after, SWEPT)
+                self._around.reached("before:sweep")
+                names = await self._attempts.persist(ask)
+                self._around.reached("after:sweep")
+                state.recall(names, as_stale=True)
+                if state.departed.swept_to == after:
+                    state.departed.swept_to = names[-1] if names else None
+                return True
+        return False
