@@ -14,7 +14,6 @@ from sinks.landing import (
     DeadLetterRow,
     Erasure,
     EventRow,
-    Landing,
     Place,
     UnitRow,
     configuration_row,
@@ -347,30 +346,6 @@ class Partition:
         self._days_ms = now_ms
         changed, self._changed = self._changed, set()
         return {name: state.configuration for name, state in self.states.items() if everybody or name in changed}
-
-
-def landing_of(cuts: Sequence[Cut], now_ms: int) -> Landing:
-    """Everything that these cuts have to land, in one, but for rolling rows."""
-    return Landing(
-        landed_at_ms=now_ms,
-        events=[row for cut in cuts for row in cut.events],
-        conversations=[row for cut in cuts for row in cut.conversations],
-        configurations=[row for cut in cuts for row in cut.configurations],
-        units=[row for cut in cuts for row in cut.units],
-        dead_letters=[row for cut in cuts for row in cut.dead_letters],
-        alerts=[row for cut in cuts for row in (*cut.told, *cut.alerts)],
-        erasures=[erasure for cut in cuts for erasure in cut.erasures],
-    )
-
-
-def windows_of(cuts: Sequence[Cut], now_ms: int) -> Landing:
-    """The rolling rows of these cuts; takes long, for a thread, and only once: it publishes."""
-    minutes = [each for cut in cuts for each in cut.minutes]
-    return Landing(
-        now_ms,
-        rolling=[row for minute, publishing in minutes for row in publishing.publish(minute.rows())],
-        slices=[row for minute, _ in minutes for row in minute.slices()],
-    )
 
 
 def _internal(position: int, error: str, payload_digest: str, event: Event) -> Refusal:

@@ -24,8 +24,9 @@ from schemas.errors import Fenced, Unavailable
 from sinks.landing import DeadLetterRow, Landing
 from streams.attempts import Attempts
 from streams.dead_letter_watch import DeadLetterWatch
+from streams.landings import landing_of, windows_of
 from streams.metrics import WorkerMetrics
-from streams.partition import Cut, Delivery, Membership, News, Partition, Stand, landing_of, windows_of
+from streams.partition import Cut, Delivery, Membership, News, Partition, Stand
 from streams.recovery import Recovered
 from streams.surroundings import FlushPolicy, Surroundings
 from streams.upkeep import Upkeep
