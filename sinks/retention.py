@@ -138,6 +138,7 @@ _ROLLING = """
     ))
         AND (district, at) NOT IN (SELECT district, max(at) FROM rolling WHERE unit = district GROUP BY district)
 """
+_DAYS = "day < toDate32(fromUnixTimestamp64Milli(toInt64(%(facts)s), 'UTC'))"
 _LETTERS = "toUnixTimestamp64Milli(landed_at) < %(dead_letters)s"
 _DECISIONS = """
     (topic, `partition`, `offset`, position) IN (
@@ -151,6 +152,7 @@ CONDITIONS: Mapping[str, str] = {
     "conversation_versions": _VERSIONS,
     "rolling_slices": _ROLLING,
     "rolling": _ROLLING,
+    "daily_cells": _DAYS,
     "dead_letter_decisions": _DECISIONS,
     "dead_letters": _LETTERS,
 }

@@ -22,6 +22,7 @@ from schemas.errors import UsageError
 from schemas.settings import Settings
 from schemas.topics import EVENTS
 from sinks.clickhouse import ClickHouseSink
+from sinks.daily import DailyCells
 from sinks.reading import ClickHouseReader
 from streams.dead_letter_watch import DeadLetterLimit
 from streams.driver_logs import calm
@@ -120,6 +121,7 @@ class Process:
             caught_up=self._caught_up,
             notify=self._webhook.notify,
             now_ms=partial(now_ms, settings),
+            cells=DailyCells(settings),
             log=Log(partial(ClickHouseReader, settings)),
             die=die,
             halt=partial(die, code=EXIT_DEAD_LETTERS),

@@ -93,6 +93,11 @@ class WorkerMetrics:
             "cx_recovery_seconds", "Time to recover one partition, in seconds", buckets=FLUSH_BUCKETS, registry=registry
         )
 
+    def rolled(self, landing: Landing) -> None:
+        """Count the rolling rows that landed."""
+        self.rows.labels("rolling").inc(len(landing.rolling))
+        self.rows.labels("rolling_slices").inc(len(landing.slices))
+
     def landed(self, landing: Landing) -> None:
         """Count the rows of a flush that landed, but for rolling ones."""
         self.rows.labels("events").inc(len(landing.events))

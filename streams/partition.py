@@ -14,7 +14,6 @@ from sinks.landing import (
     DeadLetterRow,
     Erasure,
     EventRow,
-    Landing,
     Place,
     UnitRow,
     configuration_row,
@@ -25,6 +24,7 @@ from sinks.landing import (
 )
 from streams.core.admission import Admission, Refusal, admit, digest
 from streams.core.arrival import Applied, Arrival
+from streams.core.configuration import Configuration
 from streams.core.district import DistrictState
 from streams.core.minute import Minute
 from streams.core.packed import REFUSED
@@ -32,6 +32,7 @@ from streams.core.publishing import Publishing
 from streams.core.settled import Culprit, Settled
 
 MINUTE_MS = 60_000
+DAYS_EVERY_MS, EVERYBODY_EVERY_MS = 10 * MINUTE_MS, 60 * MINUTE_MS
 Histories = Mapping[str, Sequence[tuple[Event, int | None]]]
 DAY_MS = 1_440 * MINUTE_MS
 RETIRED = ("retired", "the events of its conversation left by retention before it came; it counts nowhere")
@@ -95,6 +96,8 @@ class Cut:
     """Transitions that stand on `cx.alerts` already and have to land."""
     minutes: list[tuple[Minute, Publishing]] = field(default_factory=list)
     """What rolling rows are to be made of, and what is published of them."""
+    days: dict[str, Configuration] = field(default_factory=dict)
+    """Districts whose daily cells are to catch up with the facts."""
     erasures: list[Erasure] = field(default_factory=list)
     forwards: list[Forward] = field(default_factory=list)
     positions: list[int] = field(default_factory=list)
@@ -130,6 +133,8 @@ class Partition:
         self._rolled_ms = 0
         self._evicted_ms = 0
         self._kept = 0
+        self._days_ms = 0
+        self._changed: set[str] = set()
         self._position: int | None = None
         self._acknowledged: int | None = None
 
@@ -307,6 +312,8 @@ class Partition:
 
     def _keep(self, cut: Cut, district: str, settled: Settled) -> None:
         cut.conversations.extend(settled.rows)
+        if settled.rows:
+            self._changed.add(district)
         if settled.culprits:
             _expel(cut, district, settled.culprits, self._topic)
 
@@ -315,7 +322,7 @@ class Partition:
 
         Alerts advance to `now_ms` if the partition is `live` (read to its end), else to the latest receipt applied.
         Each full minute it takes what rolling rows are made of, only while live and when nothing is left of an older
-        configuration.
+        configuration; each ten minutes it names districts whose daily cells are to catch up.
         """
         cut, self._cut = self._cut, Cut()
         clock_ms = now_ms if live else min(self.latest_receipt_ms, now_ms)
@@ -328,32 +335,17 @@ class Partition:
             self._rolled_ms = minute_ms
             for state in filter(attrgetter("holds_windows"), self.states.values()):
                 cut.minutes.append((state.rolling.minute(minute_ms, state.configuration), state.rolling.publishing))
+        if live and not self.stale and now_ms - self._days_ms >= DAYS_EVERY_MS:
+            cut.days = self._days(now_ms)
         self._evict(clock_ms)
         return cut
 
-
-def landing_of(cuts: Sequence[Cut], now_ms: int) -> Landing:
-    """Everything that these cuts have to land, in one, but for rolling rows."""
-    return Landing(
-        landed_at_ms=now_ms,
-        events=[row for cut in cuts for row in cut.events],
-        conversations=[row for cut in cuts for row in cut.conversations],
-        configurations=[row for cut in cuts for row in cut.configurations],
-        units=[row for cut in cuts for row in cut.units],
-        dead_letters=[row for cut in cuts for row in cut.dead_letters],
-        alerts=[row for cut in cuts for row in (*cut.told, *cut.alerts)],
-        erasures=[erasure for cut in cuts for erasure in cut.erasures],
-    )
-
-
-def windows_of(cuts: Sequence[Cut], now_ms: int) -> Landing:
-    """The rolling rows of these cuts; takes long, for a thread, and only once: it publishes."""
-    minutes = [each for cut in cuts for each in cut.minutes]
-    return Landing(
-        now_ms,
-        rolling=[row for minute, publishing in minutes for row in publishing.publish(minute.rows())],
-        slices=[row for minute, _ in minutes for row in minute.slices()],
-    )
+    def _days(self, now_ms: int) -> dict[str, Configuration]:
+        """Those in which something changed; each hour all of them, as facts may land that this worker did not make."""
+        everybody = now_ms // EVERYBODY_EVERY_MS != self._days_ms // EVERYBODY_EVERY_MS
+        self._days_ms = now_ms
+        changed, self._changed = self._changed, set()
+        return {name: state.configuration for name, state in self.states.items() if everybody or name in changed}
 
 
 def _internal(position: int, error: str, payload_digest: str, event: Event) -> Refusal:

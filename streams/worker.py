@@ -6,7 +6,7 @@ The order of a flush, which every step relies on:
     (1) alerts to Kafka                        acknowledged by the broker
     (2) events, configurations, units          in ClickHouse
     (3) facts, once per changed conversation   in ClickHouse; then the rows of (1)
-    (4) rolling rows, each full minute         in ClickHouse
+    (4) rolling rows, each full minute; then some days of daily cells, of one district at a time
     (5) acknowledge the deliveries             in order of offset
 
 A crash before (5) has the messages read again: sets ignore what they know, and equal rows land over equal rows.
@@ -24,8 +24,9 @@ from schemas.errors import Fenced, Unavailable
 from sinks.landing import DeadLetterRow, Landing
 from streams.attempts import Attempts
 from streams.dead_letter_watch import DeadLetterWatch
+from streams.landings import landing_of, windows_of
 from streams.metrics import WorkerMetrics
-from streams.partition import Cut, Delivery, Membership, News, Partition, Stand, landing_of, windows_of
+from streams.partition import Cut, Delivery, Membership, News, Partition, Stand
 from streams.recovery import Recovered
 from streams.surroundings import FlushPolicy, Surroundings
 from streams.upkeep import Upkeep
@@ -225,6 +226,7 @@ class Worker:
         self._owned = {}
         self._kept = {}
         self._parked = {}
+        self._upkeep.forget()
         self._metrics.partitions.set(0)
         self._metrics.ready.set(0)
         self._room.set()
@@ -267,9 +269,9 @@ class Worker:
             cuts = [partition.cut(now_ms, self._is_live(number)) for number, partition in owned.items()]
             deliveries = [delivery for cut in cuts for delivery in cut.deliveries]
             landing = landing_of(cuts, now_ms)
-            news = News.of(cuts, self._membership)
-            has_windows = any(cut.minutes for cut in cuts)
-            if not (deliveries or landing.conversations or landing.alerts or has_windows):
+            news, has_windows = News.of(cuts, self._membership), any(cut.minutes for cut in cuts)
+            has_days = self._upkeep.note_days(cuts)
+            if not (deliveries or landing.conversations or landing.alerts or has_windows or has_days):
                 await self._sweep()
                 return
             if (too_much := self._watch.too_much(landing.dead_letters)) is not None:
@@ -282,6 +284,8 @@ class Worker:
                 self._around.notify([alert for alert in landing.alerts if alert.notify])
                 if has_windows:
                     await self._land_windows(cuts, now_ms)
+                if has_days and await self._upkeep.catch_up_days(now_ms):
+                    self._due.set()
             self._around.reached("before:5")
             for number, offset in (await self._around.acknowledge(deliveries)).items():
                 owned[number].acknowledge(offset)
@@ -298,8 +302,7 @@ class Worker:
         """Step (4): rows are made in a thread of what the cuts hold, while the next messages are taken."""
         landing = await asyncio.to_thread(windows_of, cuts, now_ms)
         await self._attempts.persist(partial(self._around.sink.land, landing))
-        self._metrics.rows.labels("rolling").inc(len(landing.rolling))
-        self._metrics.rows.labels("rolling_slices").inc(len(landing.slices))
+        self._metrics.rolled(landing)
 
     async def _sweep(self) -> None:
         if await self._upkeep.sweep():

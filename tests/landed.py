@@ -10,7 +10,8 @@ from sinks.clickhouse import ClickHouseSink
 from sinks.landing import Landing
 from sinks.reading import ClickHouseReader
 from streams.intake.producer import Written
-from streams.partition import Delivery, Partition, windows_of
+from streams.landings import windows_of
+from streams.partition import Delivery, Partition
 from streams.recovery import Log
 
 

@@ -250,6 +250,14 @@ def test_of_old_minutes_the_first_of_each_hour_stays_and_the_newest(clickhouse: 
     assert sum(retained(clickhouse, done).rows.values()) == 0
 
 
+def test_daily_cells_leave_by_their_day_with_the_facts(clickhouse: Settings, query: Ask) -> None:
+    days = ("2026-05-30", "2026-05-31", "2026-06-01")
+    query(f"INSERT INTO daily_cells (district, unit, day) SELECT 'demo', 'a', toDate32(arrayJoin({list(days)}))")
+    assert retained(clickhouse, ONLY_EVENTS).rows["daily_cells"] == 0
+    assert retained(clickhouse, WITH_FACTS).rows["daily_cells"] == 2
+    assert query("SELECT toString(day) FROM daily_cells") == [("2026-06-01",)]
+
+
 @pytest.mark.usefixtures("log")
 def test_rolling_windows_dead_letters_and_what_was_said_of_a_moment_leave_by_their_own_age(
     clickhouse: Settings, query: Ask, log: LandingLog

@@ -14,6 +14,7 @@ from schemas.errors import Fenced, Unavailable
 from schemas.topics import partition_of
 from sinks.landing import DeadLetterRow, Landing
 from sinks.memory import MemorySink
+from streams.core.configuration import Configuration
 from streams.metrics import WorkerMetrics
 from streams.partition import Delivery, Forward, Membership, Partition, Stand
 from streams.recovery import Log, Recovered, recover
@@ -48,6 +49,9 @@ class World:
         self.unread = 0
         self.live = True
         self.told: list[str] = []
+        self.pieces = 1
+        self.acknowledged_then = 0
+        self.caught_up: list[tuple[str, int]] = []
         self.published: list[AlertTransition] = []
         self.published_before: list[AlertTransition] = []
         self.committed: dict[int, int] = {}
@@ -57,6 +61,7 @@ class World:
         around = Surroundings(
             sink=sink,
             outlet=self,
+            cells=self,
             stands=self._stands,
             recover=self._recover,
             acknowledge=self._acknowledge,
@@ -84,6 +89,13 @@ class World:
     def dead_letters(self, rows: Sequence[DeadLetterRow]) -> None:
         """Part of an outlet."""
         self.steps.append(f"dead letters {len(rows)}, landed {len(self.sink.rows('events'))}")
+
+    def catch_up(self, district: str, _configuration: Configuration, upto_ms: int) -> bool:
+        """Daily cells."""
+        self.caught_up.append((district, upto_ms))
+        self.acknowledged_then = len(self.acknowledged)
+        self.pieces = max(0, self.pieces - 1)
+        return not self.pieces
 
     def begin(self, landed: Mapping[int, int]) -> None:
         """Part of an outlet."""
