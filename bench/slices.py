@@ -14,10 +14,10 @@ from typing import NoReturn
 
 from prometheus_client import CollectorRegistry
 
-from schemas.alerts import AlertTransition
 from schemas.district import District
 from schemas.errors import EnvironmentProblem
 from schemas.topics import EVENTS, partition_of
+from schemas.transitions import Transition
 from schemas.vocabulary import from_ms, to_ms
 from sinks.landing import DeadLetterRow, Landing
 from sinks.memory import MemorySink
@@ -57,7 +57,7 @@ class _Nothing:
     def begin(self, landed: Mapping[int, int]) -> None:
         """Part of an outlet."""
 
-    def alerts(self, rows: Sequence[AlertTransition], membership: Membership) -> None:
+    def alerts(self, rows: Sequence[Transition], membership: Membership) -> None:
         """Part of an outlet."""
 
     def forward(self, messages: Sequence[Forward]) -> None:

@@ -11,9 +11,11 @@ from typing import Any, NamedTuple, Protocol
 
 from clickhouse_driver import Client
 
+from schemas import incidents
 from schemas.alerts import ALERT, AlertTransition, of_row
 from schemas.facts import CONVERSATION, Column, Row
-from schemas.rolling import Published
+from schemas.incidents import INCIDENT, IncidentTransition
+from schemas.rolling import ROLLING, Published, RollingRow
 from schemas.settings import Settings
 from schemas.vocabulary import SCHEMA_VERSION
 from sinks.connection import connect, errors_mapped
@@ -77,6 +79,12 @@ class Reader(Protocol):
 
     def alerts(self, districts: Sequence[str]) -> list[AlertTransition]:
         """Every alert transition that has landed of these districts, once."""
+
+    def incidents(self, districts: Sequence[str]) -> list[IncidentTransition]:
+        """Every transition of an incident that has landed of these districts, once."""
+
+    def rolling_since(self, district: str, units: Sequence[str], since_ms: int) -> list[RollingRow]:
+        """The rolling rows of these units since an instant, in order of time."""
 
     def published(self, districts: Sequence[str]) -> list[Published]:
         """What the newest rolling rows say of each unit's ratings, sorted by district and unit."""
@@ -195,6 +203,18 @@ def _raw(column: Column) -> str:
     return f"arrayMap(x -> {in_ms}(x), `{column.name}`)" if "Array" in column.type else f"{in_ms}(`{column.name}`)"
 
 
+_INCIDENTS = """
+SELECT {columns}
+FROM incidents FINAL
+WHERE district IN %(districts)s
+ORDER BY district, key, revision, transition, step
+""".replace("{columns}", ", ".join(map(_raw, INCIDENT)))
+_ROLLING_SINCE = """
+SELECT {columns}
+FROM rolling FINAL
+WHERE district = %(district)s AND unit IN %(units)s AND at >= fromUnixTimestamp64Milli(toInt64(%(since_ms)s))
+ORDER BY at, unit, channel, window
+""".replace("{columns}", ", ".join(map(_raw, ROLLING)))
 _FACTS = """
 SELECT {columns}
 FROM conversations FINAL
@@ -273,6 +293,21 @@ class ClickHouseReader:
             for some in _slices(sorted(set(districts))):
                 found.extend(map(of_row, self._client.execute(_ALERTS, {"districts": some})))
         return found
+
+    def incidents(self, districts: Sequence[str]) -> list[IncidentTransition]:
+        """Every transition of an incident that has landed of these districts, once."""
+        found: list[IncidentTransition] = []
+        with errors_mapped(self._settings):
+            for some in _slices(sorted(set(districts))):
+                found.extend(map(incidents.of_row, self._client.execute(_INCIDENTS, {"districts": some})))
+        return found
+
+    def rolling_since(self, district: str, units: Sequence[str], since_ms: int) -> list[RollingRow]:
+        """The rolling rows of these units since an instant, in order of time."""
+        parameters = {"district": district, "units": tuple(units), "since_ms": since_ms}
+        with errors_mapped(self._settings):
+            rows = self._client.execute(_ROLLING_SINCE, parameters)
+        return [RollingRow._make(tuple(v) if isinstance(v, list) else v for v in row) for row in rows]
 
     def published(self, districts: Sequence[str]) -> list[Published]:
         """What the newest rolling rows say of each unit's ratings, sorted by district and unit."""

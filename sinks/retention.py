@@ -129,6 +129,10 @@ _ALERTS = """
         AND (district, splitByChar('~', conversation)[1]) NOT IN ({standing})
         AND (district, key) NOT IN (SELECT district, key FROM alerts WHERE toUnixTimestamp64Milli(at) >= %(alerts)s)
 """.replace("{gone}", _GONE).replace("{standing}", _STANDING)
+_INCIDENTS = """
+    toUnixTimestamp64Milli(at) < %(alerts)s
+        AND (district, key) NOT IN (SELECT district, key FROM incidents WHERE toUnixTimestamp64Milli(at) >= %(alerts)s)
+"""
 # The newest minute of a district says what is published of its ratings; a recovery goes on from it.
 # All rows of a minute stay or go together: a district's own row is in each, so it says which minutes there are.
 _ROLLING = """
@@ -147,6 +151,7 @@ _DECISIONS = """
 """.replace("{letters}", _LETTERS)
 CONDITIONS: Mapping[str, str] = {
     "alerts": _ALERTS,
+    "incidents": _INCIDENTS,
     "events": _EVENTS,
     "conversations": _GONE,
     "conversation_versions": _VERSIONS,

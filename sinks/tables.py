@@ -9,6 +9,7 @@ from typing import NamedTuple
 from schemas.alerts import ALERT
 from schemas.daily import DAILY_CELLS as DAILY_CELLS_COLUMNS
 from schemas.facts import CODE, CONVERSATION, COUNT, FLAG, INSTANT, Column
+from schemas.incidents import INCIDENT
 from schemas.rolling import ROLLING as ROLLING_COLUMNS
 from schemas.rolling import ROLLING_SLICES as ROLLING_SLICES_COLUMNS
 
@@ -163,6 +164,12 @@ ALERTS = Table(
     "earliest",
     (*ALERT, LANDED_AT, FIRST_LANDED),
 )
+INCIDENTS = Table(
+    "incidents",
+    ("district", "key", "revision", "transition", "step"),
+    "earliest",
+    (*INCIDENT, LANDED_AT, FIRST_LANDED),
+)
 REPLAYS = Table(
     "replays",
     ("replay", "part"),
@@ -210,6 +217,7 @@ TABLES = (
     ROLLING,
     ROLLING_SLICES,
     ALERTS,
+    INCIDENTS,
     REPLAYS,
     RETIRED,
     DAILY_CELLS,

@@ -56,6 +56,9 @@ class WorkerMetrics:
 
     def _of_alerts(self, registry: CollectorRegistry) -> None:
         self.alerts = Counter("cx_alerts_total", "Alert transitions landed", ["transition"], registry=registry)
+        self.incidents = Counter(
+            "cx_incidents_total", "Incident transitions landed", ["kind", "transition"], registry=registry
+        )
         self.notifications = Counter(
             "cx_notifications_total",
             "Transitions for the webhook: delivered, refused (by it), failed (all attempts), dropped (queue full)",
@@ -106,4 +109,6 @@ class WorkerMetrics:
             self.dead_letters.labels(row.reason).inc()
         for alert in landing.alerts:
             self.alerts.labels(alert.transition).inc()
+        for incident in landing.incidents:
+            self.incidents.labels(incident.kind, incident.transition).inc()
         self.flushes.inc()

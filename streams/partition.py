@@ -2,13 +2,15 @@
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 from operator import attrgetter
 from typing import Any, NamedTuple
 
-from schemas.alerts import AlertTransition
 from schemas.events import DistrictConfigured, Erased, Event
 from schemas.facts import Row, row_version
+from schemas.rolling import RollingRow
 from schemas.topics import partition_of
+from schemas.transitions import Transition
 from sinks.landing import (
     ConfigurationRow,
     DeadLetterRow,
@@ -70,7 +72,7 @@ class Stand(NamedTuple):
     """Offset of `cx.events` up to which the workers' group has acknowledged; None: nothing yet."""
     told_from: int = 0
     """Offset of `cx.alerts` before which everything that was told has landed."""
-    told: tuple[AlertTransition, ...] = ()
+    told: tuple[Transition, ...] = ()
     """What was told from there on, whether it landed or not."""
 
 
@@ -91,8 +93,8 @@ class Cut:
     configurations: list[ConfigurationRow] = field(default_factory=list)
     units: list[UnitRow] = field(default_factory=list)
     dead_letters: list[DeadLetterRow] = field(default_factory=list)
-    alerts: list[AlertTransition] = field(default_factory=list)
-    told: list[AlertTransition] = field(default_factory=list)
+    alerts: list[Transition] = field(default_factory=list)
+    told: list[Transition] = field(default_factory=list)
     """Transitions that stand on `cx.alerts` already and have to land."""
     minutes: list[tuple[Minute, Publishing]] = field(default_factory=list)
     """What rolling rows are to be made of, and what is published of them."""
@@ -109,7 +111,7 @@ class News:
     """What a flush has to say to Kafka, and in the name of which assignment."""
 
     forwards: list[Forward]
-    alerts: list[AlertTransition]
+    alerts: list[Transition]
     membership: Membership
 
     @classmethod
@@ -181,7 +183,7 @@ class Partition:
         """Whether what is acknowledged is exactly what it holds, so that a recovery would find no more."""
         return self.is_settled and stand.committed == self._position
 
-    def owe(self, told: Sequence[AlertTransition]) -> None:
+    def owe(self, told: Sequence[Transition]) -> None:
         """Have transitions land that were told before and did not."""
         self._cut.told.extend(told)
 
@@ -329,6 +331,8 @@ class Partition:
         for state in self.states.values():
             self._keep(cut, state.district, state.settle(0))
             if clock_ms and not state.has_stale_clocks:
+                if not state.stale:
+                    cut.alerts.extend(state.watching.advance(clock_ms, now_ms))
                 cut.alerts.extend(state.alerts.advance(clock_ms, now_ms))
         minute_ms = now_ms - now_ms % MINUTE_MS
         if live and minute_ms > self._rolled_ms and not self.stale:
@@ -346,6 +350,13 @@ class Partition:
         self._days_ms = now_ms
         changed, self._changed = self._changed, set()
         return {name: state.configuration for name, state in self.states.items() if everybody or name in changed}
+
+    def judge(self, rows: Iterable[RollingRow], now_ms: int) -> None:
+        """Have the next cut say what a minute's rolling rows, of any districts, come to for those of this partition."""
+        for district, own in groupby(rows, attrgetter("district")):
+            state = self.states.get(district)
+            if state is not None:
+                self._cut.alerts.extend(state.watching.judge(list(own), now_ms))
 
 
 def _internal(position: int, error: str, payload_digest: str, event: Event) -> Refusal:

@@ -19,9 +19,13 @@ from schemas.alerts import AlertTransition
 from schemas.errors import Unavailable
 from schemas.events import EVENT, LOGGED, Event
 from schemas.facts import DEFINITION_VERSION
+from schemas.incidents import IncidentTransition
+from schemas.rolling import RollingRow
 from schemas.topics import partition_of
+from schemas.transitions import Transition
 from schemas.vocabulary import from_ms
 from sinks.reading import LandedEvent, LandedVersion, Reader
+from streams.core.aggregates import watched_units
 from streams.core.district import DistrictState
 from streams.core.parts import whole_name
 from streams.core.windows import reach_ms
@@ -38,7 +42,7 @@ class Recovered:
     states: dict[int, dict[str, DistrictState]]
     events: int = 0
     repaired: int = 0
-    told: dict[int, list[AlertTransition]] = field(default_factory=dict)
+    told: dict[int, list[Transition]] = field(default_factory=dict)
     """Alerts that stand on `cx.alerts` and did not land, by partition."""
     unreadable: Counter[str] = field(default_factory=Counter)
     """Events that landed and cannot be read back, by district: never in normal operation."""
@@ -63,7 +67,7 @@ def recover(
     partitions: int,
     reader: Reader,
     now_ms: int,
-    told: Mapping[int, Sequence[AlertTransition]] = MappingProxyType({}),
+    told: Mapping[int, Sequence[Transition]] = MappingProxyType({}),
 ) -> Recovered:
     """Rebuild the states of these partitions, with the conversations that stand at an instant; others are departed.
 
@@ -90,7 +94,7 @@ def recover(
     versions = reader.versions(districts)
     for district, published in groupby(reader.published(districts), attrgetter("district")):
         found.states[owner[district]][district].rolling.publishing.known(published)
-    said = _said(found, reader.alerts(districts), told)
+    said = _said(found, (*reader.alerts(districts), *reader.incidents(districts)), told)
     # Asked last: what leaves is marked before it goes, and may have been read in part.
     retired: dict[str, set[str]] = {district: set() for district in districts}
     for district, conversation in reader.retired(districts):
@@ -107,19 +111,22 @@ def recover(
             _let_depart(state, rows)
             damaged = state.district in found.unreadable
             behind = _behind(state, rows, damaged, retired.get(state.district, frozenset()))
-            state.alerts.known(said.get(state.district, ()))
+            before = said.get(state.district, ())
+            state.alerts.known(one for one in before if isinstance(one, AlertTransition))
+            state.watching.known(one for one in before if isinstance(one, IncidentTransition))
             state.refill()
             state.rolling.prune(now_ms, state.configuration)
+            state.watching.refill(_watched(state, reader, now_ms))
             state.touch(behind)
             found.repaired += len(behind)
     return found
 
 
 def _said(
-    found: Recovered, landed: Iterable[AlertTransition], told: Mapping[int, Sequence[AlertTransition]]
-) -> dict[str, list[AlertTransition]]:
+    found: Recovered, landed: Iterable[Transition], told: Mapping[int, Sequence[Transition]]
+) -> dict[str, list[Transition]]:
     """Everything that was ever said, by district; what did not land is to land now."""
-    said: dict[str, dict[str, AlertTransition]] = {}
+    said: dict[str, dict[str, Transition]] = {}
     for alert in landed:
         said.setdefault(alert.district, {})[alert.idempotency_key] = alert
     for number, alerts in told.items():
@@ -131,6 +138,12 @@ def _said(
                 known[alert.idempotency_key] = alert
                 found.told.setdefault(number, []).append(alert)
     return {district: list(alerts.values()) for district, alerts in said.items()}
+
+
+def _watched(state: DistrictState, reader: Reader, now_ms: int) -> list[RollingRow]:
+    """The rolling rows that landed lately of what a district watches."""
+    units, reach_ms = watched_units(state.configuration)
+    return reader.rolling_since(state.district, units, now_ms - reach_ms) if units else []
 
 
 class Log:

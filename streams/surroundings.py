@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NoReturn, Protocol
 
-from schemas.alerts import AlertTransition
+from schemas.transitions import Transition
 from sinks.landing import DeadLetterRow, Sink
 from streams.core.configuration import Configuration
 from streams.dead_letter_watch import USUAL_LIMIT, DeadLetterLimit
@@ -24,7 +24,7 @@ class Outlet(Protocol):
     def begin(self, landed: Mapping[int, int]) -> None:
         """Everything before these offsets of `cx.alerts` has landed or is about to, by partition."""
 
-    def alerts(self, rows: Sequence[AlertTransition], membership: Membership) -> None:
+    def alerts(self, rows: Sequence[Transition], membership: Membership) -> None:
         """Publish alert transitions, each under its idempotency key. Raises `Fenced` for an earlier assignment."""
 
     def forward(self, messages: Sequence[Forward]) -> None:
@@ -67,7 +67,7 @@ class Surroundings:
     """Whether a message belongs to the assignment in force; an older one is read again by its owner."""
     caught_up: Callable[[int], bool]
     """Whether everything that stands in a partition was handed to `receive`."""
-    notify: Callable[[Sequence[AlertTransition]], None]
+    notify: Callable[[Sequence[Transition]], None]
     """Tell receivers of transitions that landed; never blocks."""
     now_ms: Callable[[], int]
     """The present, by the clock in force."""

@@ -23,8 +23,8 @@ from typing import TypeVar
 from schemas.errors import Fenced, Unavailable
 from sinks.landing import DeadLetterRow, Landing
 from streams.attempts import Attempts
+from streams.cuts import landing_of, windows_of
 from streams.dead_letter_watch import DeadLetterWatch
-from streams.landings import landing_of, windows_of
 from streams.metrics import WorkerMetrics
 from streams.partition import Cut, Delivery, Membership, News, Partition, Stand
 from streams.recovery import Recovered
@@ -271,7 +271,7 @@ class Worker:
             landing = landing_of(cuts, now_ms)
             news, has_windows = News.of(cuts, self._membership), any(cut.minutes for cut in cuts)
             has_days = self._upkeep.note_days(cuts)
-            if not (deliveries or landing.conversations or landing.alerts or has_windows or has_days):
+            if not (deliveries or landing.conversations or landing.said or has_windows or has_days):
                 await self._sweep()
                 return
             if (too_much := self._watch.too_much(landing.dead_letters)) is not None:
@@ -281,7 +281,7 @@ class Worker:
                 if not await self._told(landing.dead_letters, news):
                     return
                 await self._attempts.persist(partial(self._around.sink.land, landing))
-                self._around.notify([alert for alert in landing.alerts if alert.notify])
+                self._around.notify([one for one in landing.said if one.notify])
                 if has_windows:
                     await self._land_windows(cuts, now_ms)
                 if has_days and await self._upkeep.catch_up_days(now_ms):
@@ -303,6 +303,8 @@ class Worker:
         landing = await asyncio.to_thread(windows_of, cuts, now_ms)
         await self._attempts.persist(partial(self._around.sink.land, landing))
         self._metrics.rolled(landing)
+        for partition in self._owned.values():
+            partition.judge(landing.rolling, now_ms)
 
     async def _sweep(self) -> None:
         if await self._upkeep.sweep():

@@ -12,7 +12,7 @@ from sinks.memory import MemorySink
 from sinks.retention import Cutoffs, Retention
 from streams.auditing import Findings, audit
 from streams.core.district import DistrictState
-from streams.landings import landing_of
+from streams.cuts import landing_of
 from streams.partition import Delivery, Partition
 from streams.recovery import Log, Recovered, recover
 from tests.contract.test_standing import NUMBER, SINCE, Store, answered, land, lived, names, store

@@ -21,7 +21,7 @@ from streams.replaying import Replayed
 from streams.retaining import Retained, apply, foresee
 from tests.golden import ms
 from tests.landed import LandingLog
-from tests.sinks.samples import dead_letter, rolling, rolling_slice
+from tests.sinks.samples import dead_letter, incident, rolling, rolling_slice
 from tests.sinks.test_audit import ALL, NOW_MS, PERSON, Hand, audited, lived, named, payload
 from tests.sinks.test_replay import replayed
 
@@ -199,6 +199,22 @@ def test_a_version_leaves_when_it_was_replaced_long_enough_ago(clickhouse: Setti
     left = query("SELECT version FROM conversation_versions WHERE conversation = 'answered' ORDER BY version")
     assert left == [(row["version"] + 2,), (row["version"] + 3,)]
     assert [query(text) for text in asked] == before
+
+
+@pytest.mark.usefixtures("log")
+def test_incidents_leave_by_age_once_nothing_of_them_is_younger(clickhouse: Settings, query: Ask) -> None:
+    with closing(ClickHouseSink(clickhouse)) as sink:
+        told = [
+            incident("demo", "over"),
+            incident("demo", "over", "closed"),
+            incident("demo", "lasting"),
+            incident("demo", "lasting", "grown", step=2),
+        ]
+        ages = (NOW_MS, NOW_MS, NOW_MS, LATER_MS)
+        sink.land(Landing(NOW_MS, incidents=[o._replace(at=at) for o, at in zip(told, ages, strict=True)]))
+    found = retained(clickhouse, ONLY_EVENTS._replace(events=NEVER, alerts=LATER_MS))
+    assert found.rows["incidents"] == 2
+    assert query("SELECT key, transition FROM incidents ORDER BY step") == [("lasting", "opened"), ("lasting", "grown")]
 
 
 @pytest.mark.usefixtures("log")

@@ -9,9 +9,9 @@ from typing import NoReturn
 import pytest
 from prometheus_client import CollectorRegistry
 
-from schemas.alerts import AlertTransition
 from schemas.errors import Fenced, Unavailable
 from schemas.topics import partition_of
+from schemas.transitions import Transition
 from sinks.landing import DeadLetterRow, Landing
 from sinks.memory import MemorySink
 from streams.core.configuration import Configuration
@@ -52,8 +52,8 @@ class World:
         self.pieces = 1
         self.acknowledged_then = 0
         self.caught_up: list[tuple[str, int]] = []
-        self.published: list[AlertTransition] = []
-        self.published_before: list[AlertTransition] = []
+        self.published: list[Transition] = []
+        self.published_before: list[Transition] = []
         self.committed: dict[int, int] = {}
         self.recovered_partitions: list[list[int]] = []
         self.fenced = False
@@ -100,7 +100,7 @@ class World:
     def begin(self, landed: Mapping[int, int]) -> None:
         """Part of an outlet."""
 
-    def alerts(self, rows: Sequence[AlertTransition], _membership: Membership) -> None:
+    def alerts(self, rows: Sequence[Transition], _membership: Membership) -> None:
         """Part of an outlet."""
         if self.fenced:
             raise Fenced("another owns them")
