@@ -28,9 +28,10 @@ from sinks.clickhouse import ClickHouseSink
 from sinks.connection import connect
 from sinks.landing import Landing
 from sinks.migrate import migrate
+from streams.cuts import Delivery
 from streams.intake.landing import GroupCommits
 from streams.intake.producer import EventProducer
-from streams.partition import Delivery, Partition
+from streams.partition import Partition
 from streams.present import wall_ms
 
 DAY_MS = 1_440 * MINUTE_MS

@@ -16,6 +16,7 @@ from sinks.tables import (
     DEAD_LETTERS,
     DISTRICTS,
     EVENTS,
+    INCIDENTS,
     ROLLING,
     ROLLING_SLICES,
     UNITS,
@@ -42,8 +43,8 @@ class ClickHouseSink:
 
         (0) dead letters, (2) configurations, units, and events last: an event that has landed is known when it is read
         again, and nothing of it lands then; (3) facts: versions, which ClickHouse itself passes on to `conversations`,
-        then the alerts made of them, (4) rolling rows, then what is to be erased. No fact lands before its events, no
-        alert and no rolling row before the facts it is made of.
+        then the alerts and incidents made of them, (4) rolling rows, then what is to be erased. No fact lands before
+        its events, no alert, incident or rolling row before the facts it is made of.
         Raises `Unavailable` or `Refused`; what was sent before stays.
         """
         at = landing.landed_at_ms
@@ -56,6 +57,7 @@ class ClickHouseSink:
             with self._step("3"):
                 self._insert(CONVERSATION_VERSIONS, landing.conversations, (at, earliest(at)))
                 self._insert(ALERTS, landing.alerts, (at, earliest(at)))
+                self._insert(INCIDENTS, landing.incidents, (at, earliest(at)))
             with self._step("4"):
                 self._insert(ROLLING, landing.rolling, (at, earliest(at)))
                 self._insert(ROLLING_SLICES, landing.slices, (at, earliest(at)))

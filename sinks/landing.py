@@ -14,7 +14,9 @@ from schemas.alerts import AlertTransition
 from schemas.district import District
 from schemas.events import DistrictConfigured
 from schemas.facts import Row
+from schemas.incidents import IncidentTransition
 from schemas.rolling import RollingRow
+from schemas.transitions import Transition
 from schemas.vocabulary import UNROUTED, to_ms
 from streams.core.admission import Newer, Refusal
 from streams.core.configuration import Configuration, ConfigurationEvent
@@ -131,7 +133,13 @@ class Landing:
     rolling: Sequence[RollingRow] = ()
     slices: Sequence[Row] = ()
     alerts: Sequence[AlertTransition] = ()
+    incidents: Sequence[IncidentTransition] = ()
     erasures: Sequence[Erasure] = ()
+
+    @property
+    def said(self) -> list[Transition]:
+        """Everything that is said of alerts and incidents."""
+        return [*self.alerts, *self.incidents]
 
 
 class Sink(Protocol):

@@ -6,7 +6,8 @@ from typing import Any
 
 from schemas.alerts import AlertTransition
 from schemas.facts import NAMES, Row
-from schemas.rolling import Published
+from schemas.incidents import IncidentTransition
+from schemas.rolling import Published, RollingRow
 from schemas.vocabulary import SCHEMA_VERSION
 from sinks.erasing import anonymous_event, sealed_facts
 from sinks.landing import Erasure, Landing, RetiredRow, UnitRow
@@ -18,6 +19,7 @@ from sinks.tables import (
     DEAD_LETTERS,
     DISTRICTS,
     EVENTS,
+    INCIDENTS,
     RETIRED,
     ROLLING,
     ROLLING_SLICES,
@@ -50,6 +52,7 @@ class MemorySink:
         self._insert(CONVERSATION_VERSIONS, landing.conversations, at)
         self._insert(CONVERSATIONS, landing.conversations, at)
         self._insert(ALERTS, landing.alerts, at)
+        self._insert(INCIDENTS, landing.incidents, at)
         self._insert(ROLLING, landing.rolling, at)
         self._insert(ROLLING_SLICES, landing.slices, at)
         for erasure in landing.erasures:
@@ -136,6 +139,22 @@ class MemorySink:
         names = AlertTransition._fields
         rows = (row for row in self.rows("alerts") if row["district"] in districts)
         return [AlertTransition(*(row[name] for name in names)) for row in rows]
+
+    def incidents(self, districts: Sequence[str]) -> list[IncidentTransition]:
+        """Every transition of an incident that has landed of these districts, once."""
+        names = IncidentTransition._fields
+        rows = (row for row in self.rows("incidents") if row["district"] in districts)
+        return [IncidentTransition(*(row[name] for name in names)) for row in rows]
+
+    def rolling_since(self, district: str, units: Sequence[str], since_ms: int) -> list[RollingRow]:
+        """The rolling rows of these units since an instant, in order of time."""
+        names = RollingRow._fields
+        rows = [
+            row
+            for row in self.rows("rolling")
+            if row["district"] == district and row["unit"] in units and row["at"] >= since_ms
+        ]
+        return [RollingRow(*(row[name] for name in names)) for row in sorted(rows, key=lambda row: row["at"])]
 
     def published(self, districts: Sequence[str]) -> list[Published]:
         """What the newest rolling rows say of each unit's ratings, sorted by district and unit."""

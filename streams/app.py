@@ -22,7 +22,9 @@ from schemas.errors import Unavailable, UsageError
 from schemas.settings import Settings
 from schemas.topics import EVENTS
 from sinks.clickhouse import ClickHouseSink
+from sinks.daily import DailyCells
 from sinks.reading import ClickHouseReader
+from streams.cuts import Delivery
 from streams.dead_letter_watch import DeadLetterLimit
 from streams.driver_logs import calm
 from streams.fault_points import FaultFile, Reached, undisturbed
@@ -30,11 +32,11 @@ from streams.frozen_heap import freeze_survivors
 from streams.metrics import WorkerMetrics
 from streams.notifier import Webhook
 from streams.outlet import KafkaOutlet
-from streams.partition import Delivery, Membership, Partition
+from streams.partition import Partition
 from streams.present import now_ms
 from streams.recovery import Log, Recovered, recover
 from streams.stalls import GROUP, KAFKA
-from streams.stand import Stand
+from streams.stand import Membership, Stand
 from streams.surroundings import FlushPolicy, Surroundings
 from streams.told import stands
 from streams.worker import Worker
@@ -122,6 +124,7 @@ class Process:
             caught_up=self._caught_up,
             notify=self._webhook.notify,
             now_ms=partial(now_ms, settings),
+            cells=DailyCells(settings),
             log=Log(partial(ClickHouseReader, settings)),
             die=die,
             halt=partial(die, code=EXIT_DEAD_LETTERS),

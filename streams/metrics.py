@@ -66,6 +66,9 @@ class WorkerMetrics:
 
     def _of_alerts(self, registry: CollectorRegistry) -> None:
         self.alerts = Counter("cx_alerts_total", "Alert transitions landed", ["transition"], registry=registry)
+        self.incidents = Counter(
+            "cx_incidents_total", "Incident transitions landed", ["kind", "transition"], registry=registry
+        )
         self.notifications = Counter(
             "cx_notifications_total",
             "Transitions for the webhook: delivered, refused (by it), failed (all attempts), dropped (queue full)",
@@ -103,6 +106,11 @@ class WorkerMetrics:
             "cx_recovery_seconds", "Time to recover one partition, in seconds", buckets=FLUSH_BUCKETS, registry=registry
         )
 
+    def rolled(self, landing: Landing) -> None:
+        """Count the rolling rows that landed."""
+        self.rows.labels("rolling").inc(len(landing.rolling))
+        self.rows.labels("rolling_slices").inc(len(landing.slices))
+
     def landed(self, landing: Landing) -> None:
         """Count the rows of a flush that landed, but for rolling ones."""
         self.rows.labels("events").inc(len(landing.events))
@@ -111,4 +119,6 @@ class WorkerMetrics:
             self.dead_letters.labels(row.reason).inc()
         for alert in landing.alerts:
             self.alerts.labels(alert.transition).inc()
+        for incident in landing.incidents:
+            self.incidents.labels(incident.kind, incident.transition).inc()
         self.flushes.inc()

@@ -22,10 +22,11 @@ from schemas.alerts import (
     ESCALATED_100,
     MET_LATE,
     RESOLVED,
-    AlertTransition,
-    as_json,
 )
+from schemas.incidents import IncidentTransition
 from schemas.settings import Settings
+from schemas.transitions import Transition, as_json
+from streams.incident_words import sentence
 from streams.metrics import WorkerMetrics
 
 log = logging.getLogger("cx.notifier")
@@ -56,15 +57,19 @@ def signature(secret: str, body: bytes) -> str:
     return "sha256=" + hmac.new(secret.encode(), body, sha256).hexdigest()
 
 
-def message(transition: AlertTransition, page: str) -> bytes:
-    """What a receiver gets, as JSON: what, where, how long (ms since the clock started), which promise, a link."""
+def message(transition: Transition, page: str) -> bytes:
+    """What a receiver gets, as JSON: what, where, how long (ms since the clock started, or it began), a link."""
+    link = {"link": f"{page}?{urlencode({'district': transition.district})}"}
+    if isinstance(transition, IncidentTransition):
+        open_ms = (transition.ended_at or transition.at) - transition.began_at
+        told = {"what": sentence(transition), "open_ms": open_ms}
+        return json.dumps(as_json(transition) | told | link).encode()
     said = _WORDS[transition.transition]
     content = as_json(transition) | {
         "what": f"{said}: {transition.clock.replace('_', ' ')} in {transition.unit}",
         "open_ms": (transition.ended_at or transition.at) - transition.started_at,
-        "link": f"{page}?{urlencode({'district': transition.district})}",
     }
-    return json.dumps(content).encode()
+    return json.dumps(content | link).encode()
 
 
 class Webhook:
@@ -76,11 +81,11 @@ class Webhook:
         self._page = f"http://{settings.bind}:{settings.web_port}/"
         self._metrics = metrics
         self._pause = pause
-        self._queue: Queue[AlertTransition] = Queue(WAITING)
+        self._queue: Queue[Transition] = Queue(WAITING)
         self._stop = Event()
         self._thread: Thread | None = None
 
-    def notify(self, transitions: Sequence[AlertTransition]) -> None:
+    def notify(self, transitions: Sequence[Transition]) -> None:
         """Take transitions to be told; never blocks. With a full queue the newest are dropped and counted."""
         if not self._address:
             return
@@ -113,7 +118,7 @@ class Webhook:
                 self._count("failed")
             self._metrics.notifications_waiting.set(self._queue.qsize())
 
-    def _deliver(self, transition: AlertTransition) -> None:
+    def _deliver(self, transition: Transition) -> None:
         body = message(transition, self._page)
         pause = self._pause
         for attempt in range(1, ATTEMPTS + 1):

@@ -15,12 +15,13 @@ from uuid import uuid4
 from kafka import ConsumerGroupMetadata, KafkaProducer, OffsetAndMetadata, TopicPartition
 from kafka.errors import CommitFailedError, KafkaError, KafkaTimeoutError
 
-from schemas.alerts import AlertTransition, as_json
 from schemas.errors import Fenced, Unavailable
 from schemas.settings import Settings
 from schemas.topics import ALERTS, DEAD_LETTERS, EVENTS, partition_of
+from schemas.transitions import Transition, as_json
 from sinks.landing import DeadLetterRow
-from streams.partition import Forward, Membership
+from streams.cuts import Forward
+from streams.stand import Membership
 
 SECONDS = 30
 TRANSACTION_SECONDS = 10
@@ -67,7 +68,7 @@ class KafkaOutlet:
         """From now on, so much of each partition of `cx.alerts` has landed: offsets, by partition."""
         self._landed = dict(landed)
 
-    def alerts(self, rows: Sequence[AlertTransition], membership: Membership) -> None:
+    def alerts(self, rows: Sequence[Transition], membership: Membership) -> None:
         """Publish transitions as JSON into their district's partition, keyed by idempotency key: all or none.
 
         Everything that an earlier call published must have landed. Raises `Fenced` for an earlier assignment.
@@ -78,7 +79,7 @@ class KafkaOutlet:
             self.close()
             raise self._away(error) from None
 
-    def _tell(self, rows: Sequence[AlertTransition], membership: Membership) -> None:
+    def _tell(self, rows: Sequence[Transition], membership: Membership) -> None:
         """One transaction: the alerts, and up to where those before have landed in the name of one assignment."""
         topic = self._settings.topic(ALERTS)
         numbered = [(partition_of(row.district, self._settings.partitions), row) for row in rows]

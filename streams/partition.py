@@ -2,20 +2,17 @@
 
 import json
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from itertools import groupby
 from operator import attrgetter
-from typing import Any, NamedTuple
 
-from schemas.alerts import AlertTransition
 from schemas.events import DistrictConfigured, Erased, Event
-from schemas.facts import Row, row_version
+from schemas.facts import row_version
+from schemas.rolling import RollingRow
 from schemas.topics import partition_of
+from schemas.transitions import Transition
 from sinks.landing import (
-    ConfigurationRow,
-    DeadLetterRow,
     Erasure,
     EventRow,
-    Landing,
     Place,
     UnitRow,
     bare_row,
@@ -27,99 +24,22 @@ from sinks.landing import (
 )
 from streams.core.admission import Admission, Refusal, admit, digest
 from streams.core.arrival import Applied, Arrival
+from streams.core.configuration import Configuration
 from streams.core.district import DistrictState
-from streams.core.minute import Minute
 from streams.core.packed import REFUSED
-from streams.core.publishing import Publishing
 from streams.core.settled import Culprit, Settled
+from streams.cuts import Cut, Delivery, Forward
 from streams.stand import Stand
 
 MINUTE_MS = 60_000
+DAYS_EVERY_MS, EVERYBODY_EVERY_MS = 10 * MINUTE_MS, 60 * MINUTE_MS
 Histories = Mapping[str, Sequence[tuple[Event, int | None]]]
 DAY_MS = 1_440 * MINUTE_MS
 RETIRED = ("retired", "the events of its conversation left by retention before it came; it counts nowhere")
 # Conversations more than last time that are worth a look at all of them.
 MUCH = 20_000
-# Longer than most events.
-BYTES_OF_AN_EVENT = 512
 # Some 2 ms of folding: after so many stale conversations the clock is asked again.
 STEP = 10
-
-
-class Delivery(NamedTuple):
-    """A message as it was read; `handle` is whatever the broker's client needs to acknowledge it."""
-
-    partition: int
-    offset: int
-    value: bytes | None
-    written_ms: int
-    handle: Any = None
-
-    @property
-    def weight(self) -> int:
-        """What it counts in a buffer of events: one, and more if it is long."""
-        return 1 + len(self.value or b"") // BYTES_OF_AN_EVENT
-
-
-class Membership(NamedTuple):
-    """Who a worker is in its group, under one assignment; the broker refuses an earlier one."""
-
-    generation: int = -1
-    member: str = ""
-
-    def follows(self, earlier: "Membership") -> bool:
-        """Whether the same member has come from one assignment right into the next: nobody else had its partitions."""
-        return self == (earlier.generation + 1, earlier.member)
-
-
-class Forward(NamedTuple):
-    """A message that belongs into another partition."""
-
-    district: str
-    value: bytes
-
-
-@dataclass(slots=True)
-class Cut:
-    """What a partition has to land: rows, and the deliveries that may be acknowledged once they have landed."""
-
-    deliveries: list[Delivery] = field(default_factory=list)
-    events: list[EventRow] = field(default_factory=list)
-    conversations: list[Row] = field(default_factory=list)
-    configurations: list[ConfigurationRow] = field(default_factory=list)
-    units: list[UnitRow] = field(default_factory=list)
-    dead_letters: list[DeadLetterRow] = field(default_factory=list)
-    alerts: list[AlertTransition] = field(default_factory=list)
-    told: list[AlertTransition] = field(default_factory=list)
-    """Transitions that stand on `cx.alerts` already and have to land."""
-    minutes: list[tuple[Minute, Publishing]] = field(default_factory=list)
-    """What rolling rows are to be made of, and what is published of them."""
-    erasures: list[Erasure] = field(default_factory=list)
-    forwards: list[Forward] = field(default_factory=list)
-    positions: list[int] = field(default_factory=list)
-    """Place of each event of `events` in its message."""
-    weight: int = 0
-    """That of all deliveries."""
-
-    @property
-    def size(self) -> int:
-        """What it counts in a buffer of events."""
-        return max(len(self.events), self.weight)
-
-
-@dataclass(frozen=True, slots=True)
-class News:
-    """What a flush has to say to Kafka, and in the name of which assignment."""
-
-    forwards: list[Forward]
-    alerts: list[AlertTransition]
-    membership: Membership
-
-    @classmethod
-    def of(cls, cuts: Sequence[Cut], membership: Membership) -> "News":
-        """What these cuts have to say."""
-        forwards = [message for cut in cuts for message in cut.forwards]
-        return cls(forwards, [alert for cut in cuts for alert in cut.alerts], membership)
 
 
 class Partition:
@@ -137,6 +57,8 @@ class Partition:
         self._rolled_ms = 0
         self._evicted_ms = 0
         self._kept = 0
+        self._days_ms = 0
+        self._changed: set[str] = set()
         self._position: int | None = None
         self._acknowledged: int | None = None
 
@@ -183,7 +105,7 @@ class Partition:
         """Whether what is acknowledged is exactly what it holds, so that a recovery would find no more."""
         return self.is_settled and stand.committed == self._position
 
-    def owe(self, told: Sequence[AlertTransition], units: Sequence[UnitRow] = ()) -> None:
+    def owe(self, told: Sequence[Transition], units: Sequence[UnitRow] = ()) -> None:
         """Have what a recovery found missing land: transitions that were told before, and unit trees."""
         self._cut.told.extend(told)
         self._cut.units.extend(units)
@@ -320,6 +242,8 @@ class Partition:
 
     def _keep(self, cut: Cut, district: str, settled: Settled) -> None:
         cut.conversations.extend(settled.rows)
+        if settled.rows:
+            self._changed.add(district)
         if settled.culprits:
             _expel(cut, district, settled.culprits, self._topic)
 
@@ -328,45 +252,39 @@ class Partition:
 
         Alerts advance to `now_ms` if the partition is `live` (read to its end), else to the latest receipt applied.
         Each full minute it takes what rolling rows are made of, only while live and when nothing is left of an older
-        configuration.
+        configuration; each ten minutes it names districts whose daily cells are to catch up.
         """
         cut, self._cut = self._cut, Cut()
         clock_ms = now_ms if live else min(self.latest_receipt_ms, now_ms)
         for state in self.states.values():
             self._keep(cut, state.district, state.settle(0))
             if clock_ms and not state.has_stale_clocks:
+                if not state.stale:
+                    cut.alerts.extend(state.watching.advance(clock_ms, now_ms))
                 cut.alerts.extend(state.alerts.advance(clock_ms, now_ms))
         minute_ms = now_ms - now_ms % MINUTE_MS
         if live and minute_ms > self._rolled_ms and not self.stale:
             self._rolled_ms = minute_ms
             for state in filter(attrgetter("holds_windows"), self.states.values()):
                 cut.minutes.append((state.rolling.minute(minute_ms, state.configuration), state.rolling.publishing))
+        if live and not self.stale and now_ms - self._days_ms >= DAYS_EVERY_MS:
+            cut.days = self._days(now_ms)
         self._evict(clock_ms)
         return cut
 
+    def _days(self, now_ms: int) -> dict[str, Configuration]:
+        """Those in which something changed; each hour all of them, as facts may land that this worker did not make."""
+        everybody = now_ms // EVERYBODY_EVERY_MS != self._days_ms // EVERYBODY_EVERY_MS
+        self._days_ms = now_ms
+        changed, self._changed = self._changed, set()
+        return {name: state.configuration for name, state in self.states.items() if everybody or name in changed}
 
-def landing_of(cuts: Sequence[Cut], now_ms: int) -> Landing:
-    """Everything that these cuts have to land, in one, but for rolling rows."""
-    return Landing(
-        landed_at_ms=now_ms,
-        events=[row for cut in cuts for row in cut.events],
-        conversations=[row for cut in cuts for row in cut.conversations],
-        configurations=[row for cut in cuts for row in cut.configurations],
-        units=[row for cut in cuts for row in cut.units],
-        dead_letters=[row for cut in cuts for row in cut.dead_letters],
-        alerts=[row for cut in cuts for row in (*cut.told, *cut.alerts)],
-        erasures=[erasure for cut in cuts for erasure in cut.erasures],
-    )
-
-
-def windows_of(cuts: Sequence[Cut], now_ms: int) -> Landing:
-    """The rolling rows of these cuts; takes long, for a thread, and only once: it publishes."""
-    minutes = [each for cut in cuts for each in cut.minutes]
-    return Landing(
-        now_ms,
-        rolling=[row for minute, publishing in minutes for row in publishing.publish(minute.rows())],
-        slices=[row for minute, _ in minutes for row in minute.slices()],
-    )
+    def judge(self, rows: Iterable[RollingRow], now_ms: int) -> None:
+        """Have the next cut say what a minute's rolling rows, of any districts, come to for those of this partition."""
+        for district, own in groupby(rows, attrgetter("district")):
+            state = self.states.get(district)
+            if state is not None:
+                self._cut.alerts.extend(state.watching.judge(list(own), now_ms))
 
 
 def _internal(position: int, error: str, payload_digest: str, event: Event) -> Refusal:

@@ -19,10 +19,14 @@ from schemas.alerts import AlertTransition
 from schemas.errors import Unavailable
 from schemas.events import EVENT, LOGGED, Event, canonical
 from schemas.facts import DEFINITION_VERSION, row_version
+from schemas.incidents import IncidentTransition
+from schemas.rolling import RollingRow
 from schemas.topics import partition_of
+from schemas.transitions import Transition
 from schemas.vocabulary import from_ms
 from sinks.landing import UnitRow, unit_rows
 from sinks.reading import Key, LandedEvent, LandedVersion, Reader
+from streams.core.aggregates import watched_units
 from streams.core.district import DistrictState
 from streams.core.packed import digest_of
 from streams.core.parts import whole_name
@@ -40,7 +44,7 @@ class Recovered:
     states: dict[int, dict[str, DistrictState]]
     events: int = 0
     repaired: int = 0
-    told: dict[int, list[AlertTransition]] = field(default_factory=dict)
+    told: dict[int, list[Transition]] = field(default_factory=dict)
     """Alerts that stand on `cx.alerts` and did not land, by partition."""
     units: dict[int, list[UnitRow]] = field(default_factory=dict)
     """Unit trees that landed as an earlier release makes them, or not at all, by partition."""
@@ -67,7 +71,7 @@ def recover(
     partitions: int,
     reader: Reader,
     now_ms: int,
-    told: Mapping[int, Sequence[AlertTransition]] = MappingProxyType({}),
+    told: Mapping[int, Sequence[Transition]] = MappingProxyType({}),
 ) -> Recovered:
     """Rebuild the states of these partitions, with the conversations that stand at an instant; others are departed.
 
@@ -95,7 +99,7 @@ def recover(
     versions, unit_versions = reader.versions(districts), reader.unit_versions(districts)
     for district, published in groupby(reader.published(districts), attrgetter("district")):
         found.states[owner[district]][district].rolling.publishing.known(published)
-    said = _said(found, reader.alerts(districts), told)
+    said = _said(found, (*reader.alerts(districts), *reader.incidents(districts)), told)
     # Asked last: what leaves is marked before it goes, and may have been read in part.
     retired = set(reader.retired(districts))
     for district, conversation in retired:
@@ -105,9 +109,12 @@ def recover(
     for number, states in found.states.items():
         for district, state in states.items():
             state.clean()
-            state.alerts.known(said.get(district, ()))
+            before = said.get(district, ())
+            state.alerts.known(one for one in before if isinstance(one, AlertTransition))
+            state.watching.known(one for one in before if isinstance(one, IncidentTransition))
             behind = _compare(state, landed.get(district, {}), lacking.get(district, frozenset()))
             state.rolling.prune(now_ms, state.configuration)
+            state.watching.refill(_watched(state, reader, now_ms))
             found.repaired += len(behind)
             if tree := _tree_behind(state, unit_versions.get(district, 0)):
                 found.units.setdefault(number, []).extend(tree)
@@ -133,10 +140,10 @@ def _compare(state: DistrictState, landed: Mapping[str, LandedVersion], lacking:
 
 
 def _said(
-    found: Recovered, landed: Iterable[AlertTransition], told: Mapping[int, Sequence[AlertTransition]]
-) -> dict[str, list[AlertTransition]]:
+    found: Recovered, landed: Iterable[Transition], told: Mapping[int, Sequence[Transition]]
+) -> dict[str, list[Transition]]:
     """Everything that was ever said, by district; what did not land is to land now."""
-    said: dict[str, dict[str, AlertTransition]] = {}
+    said: dict[str, dict[str, Transition]] = {}
     for alert in landed:
         said.setdefault(alert.district, {})[alert.idempotency_key] = alert
     for number, alerts in told.items():
@@ -148,6 +155,12 @@ def _said(
                 known[alert.idempotency_key] = alert
                 found.told.setdefault(number, []).append(alert)
     return {district: list(alerts.values()) for district, alerts in said.items()}
+
+
+def _watched(state: DistrictState, reader: Reader, now_ms: int) -> list[RollingRow]:
+    """The rolling rows that landed lately of what a district watches."""
+    units, reach_ms = watched_units(state.configuration)
+    return reader.rolling_since(state.district, units, now_ms - reach_ms) if units else []
 
 
 class Log:

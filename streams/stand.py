@@ -2,7 +2,18 @@
 
 from typing import NamedTuple
 
-from schemas.alerts import AlertTransition
+from schemas.transitions import Transition
+
+
+class Membership(NamedTuple):
+    """Who a worker is in its group, under one assignment; the broker refuses an earlier one."""
+
+    generation: int = -1
+    member: str = ""
+
+    def follows(self, earlier: "Membership") -> bool:
+        """Whether the same member has come from one assignment right into the next: nobody else had its partitions."""
+        return self == (earlier.generation + 1, earlier.member)
 
 
 class Stand(NamedTuple):
@@ -12,5 +23,5 @@ class Stand(NamedTuple):
     """Offset of `cx.events` up to which the workers' group has acknowledged; None: nothing yet."""
     told_from: int = 0
     """Offset of `cx.alerts` before which everything that was told has landed."""
-    told: tuple[AlertTransition, ...] = ()
+    told: tuple[Transition, ...] = ()
     """What was told from there on, whether it landed or not."""

@@ -5,14 +5,15 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NoReturn, Protocol
 
-from schemas.alerts import AlertTransition
+from schemas.transitions import Transition
 from sinks.landing import DeadLetterRow, Sink
+from streams.core.configuration import Configuration
+from streams.cuts import Delivery, Forward
 from streams.dead_letter_watch import USUAL_LIMIT, DeadLetterLimit
 from streams.fault_points import Reached, undisturbed
-from streams.partition import Delivery, Forward, Membership
 from streams.present import wall_ms
 from streams.recovery import Log, Recovered
-from streams.stand import Stand
+from streams.stand import Membership, Stand
 
 
 class Outlet(Protocol):
@@ -24,11 +25,18 @@ class Outlet(Protocol):
     def begin(self, landed: Mapping[int, int]) -> None:
         """Everything before these offsets of `cx.alerts` has landed or is about to, by partition."""
 
-    def alerts(self, rows: Sequence[AlertTransition], membership: Membership) -> None:
+    def alerts(self, rows: Sequence[Transition], membership: Membership) -> None:
         """Publish alert transitions, each under its idempotency key. Raises `Fenced` for an earlier assignment."""
 
     def forward(self, messages: Sequence[Forward]) -> None:
         """Publish messages again, into the partition they belong to."""
+
+
+class Cells(Protocol):
+    """Daily cells made of the facts that landed; blocks. Raises `Unavailable` or `Refused`."""
+
+    def catch_up(self, district: str, configuration: Configuration, upto_ms: int) -> bool:
+        """Rebuild some days of a district that what landed until an instant changed; False: some are left."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +68,11 @@ class Surroundings:
     """Whether a message belongs to the assignment in force; an older one is read again by its owner."""
     caught_up: Callable[[int], bool]
     """Whether everything that stands in a partition was handed to `receive`."""
-    notify: Callable[[Sequence[AlertTransition]], None]
+    notify: Callable[[Sequence[Transition]], None]
     """Tell receivers of transitions that landed; never blocks."""
     now_ms: Callable[[], int]
     """The present, by the clock in force."""
+    cells: Cells
     log: Log
     """Histories of conversations that left memory; blocks."""
     die: Callable[[str], NoReturn]

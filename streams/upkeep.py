@@ -1,10 +1,12 @@
-"""What a worker does to its partitions' states before and after a landing: read back, fold again, sweep."""
+"""What a worker does for its partitions around a landing: read back, fold again, sweep, daily cells."""
 
 import asyncio
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 
 from streams.attempts import Attempts
+from streams.core.configuration import Configuration
+from streams.cuts import Cut
 from streams.metrics import WorkerMetrics
 from streams.partition import Partition
 from streams.surroundings import Surroundings
@@ -29,6 +31,7 @@ class Upkeep:
         self._metrics = metrics
         self._owned = owned
         self._slices = 1
+        self._days: dict[str, Configuration] = {}
 
     @property
     def is_stale(self) -> bool:
@@ -85,6 +88,23 @@ class Upkeep:
                 key, since_ms = state.erasures.unsought.popitem()
                 ask = partial(self._around.log.naming, state.district, key, since_ms)
                 state.recall(await self._attempts.persist(ask))
+
+    def note_days(self, cuts: Sequence[Cut]) -> bool:
+        """Note whose daily cells are to catch up; False: nobody's."""
+        for cut in cuts:
+            self._days |= cut.days
+        return bool(self._days)
+
+    async def catch_up_days(self, now_ms: int) -> bool:
+        """One piece of what the first one's daily cells lack; False: nothing is left to the flushes to come."""
+        district, configuration = next(iter(self._days.items()))
+        if await self._attempts.persist(partial(self._around.cells.catch_up, district, configuration, now_ms)):
+            self._days.pop(district, None)
+        return bool(self._days)
+
+    def forget(self) -> None:
+        """The partitions are others' by now."""
+        self._days.clear()
 
     async def sweep(self) -> bool:
         """Once what is in memory is up to date: the next slice of rows that left it and are of an earlier one.

@@ -6,7 +6,7 @@ The order of a flush, which every step relies on:
     (1) alerts to Kafka                        acknowledged by the broker
     (2) configurations, units, events          in ClickHouse
     (3) facts, once per changed conversation   in ClickHouse; then the rows of (1)
-    (4) rolling rows, each full minute         in ClickHouse
+    (4) rolling rows, each full minute; then some days of daily cells, of one district at a time
     (5) acknowledge the deliveries             in order of offset
 
 A crash before (5) has the messages read again: sets ignore what they know, and equal rows land over equal rows.
@@ -23,12 +23,13 @@ from schemas.errors import Fenced
 from sinks.landing import DeadLetterRow, Landing
 from streams.attempts import Attempts
 from streams.condition import Condition, Stalled
+from streams.cuts import Cut, Delivery, News, landing_of, windows_of
 from streams.dead_letter_watch import DeadLetterWatch
 from streams.metrics import WorkerMetrics
-from streams.partition import Cut, Delivery, Membership, News, Partition, landing_of, windows_of
+from streams.partition import Partition
 from streams.recovery import Recovered
 from streams.stalls import CLICKHOUSE, KAFKA, Stalls
-from streams.stand import Stand
+from streams.stand import Membership, Stand
 from streams.surroundings import FlushPolicy, Surroundings
 from streams.upkeep import Upkeep
 
@@ -250,6 +251,7 @@ class Worker:
         self._owned = {}
         self._kept = {}
         self._parked, self._parked_weight = {}, 0
+        self._upkeep.forget()
         self._metrics.partitions.set(0)
         self._metrics.ready.set(0)
         self._room.set()
@@ -292,9 +294,9 @@ class Worker:
             cuts = [partition.cut(now_ms, self._is_live(number)) for number, partition in owned.items()]
             deliveries = [delivery for cut in cuts for delivery in cut.deliveries]
             landing = landing_of(cuts, now_ms)
-            news = News.of(cuts, self._membership)
-            has_windows = any(cut.minutes for cut in cuts)
-            if not (deliveries or landing.units or landing.conversations or landing.alerts or has_windows):
+            news, has_windows = News.of(cuts, self._membership), any(cut.minutes for cut in cuts)
+            has_days = self._upkeep.note_days(cuts)
+            if not (deliveries or landing.units or landing.conversations or landing.said or has_windows or has_days):
                 await self._sweep()
                 return
             if (too_much := self._watch.too_much(landing.dead_letters)) is not None:
@@ -304,9 +306,11 @@ class Worker:
                 if not await self._told(landing.dead_letters, news):
                     return
                 await self._attempts.persist(partial(self._around.sink.land, landing))
-                self._around.notify([alert for alert in landing.alerts if alert.notify])
+                self._around.notify([one for one in landing.said if one.notify])
                 if has_windows:
                     await self._land_windows(cuts, now_ms)
+                if has_days and await self._upkeep.catch_up_days(now_ms):
+                    self._due.set()
             self._around.reached("before:5")
             for number, offset in (await self._around.acknowledge(deliveries)).items():
                 owned[number].acknowledge(offset)
@@ -323,8 +327,9 @@ class Worker:
         """Step (4): rows are made in a thread of what the cuts hold, while the next messages are taken."""
         landing = await asyncio.to_thread(windows_of, cuts, now_ms)
         await self._attempts.persist(partial(self._around.sink.land, landing))
-        self._metrics.rows.labels("rolling").inc(len(landing.rolling))
-        self._metrics.rows.labels("rolling_slices").inc(len(landing.slices))
+        self._metrics.rolled(landing)
+        for partition in self._owned.values():
+            partition.judge(landing.rolling, now_ms)
 
     async def _sweep(self) -> None:
         if await self._upkeep.sweep():

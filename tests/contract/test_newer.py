@@ -15,7 +15,8 @@ from schemas.vocabulary import to_ms
 from sinks.landing import EventRow, Landing
 from streams.auditing import audit
 from streams.core.erasure import digest_of_key
-from streams.partition import Delivery, Partition, landing_of
+from streams.cuts import Delivery, landing_of
+from streams.partition import Partition
 from streams.recovery import Log, Recovered, recover
 from tests.contract.test_erasing import LONG_AFTER
 from tests.contract.test_standing import NOW, NUMBER, SINCE, Store, lived, names, store

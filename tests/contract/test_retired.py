@@ -12,7 +12,8 @@ from sinks.memory import MemorySink
 from sinks.retention import Cutoffs, Retention
 from streams.auditing import Findings, audit
 from streams.core.district import DistrictState
-from streams.partition import Delivery, Partition, landing_of
+from streams.cuts import Delivery, landing_of
+from streams.partition import Partition
 from streams.recovery import Log, Recovered, recover
 from tests.contract.test_standing import NOW, NUMBER, SINCE, Store, answered, land, lived, names, store
 from tests.golden import OFFICE, History, district, ms

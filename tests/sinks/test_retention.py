@@ -21,7 +21,7 @@ from streams.replaying import Replayed
 from streams.retaining import Retained, apply, foresee
 from tests.golden import ms
 from tests.landed import LandingLog
-from tests.sinks.samples import dead_letter, rolling, rolling_slice
+from tests.sinks.samples import dead_letter, incident, rolling, rolling_slice
 from tests.sinks.test_audit import ALL, NOW_MS, PERSON, Hand, audited, lived, named, payload
 from tests.sinks.test_replay import replayed
 
@@ -202,6 +202,22 @@ def test_a_version_leaves_when_it_was_replaced_long_enough_ago(clickhouse: Setti
 
 
 @pytest.mark.usefixtures("log")
+def test_incidents_leave_by_age_once_nothing_of_them_is_younger(clickhouse: Settings, query: Ask) -> None:
+    with closing(ClickHouseSink(clickhouse)) as sink:
+        told = [
+            incident("demo", "over"),
+            incident("demo", "over", "closed"),
+            incident("demo", "lasting"),
+            incident("demo", "lasting", "grown", step=2),
+        ]
+        ages = (NOW_MS, NOW_MS, NOW_MS, LATER_MS)
+        sink.land(Landing(NOW_MS, incidents=[o._replace(at=at) for o, at in zip(told, ages, strict=True)]))
+    found = retained(clickhouse, ONLY_EVENTS._replace(events=NEVER, alerts=LATER_MS))
+    assert found.rows["incidents"] == 2
+    assert query("SELECT key, transition FROM incidents ORDER BY step") == [("lasting", "opened"), ("lasting", "grown")]
+
+
+@pytest.mark.usefixtures("log")
 def test_alerts_leave_by_age_and_those_that_could_be_told_anew_stay(clickhouse: Settings, query: Ask) -> None:
     assert conversations(query, "alerts") == {"parted~2", "waits"}
     found = retained(clickhouse, ONLY_EVENTS._replace(events=NEVER, alerts=LATER_MS))
@@ -248,6 +264,14 @@ def test_of_old_minutes_the_first_of_each_hour_stays_and_the_newest(clickhouse: 
         (m,) for m in minutes[:2]
     ]
     assert sum(retained(clickhouse, done).rows.values()) == 0
+
+
+def test_daily_cells_leave_by_their_day_with_the_facts(clickhouse: Settings, query: Ask) -> None:
+    days = ("2026-05-30", "2026-05-31", "2026-06-01")
+    query(f"INSERT INTO daily_cells (district, unit, day) SELECT 'demo', 'a', toDate32(arrayJoin({list(days)}))")
+    assert retained(clickhouse, ONLY_EVENTS).rows["daily_cells"] == 0
+    assert retained(clickhouse, WITH_FACTS).rows["daily_cells"] == 2
+    assert query("SELECT toString(day) FROM daily_cells") == [("2026-06-01",)]
 
 
 @pytest.mark.usefixtures("log")

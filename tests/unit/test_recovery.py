@@ -12,7 +12,8 @@ from schemas.topics import partition_of
 from sinks.landing import Landing, Place, event_row, unit_rows
 from sinks.memory import MemorySink
 from streams.core.packed import digest_of
-from streams.partition import Delivery, Partition, landing_of
+from streams.cuts import Delivery, landing_of
+from streams.partition import Partition
 from streams.recovery import recover
 from tests.golden import History, district
 

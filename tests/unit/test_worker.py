@@ -9,16 +9,18 @@ from typing import NoReturn
 import pytest
 from prometheus_client import CollectorRegistry
 
-from schemas.alerts import AlertTransition
 from schemas.errors import Fenced, Unavailable
 from schemas.facts import NAMES
 from schemas.topics import partition_of
+from schemas.transitions import Transition
 from sinks.landing import DeadLetterRow, EventRow, Landing
 from sinks.memory import MemorySink
+from streams.core.configuration import Configuration
+from streams.cuts import Delivery, Forward
 from streams.metrics import WorkerMetrics
-from streams.partition import Delivery, Forward, Membership, Partition
+from streams.partition import Partition
 from streams.recovery import Log, Recovered, recover
-from streams.stand import Stand
+from streams.stand import Membership, Stand
 from streams.surroundings import FlushPolicy, Surroundings
 from streams.worker import Worker
 from tests.golden import History, district, ms
@@ -50,8 +52,11 @@ class World:
         self.unread = 0
         self.live = True
         self.told: list[str] = []
-        self.published: list[AlertTransition] = []
-        self.published_before: list[AlertTransition] = []
+        self.pieces = 1
+        self.acknowledged_then = 0
+        self.caught_up: list[tuple[str, int]] = []
+        self.published: list[Transition] = []
+        self.published_before: list[Transition] = []
         self.committed: dict[int, int] = {}
         self.recovered_partitions: list[list[int]] = []
         self.fenced = False
@@ -59,6 +64,7 @@ class World:
         around = Surroundings(
             sink=sink,
             outlet=self,
+            cells=self,
             stands=self._stands,
             recover=self._recover,
             acknowledge=self._acknowledge,
@@ -87,10 +93,17 @@ class World:
         """Part of an outlet."""
         self.steps.append(f"dead letters {len(rows)}, landed {len(self.sink.rows('events'))}")
 
+    def catch_up(self, district: str, _configuration: Configuration, upto_ms: int) -> bool:
+        """Daily cells."""
+        self.caught_up.append((district, upto_ms))
+        self.acknowledged_then = len(self.acknowledged)
+        self.pieces = max(0, self.pieces - 1)
+        return not self.pieces
+
     def begin(self, landed: Mapping[int, int]) -> None:
         """Part of an outlet."""
 
-    def alerts(self, rows: Sequence[AlertTransition], _membership: Membership) -> None:
+    def alerts(self, rows: Sequence[Transition], _membership: Membership) -> None:
         """Part of an outlet."""
         if self.fenced:
             raise Fenced("another owns them")
