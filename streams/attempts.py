@@ -32,13 +32,20 @@ class Attempts:
         """Try until it succeeds, with growing pauses. Raises whatever is not `Unavailable`."""
         pause = FIRST_PAUSE
         while True:
-            self._since = time.monotonic()
             try:
-                return await asyncio.to_thread(work)
+                return await self.once(work)
             except Unavailable as error:
-                self._metrics.flush_retries.inc()
                 log.warning("flush waits %.1f s: %s", pause, error)
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, LONGEST_PAUSE, max(error.retry_after * 5, 1.0))
-            finally:
-                self._since = None
+
+    async def once(self, work: Callable[[], T]) -> T:
+        """Try once. Raises whatever the work does."""
+        self._since = time.monotonic()
+        try:
+            return await asyncio.to_thread(work)
+        except Unavailable:
+            self._metrics.flush_retries.inc()
+            raise
+        finally:
+            self._since = None
