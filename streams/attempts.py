@@ -34,17 +34,24 @@ class Attempts:
         """A part of a flush: try until it succeeds, with growing pauses. Raises whatever is not `Unavailable`."""
         pause = FIRST_PAUSE
         while True:
-            self._since = time.monotonic()
             try:
-                done = await asyncio.to_thread(work)
+                done = await self.once(work)
             except Unavailable as error:
-                self._metrics.flush_retries.inc()
                 pause = await self._rest(LANDING, server, error, pause)
             else:
                 self._stalls.over(LANDING)
                 return done
-            finally:
-                self._since = None
+
+    async def once(self, work: Callable[[], T]) -> T:
+        """Try once. Raises whatever the work does."""
+        self._since = time.monotonic()
+        try:
+            return await asyncio.to_thread(work)
+        except Unavailable:
+            self._metrics.flush_retries.inc()
+            raise
+        finally:
+            self._since = None
 
     async def recover(self, work: Callable[[], T], server: str, goes_on: Callable[[], bool]) -> T | None:
         """A part of a recovery: the same, but None as soon as it is not wanted any more."""

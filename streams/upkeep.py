@@ -1,15 +1,19 @@
 """What a worker does for its partitions around a landing: read back, fold again, sweep, daily cells."""
 
 import asyncio
+import logging
 from collections.abc import Callable, Collection, Sequence
 from functools import partial
 
+from schemas.errors import Unavailable
 from streams.attempts import Attempts
 from streams.core.configuration import Configuration
 from streams.cuts import Cut
 from streams.metrics import WorkerMetrics
 from streams.partition import Partition
 from streams.surroundings import Surroundings
+
+log = logging.getLogger("cx.upkeep")
 
 READ_BACK = 500
 SWEPT = 200
@@ -96,9 +100,18 @@ class Upkeep:
         return bool(self._days)
 
     async def catch_up_days(self, now_ms: int) -> bool:
-        """One piece of what the first one's daily cells lack; False: nothing is left to the flushes to come."""
+        """One piece of what the first one's daily cells lack; True: the next flush is to come soon.
+
+        Nothing waits for it: what fails is tried again with the next flush, the others first.
+        """
         district, configuration = next(iter(self._days.items()))
-        if await self._attempts.persist(partial(self._around.cells.catch_up, district, configuration, now_ms)):
+        try:
+            done = await self._attempts.once(partial(self._around.cells.catch_up, district, configuration, now_ms))
+        except Unavailable as error:
+            log.warning("daily cells of %s wait: %s", district, error)
+            self._days[district] = self._days.pop(district, configuration)
+            return False
+        if done:
             self._days.pop(district, None)
         return bool(self._days)
 

@@ -53,6 +53,7 @@ class World:
         self.live = True
         self.told: list[str] = []
         self.pieces = 1
+        self.cells_away = False
         self.acknowledged_then = 0
         self.caught_up: list[tuple[str, int]] = []
         self.published: list[Transition] = []
@@ -96,6 +97,8 @@ class World:
     def catch_up(self, district: str, _configuration: Configuration, upto_ms: int) -> bool:
         """Daily cells."""
         self.caught_up.append((district, upto_ms))
+        if self.cells_away:
+            raise Unavailable("away", 0.01)
         self.acknowledged_then = len(self.acknowledged)
         self.pieces = max(0, self.pieces - 1)
         return not self.pieces

@@ -255,3 +255,18 @@ def test_daily_cells_catch_up_when_something_changed_and_before_it_is_acknowledg
         assert (world.acknowledged_then, len(world.acknowledged)) == (2, 3)
 
     asyncio.run(scene())
+
+
+def test_daily_cells_that_cannot_catch_up_hold_up_nothing() -> None:
+    async def scene() -> None:
+        world = World(MemorySink())
+        world.now_ms, world.cells_away = ms("2026-10-06 10:01"), True
+        await given(world)
+        await world.worker.flush()
+        assert (len(world.caught_up), world.acknowledged) == (1, [0, 1])
+        world.cells_away = False
+        await world.worker.flush()
+        await world.worker.flush()
+        assert len(world.caught_up) == 2
+
+    asyncio.run(scene())
