@@ -20,6 +20,7 @@ from schemas.transitions import Transition
 from schemas.vocabulary import UNROUTED, to_ms
 from streams.core.admission import Newer, Refusal
 from streams.core.configuration import Configuration, ConfigurationEvent
+from streams.core.erasure import bare_content
 from streams.core.packed import digest_of
 
 
@@ -193,6 +194,14 @@ def newer_row(newer: Newer, place: Place) -> EventRow:
         place.partition,
         place.offset,
     )
+
+
+def bare_row(row: EventRow) -> EventRow:
+    """What is left of a newer event that names an erased person; the digest stays that of the whole, by which a
+    repeated delivery is the same row.
+    """
+    content = bare_content(json.loads(row.content))
+    return row._replace(content=json.dumps(content, separators=(",", ":"), sort_keys=True).encode())
 
 
 def dead_letter_row(refusal: Refusal, place: Place) -> DeadLetterRow:

@@ -16,7 +16,7 @@ from schemas.errors import Refused
 from schemas.settings import Settings
 from sinks.connection import connect, errors_mapped
 from sinks.landing import RetiredRow
-from sinks.reading import COUNTED, OPEN
+from sinks.queries import COUNTED, OPEN
 from sinks.tables import RETIRED
 
 LOOK_SECONDS = 0.1
@@ -142,6 +142,7 @@ _ROLLING = """
     ))
         AND (district, at) NOT IN (SELECT district, max(at) FROM rolling WHERE unit = district GROUP BY district)
 """
+_DAYS = "day < toDate32(fromUnixTimestamp64Milli(toInt64(%(facts)s), 'UTC'))"
 _LETTERS = "toUnixTimestamp64Milli(landed_at) < %(dead_letters)s"
 _DECISIONS = """
     (topic, `partition`, `offset`, position) IN (
@@ -156,6 +157,7 @@ CONDITIONS: Mapping[str, str] = {
     "conversation_versions": _VERSIONS,
     "rolling_slices": _ROLLING,
     "rolling": _ROLLING,
+    "daily_cells": _DAYS,
     "dead_letter_decisions": _DECISIONS,
     "dead_letters": _LETTERS,
 }

@@ -22,6 +22,9 @@ class WorkerMetrics:
         self.events = Counter(
             "cx_events_total", "Events read, by what they were to the set", ["arrival"], registry=registry
         )
+        self.newer = Counter(
+            "cx_newer_events_total", "Events of a newer schema: kept, not folded", ["district"], registry=registry
+        )
         self.dead_letters = Counter(
             "cx_dead_letters_total", "Items sent to the dead letters", ["reason"], registry=registry
         )
@@ -50,6 +53,13 @@ class WorkerMetrics:
             buckets=LANDED_BUCKETS,
             registry=registry,
         )
+        self.stalled = Gauge(
+            "cx_stalled_seconds",
+            "Seconds since a step (landing, recovery, group) waits for clickhouse, kafka or a disk_full; 0: it goes on",
+            ["step", "why"],
+            registry=registry,
+        )
+        self.paused = Gauge("cx_reading_paused", "1 while the buffer is full and nothing is read", registry=registry)
         self.buffered = Gauge("cx_buffer_events", "Events read and not landed yet", registry=registry)
         self.buffer_limit = Gauge("cx_buffer_limit_events", "Events at which reading pauses", registry=registry)
         self.lag = Gauge("cx_lag_messages", "Messages in Kafka not yet acknowledged", ["partition"], registry=registry)
@@ -95,6 +105,11 @@ class WorkerMetrics:
         self.recovery_seconds = Histogram(
             "cx_recovery_seconds", "Time to recover one partition, in seconds", buckets=FLUSH_BUCKETS, registry=registry
         )
+
+    def rolled(self, landing: Landing) -> None:
+        """Count the rolling rows that landed."""
+        self.rows.labels("rolling").inc(len(landing.rolling))
+        self.rows.labels("rolling_slices").inc(len(landing.slices))
 
     def landed(self, landing: Landing) -> None:
         """Count the rows of a flush that landed, but for rolling ones."""

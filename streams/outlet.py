@@ -20,7 +20,8 @@ from schemas.settings import Settings
 from schemas.topics import ALERTS, DEAD_LETTERS, EVENTS, partition_of
 from schemas.transitions import Transition, as_json
 from sinks.landing import DeadLetterRow
-from streams.partition import Forward, Membership
+from streams.cuts import Forward
+from streams.stand import Membership
 
 SECONDS = 30
 TRANSACTION_SECONDS = 10

@@ -7,11 +7,13 @@ from typing import NoReturn, Protocol
 
 from schemas.transitions import Transition
 from sinks.landing import DeadLetterRow, Sink
+from streams.core.configuration import Configuration
+from streams.cuts import Delivery, Forward
 from streams.dead_letter_watch import USUAL_LIMIT, DeadLetterLimit
 from streams.fault_points import Reached, undisturbed
-from streams.partition import Delivery, Forward, Membership, Stand
 from streams.present import wall_ms
 from streams.recovery import Log, Recovered
+from streams.stand import Membership, Stand
 
 
 class Outlet(Protocol):
@@ -28,6 +30,13 @@ class Outlet(Protocol):
 
     def forward(self, messages: Sequence[Forward]) -> None:
         """Publish messages again, into the partition they belong to."""
+
+
+class Cells(Protocol):
+    """Daily cells made of the facts that landed; blocks. Raises `Unavailable` or `Refused`."""
+
+    def catch_up(self, district: str, configuration: Configuration, upto_ms: int) -> bool:
+        """Rebuild some days of a district that what landed until an instant changed; False: some are left."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +72,7 @@ class Surroundings:
     """Tell receivers of transitions that landed; never blocks."""
     now_ms: Callable[[], int]
     """The present, by the clock in force."""
+    cells: Cells
     log: Log
     """Histories of conversations that left memory; blocks."""
     die: Callable[[str], NoReturn]

@@ -18,7 +18,7 @@ from schemas.errors import Unavailable
 from schemas.settings import Settings
 from schemas.topics import ALERTS, EVENTS
 from schemas.transitions import Transition, from_json
-from streams.partition import Stand
+from streams.stand import Stand
 
 POLL_MS = 500
 UNDECIDED_SECONDS = 0.5

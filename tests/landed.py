@@ -9,9 +9,9 @@ from schemas.settings import Settings
 from schemas.topics import EVENTS
 from sinks.clickhouse import ClickHouseSink
 from sinks.reading import ClickHouseReader
-from streams.cuts import landing_of, windows_of
+from streams.cuts import Delivery, landing_of, windows_of
 from streams.intake.producer import Written
-from streams.partition import Delivery, Partition
+from streams.partition import Partition
 from streams.recovery import Log
 
 

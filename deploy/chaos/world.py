@@ -22,8 +22,9 @@ LOOK_SECONDS = 0.1
 class World:
     """Kafka, ClickHouse and workers; everything ends with the context."""
 
-    def __init__(self, folder: Path, module: str = "deploy.cli") -> None:
-        """`module`: the program whose command `worker` is run."""
+    def __init__(self, folder: Path, module: str = "deploy.cli", patience: float = PATIENCE) -> None:
+        """`module`: the program whose command `worker` is run; `patience`: seconds that anything may take."""
+        self._patience = patience
         self._module = module
         kafka, controller, clickhouse = free_ports(3)
         given = Settings(
@@ -108,7 +109,7 @@ class World:
             self.ended += 1
             self.replace(worker)
 
-    def wait(self, holds: Callable[[], bool], what: str, seconds: float = PATIENCE) -> None:
+    def wait(self, holds: Callable[[], bool], what: str, seconds: float | None = None) -> None:
         """Wait until something holds, and look after the workers meanwhile. Raises `Unavailable`."""
 
         def looked() -> bool:
@@ -120,7 +121,7 @@ class World:
                 # A server that was taken away needs a moment before it answers every question again.
                 return False
 
-        until(looked, what, seconds)
+        until(looked, what, self._patience if seconds is None else seconds)
 
     def wait_landed(self) -> None:
         """Wait until everything written is acknowledged. Raises `Unavailable`."""

@@ -82,7 +82,7 @@ def _fold_part(key: tuple[str, str], events: Sequence[Packed], frame: _Frame, be
     story.tell(ordered)
     ownership = Ownership(ordered, opening, configuration)
     opened_ms = _opened_ms(ordered, opening, story)
-    owned_ms = _owned_ms(opening, ordered, configuration) if opening is not None else None
+    owned_ms = _owned_ms(opening, ordered, story, configuration) if opening is not None else None
     given = counted(ordered, story, ownership, configuration)
     judged = verdicts(opening, story, ownership, configuration, owned_ms) if opening is not None else ()
     return (
@@ -100,7 +100,7 @@ def _fold_part(key: tuple[str, str], events: Sequence[Packed], frame: _Frame, be
         int(skew),
         *_first_response(story, ownership, configuration),
         *_first_owner(opening, owned_ms),
-        *_resolution(opened_ms, story, ownership),
+        *_resolution(opening, opened_ms, story, ownership),
         *_route(ownership),
         story.extra_replies,
         story.bot_replies,
@@ -129,14 +129,16 @@ def _opened_ms(events: Sequence[Packed], opening: Inquiry | None, story: Story) 
     return opening.at_ms if opening is not None else events[0].at_ms
 
 
-def _owned_ms(opening: Inquiry, events: Sequence[Packed], configuration: Configuration) -> int | None:
-    """When a unit that the configuration knows, or a person, first had the inquiry."""
+def _owned_ms(opening: Inquiry, events: Sequence[Packed], story: Story, configuration: Configuration) -> int | None:
+    """When a unit that the configuration knows, or a person, first had the inquiry: at the latest whoever answered."""
     if configuration.route(opening) != UNROUTED:
         return opening.at_ms
+    found = [contact.at_ms for contact in story.contacts[:1]]
     for event in events:
         if type(event) is Transfer and (event.staff or configuration.known_unit(event.unit) != UNROUTED):
-            return max(event.at_ms, opening.at_ms)
-    return None
+            found.append(event.at_ms)
+            break
+    return max(min(found), opening.at_ms) if found else None
 
 
 def _first_owner(opening: Inquiry | None, owned_ms: int | None) -> tuple[int | None, int | None]:
@@ -209,9 +211,12 @@ def _first_response(story: Story, ownership: Ownership, configuration: Configura
     return (at_ms, *lengths, unit, staff)
 
 
-def _resolution(opened_ms: int, story: Story, ownership: Ownership) -> tuple[Any, ...]:
-    first = max(story.resolves[0].at_ms, opened_ms) if story.resolves else None
-    full = max(story.full_resolved_ms, opened_ms) if story.full_resolved_ms is not None else None
+def _resolution(opening: Inquiry | None, opened_ms: int, story: Story, ownership: Ownership) -> tuple[Any, ...]:
+    # What began before all that is known has no length, and a resolve before the start is not of this concern.
+    begun = opening is not None or story.outbound is not None
+    resolved = [resolve.at_ms for resolve in story.resolves if begun and resolve.at_ms >= opened_ms]
+    first = resolved[0] if resolved else None
+    full = resolved[-1] if resolved and story.full_resolved_ms == resolved[-1] else None
     lengths = [
         (None, None, None) if at is None else (at, at - opened_ms, ownership.business_ms(opened_ms, at))
         for at in (first, full)

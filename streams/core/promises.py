@@ -11,7 +11,7 @@ from schemas.district import Promise
 from streams.core.configuration import Configuration
 from streams.core.ownership import Deadlines, Ownership, Pauses, deadlines
 from streams.core.packed import Inquiry
-from streams.core.story import Story
+from streams.core.story import Story, is_owed
 
 AT_RISK_NUMERATOR, AT_RISK_DENOMINATOR = 3, 4
 Escalations = tuple[int | None, int | None]
@@ -229,9 +229,9 @@ def _clocks(promised: Set[str], opening: Inquiry, story: Story, owned_ms: int | 
     if not promised.isdisjoint(_REPLIES):
         yield from (clock for clock in _reply_clocks(story) if clock.kind in promised)
     if "ownership" in promised:
-        cancelled = owned_ms is None and story.withdrawn_ms is not None
-        cancelled_ms = story.withdrawn_ms if cancelled else None
-        yield Clock("ownership", opening.event_id, opening.at_ms, owned_ms, cancelled, (), cancelled_ms)
+        over = [at for at in (story.withdrawn_ms, story.full_resolved_ms) if at is not None]
+        cancelled_ms = max(min(over), opening.at_ms) if over and owned_ms is None else None
+        yield Clock("ownership", opening.event_id, opening.at_ms, owned_ms, cancelled_ms is not None, (), cancelled_ms)
     if "periodic_update" in promised:
         yield from _update_clocks(story)
 
@@ -239,7 +239,11 @@ def _clocks(promised: Set[str], opening: Inquiry, story: Story, owned_ms: int | 
 def _resolution_clock(opening: Inquiry, story: Story) -> Clock:
     start = opening.at_ms
     ended_ms = next((resolve.at_ms for resolve in story.resolves if resolve.at_ms >= start), None)
-    cancelled_ms = story.withdrawn_ms if ended_ms is None else None
+    cancelled_ms = story.withdrawn_ms
+    if not story.by_staff and story.waits and all(wait.outcome == "unreachable" for wait in story.waits):
+        cancelled_ms = start
+    if ended_ms is not None:
+        cancelled_ms = None
     return Clock("resolution", opening.event_id, start, ended_ms, cancelled_ms is not None, story.pauses, cancelled_ms)
 
 
@@ -248,10 +252,12 @@ def verdicts(
 ) -> Iterator[Verdict]:
     """All promise clocks of one conversation: replies in order of the waits, ownership, updates, then the resolution.
 
+    Where nobody asked for anything, as in a bounce or a bare "thanks", only the source itself can have promised.
     `owned_ms`: when the inquiry got its first owner.
     """
     judge = _Judge(opening, ownership, configuration)
-    for clock in _clocks(configuration.promised, opening, story, owned_ms):
+    promised = configuration.promised if is_owed(opening) else frozenset()
+    for clock in _clocks(promised, opening, story, owned_ms):
         found = judge.verdict(clock)
         if found is not None:
             yield found
@@ -259,6 +265,6 @@ def verdicts(
     if opening.source_promises:
         found = judge.of_source(clock)
     else:
-        found = judge.verdict(clock) if "resolution" in configuration.promised else None
+        found = judge.verdict(clock) if "resolution" in promised else None
     if found is not None:
         yield found

@@ -5,7 +5,7 @@ Source: docs/definitions.md, "Two clocks that disagree".
 
 from collections.abc import Sequence
 
-from streams.core.packed import Inquiry, Packed, Reply, StatusChanged
+from streams.core.packed import Inquiry, Mark, Packed, Reply, StatusChanged
 from streams.core.story import is_staff_reply, opens_wait
 
 SKEW_MS = 300_000
@@ -53,6 +53,12 @@ def _at_opening(events: Sequence[Packed], opening: Inquiry) -> tuple[Sequence[Pa
     return (sorted(moved) if skew else events), skew
 
 
+def _ends_without_reply(event: Packed) -> bool:
+    if type(event) is Mark:
+        return event.kind == "deleted"
+    return type(event) is StatusChanged and event.status in ("resolved", "withdrawn")
+
+
 class _Later:
     """Reads events in order and finds replies that stand before a later message they answer: `moves`, by event id.
 
@@ -73,7 +79,7 @@ class _Later:
             self._message(event)  # type: ignore[arg-type]
         elif kind is Reply and self._is_asked and is_staff_reply(event):
             self._reply(event)  # type: ignore[arg-type]
-        elif kind is StatusChanged and event.status in ("resolved", "withdrawn"):  # type: ignore[union-attr]
+        elif _ends_without_reply(event):
             self._is_waiting = False
 
     def _message(self, event: Inquiry) -> None:

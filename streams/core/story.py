@@ -62,6 +62,11 @@ def opens_wait(event: Inquiry) -> bool:
     return event.needs_reply and not event.automatic and event.opened_by == "customer"
 
 
+def is_owed(opening: Inquiry) -> bool:
+    """True if what opened a conversation asks for something: a qualifying message, or a case of staff's own."""
+    return opens_wait(opening) or (opening.opened_by == "staff" and not opening.automatic)
+
+
 def opening_of(events: Sequence[Packed]) -> Inquiry | None:
     """What opened the conversation: a qualifying customer message, or staff on their own account.
 
@@ -70,7 +75,7 @@ def opening_of(events: Sequence[Packed]) -> Inquiry | None:
     first: Inquiry | None = None
     for event in events:
         if type(event) is Inquiry:
-            if opens_wait(event) or (event.opened_by == "staff" and not event.automatic):
+            if is_owed(event):
                 return event
             first = first or event
     return first
@@ -207,6 +212,7 @@ class Story:
         if self.human_queue_ms is None:
             self.human_queue_ms = event.at_ms
         self.last_bot_ms = event.at_ms
+        self._bot = False
 
     def _status(self, event: StatusChanged) -> None:
         if event.status != "pending":
@@ -224,15 +230,27 @@ class Story:
             self.full_resolved_ms = event.at_ms
             self._close(event.at_ms, "resolved_no_reply", event.event_id)
         elif event.status == "withdrawn":
-            self.withdrawn_ms = event.at_ms
-            self.withdrawals.append(Resolve(event.at_ms))
-            self._close(event.at_ms, "withdrawn", event.event_id)
+            self._withdraw(event)
+
+    def _withdraw(self, event: StatusChanged | Mark) -> None:
+        self.withdrawn_ms = event.at_ms
+        self.withdrawals.append(Resolve(event.at_ms))
+        self._close(event.at_ms, "withdrawn", event.event_id)
 
     def _mark(self, event: Mark) -> None:
-        if event.kind == "survey_offered":
+        if event.kind == "deleted":
+            self._deleted(event)
+        elif event.kind == "survey_offered":
             self.surveys_offered += 1
         elif event.kind == "continues":
             self.continues = event.refers_to
+
+    def _deleted(self, event: Mark) -> None:
+        """What was open when the source deleted it can no longer be answered: it ends as if it had been withdrawn."""
+        if self.full_resolved_ms is None and self.withdrawn_ms is None:
+            self._go_on(event.at_ms)
+            self.status = "withdrawn"
+            self._withdraw(event)
 
     def _go_on(self, at_ms: int) -> None:
         """The customer is no longer waited for."""

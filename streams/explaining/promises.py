@@ -14,7 +14,7 @@ from streams.explaining import told
 from streams.explaining.words import instant, length
 
 _PAUSED = ("resolution", "periodic_update")
-_CANCELLED = "cancelled: what was promised is no longer owed, it was withdrawn or nobody can be answered"
+_CANCELLED = "cancelled: what was promised is no longer owed, it was withdrawn, deleted, or nobody can be answered"
 
 
 def clocks(

@@ -23,7 +23,7 @@ _MARKS = {
     "merge": "one concern with {}",
     "unmerge": "takes the merge with {} back",
     "delivery_failed": "reply {} never reached the customer",
-    "deleted": "deleted at the source: the facts stay",
+    "deleted": "deleted at the source: the facts stay, what is open ends",
     "continues": "continues {}",
     "link": "concerns {} too: moves no number",
 }
@@ -100,7 +100,7 @@ class Teller:
             return self._status(event, before)
         if isinstance(event, Rating):
             return self._rating(event)
-        return Done([]) if isinstance(event, Correction) else self._mark(event)
+        return Done([]) if isinstance(event, Correction) else self._mark(event, before)
 
     def _inquiry(self, event: Inquiry, before: _Before) -> Done:
         did: list[str] = []
@@ -209,5 +209,6 @@ class Teller:
             return Done([], "edit more than 14 days after the first score")
         return Done([], f"score {event.score} was replaced by a later edit")
 
-    def _mark(self, event: Mark) -> Done:
-        return Done([_MARKS.get(event.kind, event.kind.replace("_", " ")).format(event.refers_to)])
+    def _mark(self, event: Mark, before: _Before) -> Done:
+        did = _MARKS.get(event.kind, event.kind.replace("_", " ")).format(event.refers_to)
+        return Done([did, *self._ended(before)])

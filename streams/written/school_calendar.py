@@ -68,7 +68,7 @@ def _outcome(entry: Entry, reading: Reading) -> Outcome:
     dates = as_ranges(set(dates_of_entry(entry)))
     meaning, why, unclear = recognise(entry.title, reading.words)
     if not entry.occurrences:
-        return Outcome(entry.line, entry.title, [], "ignored", None, entry.problem)
+        return Outcome(entry.line, entry.title, [], "ignored" if meaning is None else "unclear", None, entry.problem)
     if meaning is None:
         return Outcome(entry.line, entry.title, dates, "unclear" if unclear else "ignored", None, why)
     why = "; ".join(filter(None, [why, entry.remark]))

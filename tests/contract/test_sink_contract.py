@@ -110,6 +110,8 @@ def test_the_unit_tree_that_counts_is_read_back(pair: Pair) -> None:
     pair.sink.land(Landing(NOW_MS, units=[*units("d", ["gone", "north"], 1), *newest, *units("e", ["x"], 1)]))
     assert pair.reader.units("d") == sorted(newest, key=lambda row: row.unit)
     assert pair.reader.units("unknown") == []
+    assert pair.reader.unit_versions(["d", "e", "unknown"]) == {"d": 2, "e": 1}
+    assert pair.reader.unit_versions([]) == {}
 
 
 def test_every_rolling_value_comes_back_as_it_was_landed(pair: Pair) -> None:

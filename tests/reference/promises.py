@@ -9,7 +9,7 @@ from schemas.district import Promise
 from schemas.events import Inquiry
 from schemas.vocabulary import UNROUTED, PromiseClock, to_ms
 from tests.reference.hours import DAY, MINUTE, exceeded, reached
-from tests.reference.reading import Item, is_live, is_message, is_reply, is_status
+from tests.reference.reading import Item, is_live, is_message, is_owed, is_reply, is_status
 from tests.reference.story import Story, answered_at
 
 
@@ -44,6 +44,9 @@ def clocks(story: Story) -> list[Clock]:
     first = story.opening
     if first is None:
         return []
+    if not is_owed(first):
+        # Nobody asked for anything: only its source can have promised a time.
+        return [_resolving(story, first)] if isinstance(first.event.due_at, datetime) else []
     return [*_waiting(story), _owning(story, first), *_updating(story), _resolving(story, first)]
 
 
@@ -64,14 +67,16 @@ def _resolving(story: Story, first: Item) -> Clock:
         if is_status(item, "resolved") and item.at >= first.at:
             return Clock("resolution", first, first.at, item.at, pausing=True)
     stopped = _withdrawn_at(story)
+    if is_message(first) and {wait.outcome for wait in story.waits} == {"unreachable"}:
+        stopped = first.at
     return Clock("resolution", first, first.at, None, stopped is not None, stopped, pausing=True)
 
 
-def _withdrawn_at(story: Story) -> int | None:
+def _withdrawn_at(story: Story, status: str = "withdrawn") -> int | None:
     """When it was withdrawn, if nobody asked again."""
     at = None
     for item in story.items:
-        if is_status(item, "withdrawn"):
+        if is_status(item, status):
             at = item.at
         elif is_message(item) or is_status(item, "reopened"):
             at = None
@@ -79,22 +84,24 @@ def _withdrawn_at(story: Story) -> int | None:
 
 
 def first_owned(story: Story) -> int | None:
-    """When the opening inquiry had its first unit or person."""
+    """When the opening inquiry had its first unit or person; whoever answers has it."""
     first = story.opening
     if first is None or not isinstance(first.event, Inquiry):
         return None
     if story.setting.route(first.event, first.at) != UNROUTED:
         return first.at
+    had = [answered_at(item) if is_live(item) else item.at for item in story.items if is_live(item) or is_reply(item)]
     for item in story.items:
         event = item.event
         if event.kind == "transfer" and (event.staff is not None or story.setting.unit(event.unit) != UNROUTED):
-            return max(item.at, first.at)
-    return None
+            had.append(item.at)
+    return max(min(had), first.at) if had else None
 
 
 def _owning(story: Story, first: Item) -> Clock:
     owned = first_owned(story)
-    stopped = _withdrawn_at(story) if owned is None else None
+    over = [at for at in (_withdrawn_at(story), _withdrawn_at(story, "resolved")) if at is not None]
+    stopped = max(min(over), first.at) if over and owned is None else None
     return Clock("ownership", first, first.at, owned, stopped is not None, stopped)
 
 

@@ -30,6 +30,7 @@ class Item:
     at: int
     event: Any
     failed: bool = False
+    withdraws: bool = False
 
     @property
     def order(self) -> tuple[int, int, str, str]:
@@ -172,13 +173,25 @@ def is_machine(item: Item) -> bool:
 
 def is_status(item: Item, *statuses: str) -> bool:
     """A change to one of these statuses."""
-    return isinstance(item.event, StatusChanged) and item.event.status in statuses
+    return status_of(item) in statuses
+
+
+def status_of(item: Item) -> str | None:
+    """The status an event brings: what was open when its source deleted it is withdrawn."""
+    if item.withdraws:
+        return "withdrawn"
+    return item.event.status if isinstance(item.event, StatusChanged) else None
+
+
+def is_owed(item: Item) -> bool:
+    """An inquiry that asks for something."""
+    return is_message(item) or is_staffs_own(item)
 
 
 def opening(items: list[Item]) -> Item | None:
     """The first qualifying customer message or what staff opened before it; else the first inquiry of any sort."""
     for item in items:
-        if is_message(item) or is_staffs_own(item):
+        if is_owed(item):
             return item
     for item in items:
         if isinstance(item.event, Inquiry):

@@ -220,8 +220,10 @@ def _responses(story: Story) -> Fact:
 
 def _resolved(story: Story) -> Fact:
     found = story.resolutions
-    first = max(found[0].item.at, story.started) if found else None
-    full = max(found[-1].item.at, story.started) if found and found[-1].reopened_at is None else None
+    # Only what is known to have begun has a length, and none that ended before it began.
+    known = [each for each in found if (story.opening or story.outbound) and each.item.at >= story.started]
+    first = known[0].item.at if known else None
+    full = known[-1].item.at if known and found[-1].reopened_at is None else None
     fact: Fact = {"first_resolved_at": first, "full_resolved_at": full}
     for name, at in (("first_resolution", first), ("full_resolution", full)):
         fact[f"{name}_ms"] = None if at is None else at - story.started

@@ -15,6 +15,7 @@ from tests.reference.reading import (
     is_status,
     opening,
     start,
+    status_of,
 )
 from tests.reference.setting import Setting
 
@@ -63,7 +64,21 @@ class Story:
         self._reconcile()
         while self._reconcile_later():
             self.skew = True
+        self._withdraw_deleted()
         self.owners = Owners(self.items, self.setting)
+
+    def _withdraw_deleted(self) -> None:
+        """Mark the deletions of what was open."""
+        is_open, marked = True, []
+        for item in self.items:
+            if item.event.kind == "deleted" and is_open:
+                item = replace(item, withdraws=True)
+            if is_message(item) or is_status(item, "reopened"):
+                is_open = True
+            elif is_status(item, "resolved", "withdrawn"):
+                is_open = False
+            marked.append(item)
+        self.items = marked
 
     def _reconcile(self) -> None:
         first = self.opening
@@ -161,8 +176,8 @@ class Story:
                 # The district's own time goes on, unless what it held was over and is asked anew.
                 status = "on_hold" if status == "on_hold" and not over else "open"
                 over = False
-            elif item.event.kind == "status_changed":
-                status = "open" if item.event.status == "reopened" else item.event.status
+            elif (brought := status_of(item)) is not None:
+                status = "open" if brought == "reopened" else brought
                 over = status in ("resolved", "withdrawn") or (over and status != "open")
         return status
 
@@ -179,7 +194,7 @@ class Story:
         for item in self.items:
             if is_status(item, "pending"):
                 since = item.at if since is None else since
-            elif is_message(item) or item.event.kind == "status_changed":
+            elif is_message(item) or status_of(item) is not None:
                 if since is not None and since < item.at:
                     found.append((since, item.at))
                 since = None
@@ -205,6 +220,7 @@ class Story:
             after = self.opening is not None and item.order > self.opening.order
             if item.event.kind == "transfer" and (item.event.from_bot or machine) and after and before:
                 found.append(item.at)
+                machine = False
         return found
 
 
@@ -246,5 +262,5 @@ def _word(last: Wait, item: Item) -> None:
         last.close("answered", item)
     elif is_status(item, "resolved"):
         last.close("resolved_no_reply", item)
-    elif is_status(item, "withdrawn"):
+    elif is_status(item, "withdrawn") or item.event.kind == "deleted":
         last.close("withdrawn", item)

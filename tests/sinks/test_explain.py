@@ -10,7 +10,7 @@ from deploy.cli.main import main
 from schemas.settings import Settings
 from streams.explaining.gathering import Gathered, from_clickhouse, from_file
 from streams.offline import Remark
-from tests.golden import OFFICE, district
+from tests.golden import OFFICE, district, ms
 from tests.sinks.test_hindsight_views import PROMISES, Lived
 
 
@@ -24,6 +24,9 @@ def lived(clickhouse: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Liv
     monkeypatch.setenv("CX_CLICKHOUSE_PASSWORD", clickhouse.clickhouse_password.get_secret_value())
     yield made
     made.sink.close()
+
+
+NOW_MS = ms("2026-01-27 12:00")
 
 
 def _snow_day(lived: Lived) -> None:
@@ -65,8 +68,9 @@ def test_what_landed_and_a_file_give_the_same_events_and_restatements(clickhouse
 
 
 def test_the_command_explains_the_primary_from_clickhouse_and_from_a_file_alike(
-    lived: Lived, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    lived: Lived, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("deploy.cli.explain.now_ms", lambda _: NOW_MS)
     _snow_day(lived)
     assert main(["explain", "c1", "--json"]) == 0
     landed = json.loads(capsys.readouterr().out)

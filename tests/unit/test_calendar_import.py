@@ -51,14 +51,20 @@ def test_the_example_becomes_a_part_of_a_document(capsys: pytest.CaptureFixture[
     said = shown.err.splitlines()
     assert len(said) == EXAMPLE.read_text().count("BEGIN:VEVENT") + 1
     assert "line 24: Classes resume after winter break: 2027-01-04: ignored (says “break”, but also “resume”)" in said
-    assert said[-1] == "9 of 14 events are taken, 5 are not."
+    assert said[-1] == "9 of 14 events are taken, 5 are not; look at 2 of these."
 
 
 def test_as_json_titles_stand_beside_the_calendar_and_not_in_it(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["calendar", "import", str(EXAMPLE), "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert len(found["entries"]) == 14
-    assert {entry["became"] for entry in found["entries"]} == {"closed", "early_release", "late_start", "ignored"}
+    assert {entry["became"] for entry in found["entries"]} == {
+        "closed",
+        "early_release",
+        "late_start",
+        "ignored",
+        "unclear",
+    }
     assert "Break" not in json.dumps(found["calendars"])
 
 

@@ -61,8 +61,9 @@ def test_a_document_that_says_nothing_new_is_published_as_it_was_written() -> No
 
 
 def test_the_example_in_the_documents_is_as_it_says() -> None:
-    (_, text) = (Path(__file__).parents[2] / "docs" / "district.md").read_text().split("```yaml\n")
-    district = read_document("district: d\ncalendar: offices\n" + text.split("```")[0])
+    _, *blocks = (Path(__file__).parents[2] / "docs" / "district.md").read_text().split("```yaml\n")
+    (text,) = (block.split("```")[0] for block in blocks if block.startswith("calendars:"))
+    district = read_document("district: d\ncalendar: offices\n" + text)
     assert _blocks(district.calendars["offices"], "2026-11-26") == []
     assert _blocks(district.calendars["schools"], "2027-01-04") == ["09:30-15:00"]
     assert _blocks(district.calendars["schools"], "2026-11-27") == ["07:30-16:00"]
