@@ -8,8 +8,12 @@ from typing import Any
 
 from dashboards.shown import Panel, Shown
 from dashboards.windows import LABELS
-from schemas.incidents import INCIDENT, of_row
-from streams.incident_words import sentence
+from schemas import alerts, incidents
+from schemas.alerts import ALERT
+from schemas.facts import Column
+from schemas.incidents import INCIDENT
+from schemas.transitions import Transition
+from streams.alert_words import what
 
 RECENT_MS = 86_400_000
 MOST = 10
@@ -77,24 +81,38 @@ ORDER BY i.ended > 0, i.began_at DESC, i.key
     ),
 )
 
-MESSAGES = Panel(
-    name="messages",
-    title="What people are told of incidents",
-    meaning="The five messages of the last day that receivers are told of incidents, the newest first.",
-    sql=f"""
-SELECT {", ".join(f"toUnixTimestamp64Milli({c.name})" if "DateTime64" in c.type else c.name for c in INCIDENT)}
-FROM incidents FINAL
+
+def _of(name: str, table: str, record: tuple[Column, ...], order: str) -> Panel:
+    """The newest rows of a table of transitions that receivers are told of; what they say in words is `messages`."""
+    read = ", ".join(
+        f"toNullable(toUnixTimestamp64Milli({column.name}))" if "DateTime64" in column.type else column.name
+        for column in record
+    )
+    return Panel(
+        name=name,
+        title="What people are told",
+        meaning=f"The newest {MOST_MESSAGES} messages of the last day.",
+        sql=f"""
+SELECT {read}
+FROM {table} FINAL
 WHERE district = %(district)s AND notify = 1 AND {_TOLD}
     AND at > fromUnixTimestamp64Milli(toInt64(%(now_ms)s) - {RECENT_MS})
-ORDER BY at DESC, key, step DESC
+ORDER BY at DESC, {order}
 LIMIT {MOST_MESSAGES}
 """,  # noqa: S608 -- our own columns
-    columns=tuple(Shown(column.name, "text", column.name, column.meaning) for column in INCIDENT),
-)
-"""Rows of the table itself: what they say in words is `messages`."""
+        columns=tuple(Shown(column.name, "text", column.name, column.meaning) for column in record),
+    )
 
 
-def messages(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """When and in which words receivers are told of rows of `MESSAGES`."""
-    told = (of_row(row[column.name] for column in INCIDENT) for row in rows)
-    return [{"at": one.at, "text": sentence(one)} for one in told]
+OF_INCIDENTS = _of("of_incidents", "incidents", INCIDENT, "key, step DESC")
+OF_ALERTS = _of("of_alerts", "alerts", ALERT, "key, transition")
+MESSAGES = (OF_INCIDENTS, OF_ALERTS)
+
+
+def messages(panels: Mapping[str, Iterable[Mapping[str, Any]]]) -> list[dict[str, Any]]:
+    """When and in which words receivers are told of the rows of `MESSAGES`, by panel; the newest first."""
+    told: list[Transition] = [
+        *(incidents.of_row(row[column.name] for column in INCIDENT) for row in panels[OF_INCIDENTS.name]),
+        *(alerts.of_row(row[column.name] for column in ALERT) for row in panels[OF_ALERTS.name]),
+    ]
+    return [{"at": one.at, "text": what(one)} for one in sorted(told, key=lambda one: -one.at)]

@@ -14,19 +14,10 @@ from queue import Empty, Full, Queue
 from threading import Event, Thread
 from urllib.parse import urlencode, urlsplit
 
-from schemas.alerts import (
-    AT_RISK,
-    BREACHED,
-    CORRECTED,
-    ESCALATED_50,
-    ESCALATED_100,
-    MET_LATE,
-    RESOLVED,
-)
 from schemas.incidents import IncidentTransition
 from schemas.settings import Settings
 from schemas.transitions import Transition, as_json
-from streams.incident_words import sentence
+from streams.alert_words import what
 from streams.metrics import WorkerMetrics
 
 log = logging.getLogger("cx.notifier")
@@ -41,16 +32,6 @@ CLOSE_SECONDS = 2.0
 RETRIED = frozenset({408, 425, 429})
 SIGNATURE = "X-CX-Signature"
 
-_WORDS = {
-    AT_RISK: "A promise is at risk",
-    BREACHED: "A promise is broken",
-    ESCALATED_50: "A broken promise still waits, half its time over",
-    ESCALATED_100: "A broken promise still waits, twice its time used",
-    MET_LATE: "A broken promise was met late",
-    RESOLVED: "A promise is no longer at stake",
-    CORRECTED: "What was said of a promise was wrong",
-}
-
 
 def signature(secret: str, body: bytes) -> str:
     """Value of the signature header: `sha256=` and the HMAC of the body, hexadecimal."""
@@ -59,17 +40,10 @@ def signature(secret: str, body: bytes) -> str:
 
 def message(transition: Transition, page: str) -> bytes:
     """What a receiver gets, as JSON: what, where, how long (ms since the clock started, or it began), a link."""
-    link = {"link": f"{page}?{urlencode({'district': transition.district})}"}
-    if isinstance(transition, IncidentTransition):
-        open_ms = (transition.ended_at or transition.at) - transition.began_at
-        told = {"what": sentence(transition), "open_ms": open_ms}
-        return json.dumps(as_json(transition) | told | link).encode()
-    said = _WORDS[transition.transition]
-    content = as_json(transition) | {
-        "what": f"{said}: {transition.clock.replace('_', ' ')} in {transition.unit}",
-        "open_ms": (transition.ended_at or transition.at) - transition.started_at,
-    }
-    return json.dumps(content | link).encode()
+    began_at = transition.began_at if isinstance(transition, IncidentTransition) else transition.started_at
+    told = {"what": what(transition), "open_ms": (transition.ended_at or transition.at) - began_at}
+    link = f"{page}?{urlencode({'district': transition.district})}"
+    return json.dumps(as_json(transition) | told | {"link": link}).encode()
 
 
 class Webhook:

@@ -56,7 +56,7 @@ _MARK = " UNION ALL ".join(
     )
 )
 
-AT_ONCE = (*(panel for panel in FIRST_VIEW if panel is not ROLLED), EVERY_UNIT, MESSAGES)
+AT_ONCE = (*(panel for panel in FIRST_VIEW if panel is not ROLLED), EVERY_UNIT, *MESSAGES)
 OLDEST_ROLLED_MS = 120_000
 # Panels are read beside one another: threads within a query would only be in each other's way.
 _ONE_THREAD = {"max_threads": 1}
@@ -170,7 +170,7 @@ class Readings:
             **found,
             "mark": mark,
             "panels": panels,
-            "messages": messages(panels["messages"]),
+            "messages": messages(panels),
             "sentence": sentence(panels["lately"][0], panels["every_unit"]),
         }
 

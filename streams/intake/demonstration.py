@@ -8,6 +8,7 @@ import logging
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
+from heapq import merge
 from threading import Event as Signal
 from threading import Thread
 from time import monotonic
@@ -29,6 +30,7 @@ from streams.intake.silenced import Silenced
 from streams.intake.simulator import Span, hindsight, simulate
 from streams.intake.simulator_parameters import default_parameters
 from streams.intake.simulator_writing import DAY_MS, Arrived
+from streams.intake.staged import staged
 
 log = logging.getLogger("cx.demonstration")
 
@@ -63,8 +65,9 @@ class Demonstration:
         return Span(self.opens_ms - HISTORY_DAYS * DAY_MS, self.opens_ms + LONGEST_DAYS * DAY_MS)
 
     def arrivals(self) -> Iterator[Arrived]:
-        """Events in order of arrival."""
-        return simulate(self.document, default_parameters(), self.span)
+        """Events in order of arrival, those of `staged` among them."""
+        simulated = simulate(self.document, default_parameters(), self.span)
+        return merge(simulated, staged(self.document.district, self.opens_ms))
 
     def hindsight(self) -> District:
         """The document that the events are drawn from, with every closed day that they will declare."""

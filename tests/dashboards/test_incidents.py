@@ -3,8 +3,9 @@
 from contextlib import closing
 from typing import Any
 
-from dashboards.incidents import INCIDENTS, MESSAGES, messages
+from dashboards.incidents import INCIDENTS, OF_ALERTS, OF_INCIDENTS, messages
 from dashboards.present import instants
+from schemas.alerts import AT_RISK, BREACHED, MET_LATE, AlertTransition
 from schemas.incidents import IncidentTransition
 from schemas.settings import Settings
 from sinks.clickhouse import ClickHouseSink
@@ -42,20 +43,31 @@ def said(key: str, transition: str, ago_ms: int, **more: Any) -> IncidentTransit
     return plain._replace(**more)
 
 
-def ask(settings: Settings, told: list[IncidentTransition]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Rows of both panels on Tuesday at ten."""
+def promise(transition: str, minutes_ago: int) -> AlertTransition:
+    """A transition of one promise of the bus dispatch."""
+    at = TUESDAY - minutes_ago * MINUTE_MS
+    began, unit = TUESDAY - HOUR_MS, "dispatch"
+    numbers = (began, at, at, None, 1, 0)
+    names = ("c", "first_reply", unit, unit, "bus-soon", "e")
+    return AlertTransition(SAMPLE.district, "k", "promise", 0, transition, at, *names, *numbers, "", ("everybody",), ())
+
+
+def ask(
+    settings: Settings, told: list[IncidentTransition], alerts: tuple[AlertTransition, ...] = ()
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Rows of the panel and the messages on Tuesday at ten."""
     with closing(ClickHouseSink(settings)) as sink:
-        sink.land(Landing(TUESDAY, units=unit_rows(SAMPLE, 1), incidents=told))
+        sink.land(Landing(TUESDAY, units=unit_rows(SAMPLE, 1), incidents=told, alerts=alerts))
     parameters = {"district": SAMPLE.district, **instants(SAMPLE.model_dump_json(), TUESDAY)}
     with connect(settings) as client:
-        first, second = (
-            [
+        found = {
+            panel.name: [
                 dict(zip([column.name for column in panel.columns], row, strict=True))
                 for row in client.execute(panel.sql, parameters)
             ]
-            for panel in (INCIDENTS, MESSAGES)
-        )
-    return first, second
+            for panel in (INCIDENTS, OF_INCIDENTS, OF_ALERTS)
+        }
+    return found[INCIDENTS.name], messages(found)
 
 
 def test_an_incident_that_lasts_stands_first_with_what_was_told_last(clickhouse: Settings) -> None:
@@ -98,11 +110,15 @@ def test_silences_and_values_have_no_count(clickhouse: Settings) -> None:
 def test_the_messages_are_those_that_receivers_get(clickhouse: Settings) -> None:
     told = [said("a", "opened", 50 * MINUTE_MS), said("a", "closed", 9 * MINUTE_MS)]
     quiet = said("b", "opened", 5 * MINUTE_MS, notify=0)
-    _, rows = ask(clickhouse, [*told, quiet, said("c", "opened", 26 * HOUR_MS)])
-    assert messages(rows) == [{"at": one.at, "text": sentence(one)} for one in reversed(told)]
-    assert messages(rows)[1]["text"] == (
-        "A surge: 21 inquiries about bus-late in dispatch, where 2.8 are usual within 30 min"
-    )
+    risk, broken = (promise(transition, ago) for transition, ago in ((AT_RISK, 40), (BREACHED, 30)))
+    muted = promise(MET_LATE, 20)._replace(notify=0)
+    _, found = ask(clickhouse, [*told, quiet, said("c", "opened", 26 * HOUR_MS)], (risk, broken, muted))
+    assert [(one["at"], one["text"]) for one in found] == [
+        (told[1].at, sentence(told[1])),
+        (broken.at, "A promise is broken: first reply in dispatch"),
+        (risk.at, "A promise is at risk: first reply in dispatch"),
+        (told[0].at, "A surge: 21 inquiries about bus-late in dispatch, where 2.8 are usual within 30 min"),
+    ]
 
 
 def test_every_transition_has_words() -> None:

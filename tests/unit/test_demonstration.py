@@ -174,3 +174,16 @@ def test_where_it_stopped_is_kept_and_damage_is_said(tmp_path: Path) -> None:
     (tmp_path / "demo.json").write_text("{")
     with pytest.raises(EnvironmentProblem, match="--fresh"):
         Resumption.read(data)
+
+
+def test_within_two_minutes_a_promise_goes_at_risk_breaks_and_is_met_late() -> None:
+    shown = Demonstration.of(sample_district())
+    begins, ends = shown.opens_ms, shown.opens_ms + 2 * MINUTE_MS
+    texts = [text for _, text in takewhile(lambda arrived: arrived[0] < ends, shown.arrivals())]
+    mine = [EVENT.validate_json(text) for text in texts if f'"conversation":"{staged.NAME}-0"' in text]
+    document = configured(shown.document, from_ms(begins - DAY_MS))
+    configuration = ConfigurationEvent(1, begins - DAY_MS, "c", document.configuration)
+    whole = Configuration(shown.document.district, [configuration])
+    name = (shown.document.district, f"{staged.NAME}-0")
+    row, *_ = fold(name, [pack(event, 0) for event in mine], whole, Whole(1, ends))
+    assert row

@@ -30,10 +30,11 @@ function drawFirst({ panels, messages, district, simulated, sentence, pressed, u
   follow(pressed, unsure);
 }
 
-/* Nothing is said of incidents where there are none. */
+/* Nothing is said of incidents where there are none, nor of messages. */
 function drawIncidents(panel, messages) {
   byId("incidents-shown").hidden = panel.rows.length === 0;
   drawTable("incidents", panel);
+  byId("messages-shown").hidden = messages.length === 0;
   const told = atLength(byId("messages"), messages.length, () => document.createElement("li"));
   messages.forEach(({ at, text }, i) => {
     const said = `${short(at)}: ${text}`;
