@@ -28,9 +28,10 @@ from sinks.clickhouse import ClickHouseSink
 from sinks.connection import connect
 from sinks.landing import Landing
 from sinks.migrate import migrate
+from streams.cuts import Delivery
 from streams.intake.landing import GroupCommits
 from streams.intake.producer import EventProducer
-from streams.partition import Delivery, Partition
+from streams.partition import Partition
 from streams.present import wall_ms
 
 DAY_MS = 1_440 * MINUTE_MS
@@ -42,6 +43,7 @@ EVENTS_PER_MESSAGE = 500
 MESSAGES_PER_FLUSH = 40
 PARTITIONS = 4
 SEED = "seed"
+USUAL = ("4h", "16h")
 # Far enough away that no promise breaks: the clocks of all open conversations run.
 LONG = ("2000h", "2000h")
 COPIED = ("events", "conversation_versions", "districts", "units")
@@ -73,9 +75,11 @@ def cells() -> list[Cell]:
         for number, size in enumerate(HISTORIES):
             ended = (size - (HISTORIES[number - 1] if number else 0)) // EVENTS_OF_AN_ENDED
             start_ms = now_ms - ENDED_DAYS * DAY_MS - ended * MINUTE_MS
-            _seed(seed, f"ended-{number}", map(json.dumps, history(f"ended-{number}", ended, start_ms)))
+            events = map(json.dumps, history(f"ended-{number}", ended, start_ms))
+            _seed(seed, f"ended-{number}", USUAL, events)
         for number, size in enumerate(OPEN):
-            _seed(seed, f"open-{number}", _opened(f"open-{number}", size - (OPEN[number - 1] if number else 0), now_ms))
+            opened = _opened(f"open-{number}", size - (OPEN[number - 1] if number else 0), now_ms)
+            _seed(seed, f"open-{number}", LONG, opened)
         return [_cell(settings, h, o) for h in range(len(HISTORIES)) for o in range(len(OPEN))]
 
 
@@ -85,11 +89,11 @@ def _opened(district: str, number: int, now_ms: int) -> Iterator[str]:
     return (json.dumps(inquiry(district, each, now_ms - (number - each) * step_ms)) for each in range(number))
 
 
-def _seed(settings: Settings, district: str, events: Iterator[str]) -> None:
+def _seed(settings: Settings, district: str, targets: tuple[str, str], events: Iterator[str]) -> None:
     """Land a district as a worker would: its partition is fed and cut."""
     number = partition_of(district, PARTITIONS)
     partition, sink = Partition(number, PARTITIONS, "cx.events"), ClickHouseSink(settings)
-    begin = configured(district, LONG).model_dump_json(exclude_defaults=True)
+    begin = configured(district, targets).model_dump_json(exclude_defaults=True)
     for index, part in enumerate(_parts(begin, events)):
         partition.take(Delivery(number, index, f"[{','.join(part)}]".encode(), 0))
         if index % MESSAGES_PER_FLUSH == 0:

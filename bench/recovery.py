@@ -19,7 +19,8 @@ from sinks.landing import Landing
 from sinks.migrate import migrate
 from sinks.reading import ClickHouseReader
 from streams.core.windows import HORIZON_MS
-from streams.partition import Delivery, Partition
+from streams.cuts import Delivery
+from streams.partition import Partition
 from streams.recovery import Recovered, recover
 
 DISTRICT = "bench"

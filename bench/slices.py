@@ -14,22 +14,25 @@ from typing import NoReturn
 
 from prometheus_client import CollectorRegistry
 
-from schemas.alerts import AlertTransition
 from schemas.district import District
 from schemas.errors import EnvironmentProblem
 from schemas.topics import EVENTS, partition_of
+from schemas.transitions import Transition
 from schemas.vocabulary import from_ms, to_ms
 from sinks.landing import DeadLetterRow, Landing
 from sinks.memory import MemorySink
 from streams.configured import configured
+from streams.core.configuration import Configuration
+from streams.cuts import Delivery, Forward
 from streams.frozen_heap import freeze_survivors
 from streams.intake.producer import encode
 from streams.intake.simulator import Span, sample_district, simulate
 from streams.intake.simulator_batches import arrays
 from streams.intake.simulator_parameters import default_parameters
 from streams.metrics import WorkerMetrics
-from streams.partition import Delivery, Forward, Membership, Partition, Stand
+from streams.partition import Partition
 from streams.recovery import Log, Recovered
+from streams.stand import Membership, Stand
 from streams.surroundings import FlushPolicy, Surroundings
 from streams.worker import Worker
 
@@ -56,7 +59,7 @@ class _Nothing:
     def begin(self, landed: Mapping[int, int]) -> None:
         """Part of an outlet."""
 
-    def alerts(self, _rows: Sequence[AlertTransition], _membership: Membership) -> Mapping[int, int]:
+    def alerts(self, _rows: Sequence[Transition], _membership: Membership) -> Mapping[int, int]:
         """Part of an outlet."""
         return {}
 
@@ -65,6 +68,10 @@ class _Nothing:
 
     def forward(self, messages: Sequence[Forward]) -> None:
         """Part of an outlet."""
+
+    def catch_up(self, _district: str, _configuration: Configuration, _upto_ms: int) -> bool:
+        """Daily cells."""
+        return True
 
     async def acknowledge(self, deliveries: Sequence[Delivery]) -> Mapping[int, int]:
         """Kafka's part."""
@@ -80,6 +87,7 @@ def _surroundings() -> Surroundings:
     return Surroundings(
         sink=nothing,
         outlet=nothing,
+        cells=nothing,
         stands=lambda numbers: {number: Stand(None) for number in numbers},
         recover=lambda stands: Recovered({number: {} for number in stands}),
         acknowledge=nothing.acknowledge,

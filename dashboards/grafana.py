@@ -68,6 +68,7 @@ _WORDS: dict[Kind, dict[str, tuple[str, str]]] = {
         "on_hold": ("On hold", "text"),
         "resolved": ("Resolved", "text"),
         "withdrawn": ("Withdrawn", "text"),
+        "closed": ("Closed", "text"),
     },
     "verdict": {
         "met": ("Met", "green"),

@@ -3,6 +3,7 @@
 More parameters than the other panels have: `%(since_ms)s` 28 days ago, `%(day_ms)s` and `%(day_end_ms)s` the local day.
 """
 
+from dashboards.incidents import INCIDENTS
 from dashboards.shown import Panel, Shown
 from dashboards.windows import LABELS, ROLLED, SMALL
 
@@ -234,4 +235,4 @@ ORDER BY b.broken_at DESC, b.key
     ),
 )
 
-FIRST_VIEW: tuple[Panel, ...] = (NOW, LATELY, ROLLED, DAY, UNITS, BREACHES)
+FIRST_VIEW: tuple[Panel, ...] = (NOW, LATELY, ROLLED, INCIDENTS, DAY, UNITS, BREACHES)

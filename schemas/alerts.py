@@ -16,7 +16,7 @@ from schemas.vocabulary import from_ms, to_ms
 PROMISE = "promise"
 EVERYBODY = "everybody"
 """The recipient of what no chain of the district's document is for."""
-QUIET, SILENCED = "quiet", "silenced"
+QUIET, SILENCED, ACKNOWLEDGED, INHIBITED = "quiet", "silenced", "acknowledged", "incident"
 
 AT_RISK, BREACHED, ESCALATED_50, ESCALATED_100 = "at_risk", "breached", "escalated_50", "escalated_100"
 MET_LATE, RESOLVED, CORRECTED = "met_late", "resolved", "corrected"
@@ -51,7 +51,11 @@ ALERT = (
     Column("ended_at", f"Nullable({INSTANT})", "end of the clock; null unless the alert is over"),
     Column("notify", FLAG, "1: receivers are told; 0: too old when it was found, muted, or nobody's business"),
     Column("critical", FLAG, "1: of critical priority or category; no quiet hours, no grouping"),
-    Column("muted", CODE, "why nobody is told: quiet (its unit is closed), silenced; else empty"),
+    Column(
+        "muted",
+        CODE,
+        "why nobody is told: quiet (its unit is closed), silenced, incident (it belongs to a surge); else empty",
+    ),
     Column("recipients", f"Array({CODE})", "whom to tell; everybody: no chain is for it"),
     Column("grouped", f"Array({CODE})", "those of them who had enough that day and get it with others"),
 )

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 from schemas.calendar import Calendar, Day
 from schemas.document import MisplacedError, Place
 from schemas.vocabulary import UNROUTED, Channel, Code, Label, Priority, PromiseClock, Stakeholder
+from schemas.watches import Silences, Surges, Watch
 
 Level = Literal["school", "department", "team"]
 Target = Annotated[
@@ -169,6 +170,9 @@ class District(_Part):
     rollout: list[Wave] = Field(default=[], max_length=100)
     items: list[Item] = Field(default=[], max_length=24)
     alerts: Alerts = Alerts()
+    surges: Surges = Surges()
+    silences: Silences | None = Silences()
+    watches: list[Watch] = Field(default=[], max_length=200)
 
     def walk(self) -> Iterator[tuple[Unit, str]]:
         """Every unit with the code of the unit above it; the district's own code stands at the top."""
@@ -208,6 +212,11 @@ class District(_Part):
             named[promise.promise, promise.clock] += 1
             if named[promise.promise, promise.clock] == 2:
                 yield ("promises", index), f"{promise.promise} is named twice for {promise.clock}"
+        watches: set[str] = set()
+        for index, watch in enumerate(self.watches):
+            if watch.watch in watches:
+                yield ("watches", index), f"watch {watch.watch} is named twice"
+            watches.add(watch.watch)
         chains = Counter[str]()
         for index, chain in enumerate(self.alerts.chains):
             chains[chain.chain] += 1
@@ -220,6 +229,8 @@ class District(_Part):
     def _units_named(self) -> Iterator[tuple[Place, str]]:
         for index, promise in enumerate(self.promises):
             yield from ((("promises", index, "units", at), code) for at, code in enumerate(promise.units))
+        for index, watch in enumerate(self.watches):
+            yield from ((("watches", index, "units", at), code) for at, code in enumerate(watch.units))
         yield from ((("routing", index, "unit"), route.unit) for index, route in enumerate(self.routing))
         yield from ((("goals", index, "unit"), goal.unit) for index, goal in enumerate(self.goals) if goal.unit)
         for index, chain in enumerate(self.alerts.chains):

@@ -5,6 +5,7 @@
     │   └── DocumentError  (2)   a district, calendar or event document is wrong: says line and field
     ├── EnvironmentProblem (3)   the machine: a port taken, a disk full, a registry out of reach
     ├── Unavailable        (4)   Kafka, ClickHouse or Grafana cannot be reached now; trying again may help
+    │   └── DiskFull       (4)   it answers and has no room to write; trying again helps once somebody made some
     ├── Refused            (5)   the other side answered and said no (password, query, record)
     ├── Fenced             (1)   a worker's group gave its partitions to others: what it has to say is theirs to say
     └── DifferenceFound    (6)   a check ran to its end and found a difference
@@ -47,6 +48,10 @@ class Unavailable(CxError):
     def __init__(self, message: str, retry_after: float = 1.0) -> None:
         super().__init__(message)
         self.retry_after = retry_after
+
+
+class DiskFull(Unavailable):
+    """A server has no room left for what it should write."""
 
 
 class Refused(CxError):

@@ -10,7 +10,6 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
 
 from schemas.district import District
 from schemas.vocabulary import (
-    SCHEMA_VERSION,
     Actor,
     Author,
     Channel,
@@ -46,7 +45,8 @@ class _Event(BaseModel):
     source: Code = Field(description="system that reports the event")
     occurred_at: Instant = Field(description="when it happened at the source: drives every duration")
     received_at: Instant = Field(description="when the intake received it: drives lateness and admission only")
-    schema_version: Annotated[int, Field(ge=1, le=1_000_000)] = SCHEMA_VERSION
+    # Absent is 1 for ever, also once `SCHEMA_VERSION` is higher: canonical content leaves defaults out.
+    schema_version: Annotated[int, Field(ge=1, le=1_000_000)] = 1
     touch_point: Code | None = Field(default=None, description="desk, line, mailbox or form within a unit")
 
 

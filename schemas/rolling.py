@@ -74,7 +74,8 @@ class Published(NamedTuple):
     changes: int
 
 
-def _histogram(name: str, meaning: str) -> tuple[Column, ...]:
+def histogram(name: str, meaning: str) -> tuple[Column, ...]:
+    """The four columns of a histogram with its exact count and sum."""
     return (
         Column(f"{name}_count", COUNT, f"{meaning}: how many"),
         Column(f"{name}_sum_ms", LENGTH, "their exact sum"),
@@ -87,10 +88,10 @@ _MEASURES: tuple[Column, ...] = (
     Column("inquiries", COUNT, "conversations opened by a customer in the window, by owning unit"),
     Column("open_waits", COUNT, "waits open at the instant, whenever they opened"),
     Column("oldest_open_at", f"Nullable({INSTANT})", "when the oldest of them opened"),
-    *_histogram("first_response", "first responses sent in the window by the unit, without calls answered live"),
-    *_histogram("first_response_business", "the same in the owners' calendars"),
-    *_histogram("reply", "waits ended by a reply in the window, by the unit that owned them, not live"),
-    *_histogram("reply_business", "the same in the owners' calendars"),
+    *histogram("first_response", "first responses sent in the window by the unit, without calls answered live"),
+    *histogram("first_response_business", "the same in the owners' calendars"),
+    *histogram("reply", "waits ended by a reply in the window, by the unit that owned them, not live"),
+    *histogram("reply_business", "the same in the owners' calendars"),
     Column("decided", COUNT, "waits whose school day was over in the window, not live; withdrawn by then: not counted"),
     Column("within", COUNT, "of these, answered within it"),
     Column("ratings", f"Array({COUNT})", "ratings given in the window, late ones left out: how many 1s, 2s, … 10s"),

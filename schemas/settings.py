@@ -36,8 +36,8 @@ Address = Annotated[
     str, StringConstraints(pattern=r"^(\[[0-9A-Fa-f:]+\]|[A-Za-z0-9._-]+):[1-9][0-9]{0,4}$"), AfterValidator(_real_port)
 ]
 Port = Annotated[int, Field(ge=1, le=65535)]
-# No less than what a worker holds in memory and a rating may come after; a hundred years are for ever.
-Kept = Annotated[int, Field(ge=60, le=36_500)]
+# No less than what windows reach back over a summer and a rating may come after; a hundred years are for ever.
+Kept = Annotated[int, Field(ge=120, le=36_500)]
 
 
 def _clock(given: Any) -> Any:
@@ -90,7 +90,7 @@ class Settings(BaseModel):
     )
     flush_events: Annotated[int, Field(ge=1)] = Field(default=50_000, description="events that trigger a flush")
     buffer_events: Annotated[int, Field(ge=1_000)] = Field(
-        default=600_000, description="events held while ClickHouse is away; then reading from Kafka pauses"
+        default=600_000, description="events held while ClickHouse is away, 1.3 KB each; then reading from Kafka pauses"
     )
     import_events: Annotated[int, Field(ge=1)] = Field(
         default=5_000,

@@ -1,6 +1,7 @@
 """The way to ClickHouse: one kind of client, and the driver's errors turned into ours at this edge.
 
     the driver or the network fails, or a server says "not now"   → Unavailable, `retry_after` seconds
+    the server's disk is full                                      → DiskFull, the same
     the server says no; a value does not fit its column            → Refused
 
 A message names the server and what it said on one line; the password is never in it.
@@ -11,7 +12,7 @@ from contextlib import contextmanager
 
 from clickhouse_driver import Client, errors
 
-from schemas.errors import CxError, Refused, Unavailable
+from schemas.errors import CxError, DiskFull, Refused, Unavailable
 from schemas.settings import Settings
 from sinks.columns import ColumnConnection
 
@@ -54,7 +55,6 @@ PASSING = frozenset(
         _CODES.ABORTED,
         _CODES.MEMORY_LIMIT_EXCEEDED,
         _CODES.TABLE_IS_READ_ONLY,
-        _CODES.NOT_ENOUGH_SPACE,
         _CODES.TOO_MANY_PARTS,
         _CODES.ALL_CONNECTION_TRIES_FAILED,
         _CODES.UNKNOWN_STATUS_OF_INSERT,
@@ -63,11 +63,11 @@ PASSING = frozenset(
     }
 )
 AUTHENTICATION_FAILED = 516
+NO_SPACE = "No space left on device"
 HINTS = {
     _CODES.UNKNOWN_TABLE: " `./cx migrate` makes the tables.",
     _CODES.UNKNOWN_DATABASE: " `./cx migrate` makes the database.",
     AUTHENTICATION_FAILED: " Check CX_CLICKHOUSE_USER and CX_CLICKHOUSE_PASSWORD.",
-    _CODES.NOT_ENOUGH_SPACE: " Free space on the server's disk.",
 }
 
 
@@ -108,6 +108,8 @@ def mapped(error: Exception, settings: Settings) -> CxError:
     where = "ClickHouse at {}:{}".format(*settings.clickhouse_address)
     reason = _reason(error, settings)
     if isinstance(error, errors.ServerException):
+        if error.code == _CODES.NOT_ENOUGH_SPACE or NO_SPACE in str(error):
+            return DiskFull(f"{where} has no room: {reason} Free space on the server's disk.", RETRY_SECONDS)
         hint = HINTS.get(error.code, "")
         if error.code in PASSING:
             return Unavailable(f"{where} cannot do it now: {reason}{hint}", RETRY_SECONDS)

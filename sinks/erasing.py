@@ -11,12 +11,29 @@ from typing import Any
 
 from clickhouse_driver import Client
 
+from schemas.vocabulary import SCHEMA_VERSION
 from sinks.landing import Erasure
 from sinks.tables import EVENTS
-from streams.core.erasure import FIELDS, STAND_IN_DIGITS, refused_content, sealed_content
+from streams.core.erasure import (
+    FIELDS,
+    STAND_IN_DIGITS,
+    bare_content,
+    digest_of_key,
+    keys_beside,
+    refused_content,
+    sealed_content,
+)
 from streams.core.packed import REFUSED
 
-HOLDS = " OR ".join(f"lower(hex(SHA256(JSONExtractString(content, '{field}')))) = %(key_digest)s" for field in FIELDS)
+READABLE = f"(understood = 1 AND schema_version <= {SCHEMA_VERSION})"
+# Where the fields are not known, a key may stand in any.
+HOLDS = " OR ".join(
+    [
+        *(f"lower(hex(SHA256(JSONExtractString(content, '{field}')))) = %(key_digest)s" for field in FIELDS),
+        f"NOT {READABLE} AND arrayExists(key -> lower(hex(SHA256(key))) = %(key_digest)s "
+        """AND key != conversation AND key != event_id, extractAll(content, '"([0-9a-f]{16,64})"'))""",
+    ]
+)
 _FOUND = f"""
 SELECT {{columns}} FROM events FINAL WHERE district = %(district)s AND ({HOLDS})
 """.replace(  # noqa: S608 -- only names of our own are put in
@@ -74,6 +91,9 @@ def left(client: Client, district: str, key_digest: str) -> int:
 def anonymous_event(row: Mapping[str, Any], erasure: Erasure) -> dict[str, Any]:
     """The new values of a row of `events`: none if it does not name the person."""
     content = json.loads(row["content"])
+    if not row["understood"] or row["schema_version"] > SCHEMA_VERSION:
+        is_named = any(digest_of_key(key) == erasure.key_digest for key in keys_beside(content))
+        return {"content": _encoded(bare_content(content))} if is_named else {}
     sealed = sealed_content(content, row["conversation"], erasure.key_digest.__eq__)
     if sealed == content:
         return {}

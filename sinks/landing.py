@@ -14,10 +14,13 @@ from schemas.alerts import AlertTransition
 from schemas.district import District
 from schemas.events import DistrictConfigured
 from schemas.facts import Row
+from schemas.incidents import IncidentTransition
 from schemas.rolling import RollingRow
+from schemas.transitions import Transition
 from schemas.vocabulary import UNROUTED, to_ms
 from streams.core.admission import Newer, Refusal
 from streams.core.configuration import Configuration, ConfigurationEvent
+from streams.core.erasure import bare_content
 from streams.core.packed import digest_of
 
 
@@ -130,7 +133,13 @@ class Landing:
     rolling: Sequence[RollingRow] = ()
     slices: Sequence[Row] = ()
     alerts: Sequence[AlertTransition] = ()
+    incidents: Sequence[IncidentTransition] = ()
     erasures: Sequence[Erasure] = ()
+
+    @property
+    def said(self) -> list[Transition]:
+        """Everything that is said of alerts and incidents."""
+        return [*self.alerts, *self.incidents]
 
 
 class Sink(Protocol):
@@ -185,6 +194,14 @@ def newer_row(newer: Newer, place: Place) -> EventRow:
         place.partition,
         place.offset,
     )
+
+
+def bare_row(row: EventRow) -> EventRow:
+    """What is left of a newer event that names an erased person; the digest stays that of the whole, by which a
+    repeated delivery is the same row.
+    """
+    content = bare_content(json.loads(row.content))
+    return row._replace(content=json.dumps(content, separators=(",", ":"), sort_keys=True).encode())
 
 
 def dead_letter_row(refusal: Refusal, place: Place) -> DeadLetterRow:

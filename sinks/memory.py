@@ -6,7 +6,9 @@ from typing import Any
 
 from schemas.alerts import AlertTransition
 from schemas.facts import NAMES, Row
-from schemas.rolling import Published
+from schemas.incidents import IncidentTransition
+from schemas.rolling import Published, RollingRow
+from schemas.vocabulary import SCHEMA_VERSION
 from sinks.erasing import anonymous_event, sealed_facts
 from sinks.landing import Erasure, Landing, RetiredRow, UnitRow
 from sinks.reading import Key, LandedEvent, LandedVersion
@@ -17,6 +19,7 @@ from sinks.tables import (
     DEAD_LETTERS,
     DISTRICTS,
     EVENTS,
+    INCIDENTS,
     RETIRED,
     ROLLING,
     ROLLING_SLICES,
@@ -43,12 +46,13 @@ class MemorySink:
         """Land all rows, table by table in the order of `ClickHouseSink.land`."""
         at = landing.landed_at_ms
         self._insert(DEAD_LETTERS, landing.dead_letters, at)
-        self._insert(EVENTS, landing.events, at)
         self._insert(DISTRICTS, landing.configurations, at)
         self._insert(UNITS, landing.units, at)
+        self._insert(EVENTS, landing.events, at)
         self._insert(CONVERSATION_VERSIONS, landing.conversations, at)
         self._insert(CONVERSATIONS, landing.conversations, at)
         self._insert(ALERTS, landing.alerts, at)
+        self._insert(INCIDENTS, landing.incidents, at)
         self._insert(ROLLING, landing.rolling, at)
         self._insert(ROLLING_SLICES, landing.slices, at)
         for erasure in landing.erasures:
@@ -75,16 +79,18 @@ class MemorySink:
             is_open = is_open or max(due, default=0) >= since_ms
             known, was_open = told.get(key, (row["events"], False))
             told[key] = min(known, row["events"]), was_open or is_open
-        log = defaultdict(list)
+        log: dict[Key, list[int]] = defaultdict(list)
         merges = set()
         for row in self._staying():
-            log[row["district"], row["conversation"]].append(row["occurred_at"])
+            touched = log[row["district"], row["conversation"]]
+            if _counts(row):
+                touched.append(row["occurred_at"])
             if row["kind"] in ("merge", "unmerge"):
                 merges.add((row["district"], row["conversation"]))
         standing = {
             key
             for key, touched in log.items()
-            if not key[1] or max(touched) >= since_ms or told.get(key, (0, False)) != (len(touched), False)
+            if not key[1] or max(touched, default=0) >= since_ms or told.get(key, (0, False)) != (len(touched), False)
         } | merges
         return (
             _landed(row)
@@ -134,6 +140,22 @@ class MemorySink:
         rows = (row for row in self.rows("alerts") if row["district"] in districts)
         return [AlertTransition(*(row[name] for name in names)) for row in rows]
 
+    def incidents(self, districts: Sequence[str]) -> list[IncidentTransition]:
+        """Every transition of an incident that has landed of these districts, once."""
+        names = IncidentTransition._fields
+        rows = (row for row in self.rows("incidents") if row["district"] in districts)
+        return [IncidentTransition(*(row[name] for name in names)) for row in rows]
+
+    def rolling_since(self, district: str, units: Sequence[str], since_ms: int) -> list[RollingRow]:
+        """The rolling rows of these units since an instant, in order of time."""
+        names = RollingRow._fields
+        rows = [
+            row
+            for row in self.rows("rolling")
+            if row["district"] == district and row["unit"] in units and row["at"] >= since_ms
+        ]
+        return [RollingRow(*(row[name] for name in names)) for row in sorted(rows, key=lambda row: row["at"])]
+
     def published(self, districts: Sequence[str]) -> list[Published]:
         """What the newest rolling rows say of each unit's ratings, sorted by district and unit."""
         rows = [
@@ -158,6 +180,11 @@ class MemorySink:
         rows = [row for row in self.rows("units") if row["district"] == district]
         newest = max((row["version"] for row in rows), default=0)
         return [UnitRow(*(row[name] for name in UnitRow._fields)) for row in rows if row["version"] == newest]
+
+    def unit_versions(self, districts: Sequence[str]) -> dict[str, int]:
+        """The version of the unit tree that counts, of those of these districts that have one."""
+        rows = sorted(self.rows("units"), key=lambda row: int(row["version"]))
+        return {row["district"]: row["version"] for row in rows if row["district"] in districts}
 
     def districts(self) -> list[str]:
         """Every district that has an event or had one, sorted."""
@@ -208,6 +235,11 @@ class MemorySink:
                 kept[key] = row
 
 
+def _counts(row: dict[str, Any]) -> bool:
+    return bool(row["understood"]) or row["schema_version"] <= SCHEMA_VERSION
+
+
 def _landed(row: dict[str, Any]) -> LandedEvent:
     names = ("district", "conversation", "event_id", "digest", "kind", "understood", "received_at", "content")
-    return LandedEvent(*(row[name] for name in names))
+    landed = LandedEvent(*(row[name] for name in names))
+    return landed._replace(understood=int(row["understood"] and row["schema_version"] <= SCHEMA_VERSION))

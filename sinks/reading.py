@@ -11,13 +11,14 @@ from typing import Any, NamedTuple, Protocol
 
 from clickhouse_driver import Client
 
-from schemas.alerts import ALERT, AlertTransition, of_row
-from schemas.facts import CONVERSATION, Column, Row
-from schemas.rolling import Published
+from schemas import incidents
+from schemas.alerts import AlertTransition, of_row
+from schemas.facts import CONVERSATION, Row
+from schemas.incidents import IncidentTransition
+from schemas.rolling import Published, RollingRow
 from schemas.settings import Settings
-from schemas.vocabulary import SCHEMA_VERSION
+from sinks import queries
 from sinks.connection import connect, errors_mapped
-from sinks.erasing import HOLDS
 from sinks.landing import UnitRow
 
 Key = tuple[str, str]
@@ -25,7 +26,10 @@ KEYS_PER_QUERY = 1_000
 
 
 class LandedEvent(NamedTuple):
-    """A row of `events`, as much of it as the core needs. `understood` is 0 or 1, `content` canonical JSON."""
+    """A row of `events`, as much of it as the core needs; `content` is JSON, canonical where it was understood.
+
+    `understood`: 1 if whoever landed it understood it and its schema is none that is newer than this release's.
+    """
 
     district: str
     conversation: str
@@ -78,6 +82,12 @@ class Reader(Protocol):
     def alerts(self, districts: Sequence[str]) -> list[AlertTransition]:
         """Every alert transition that has landed of these districts, once."""
 
+    def incidents(self, districts: Sequence[str]) -> list[IncidentTransition]:
+        """Every transition of an incident that has landed of these districts, once."""
+
+    def rolling_since(self, district: str, units: Sequence[str], since_ms: int) -> list[RollingRow]:
+        """The rolling rows of these units since an instant, in order of time."""
+
     def published(self, districts: Sequence[str]) -> list[Published]:
         """What the newest rolling rows say of each unit's ratings, sorted by district and unit."""
 
@@ -86,6 +96,9 @@ class Reader(Protocol):
 
     def units(self, district: str) -> list[UnitRow]:
         """The unit tree that counts: the rows of the highest version, sorted by unit."""
+
+    def unit_versions(self, districts: Sequence[str]) -> dict[str, int]:
+        """The version of the unit tree that counts, of those of these districts that have one."""
 
     def districts(self) -> list[str]:
         """Every district that has an event or had one, sorted."""
@@ -100,122 +113,6 @@ class Reader(Protocol):
         """Let go of what is held; the next call makes it anew."""
 
 
-# An event of a newer schema counts in no row, until a release that knows the schema has read it.
-COUNTED = f"(understood = 1 OR schema_version <= {SCHEMA_VERSION})"
-OPEN = "(retracted = 0 AND (has(`waits.outcome`, 'open') OR has(`verdicts.outcome`, 'open')))"
-_EVENTS = """
-SELECT district, conversation, event_id, digest, kind, understood, toUnixTimestamp64Milli(received_at), content
-FROM events FINAL
-WHERE {condition}
-ORDER BY district, conversation, event_id, digest
-"""
-_STAYS = "(district, conversation) NOT IN (SELECT district, conversation FROM retired WHERE district IN %(districts)s)"
-_OF_DISTRICTS = _EVENTS.format(condition=f"district IN %(districts)s AND {_STAYS}")
-_OF_CONVERSATIONS = _EVENTS.format(
-    condition="""district = %(district)s AND conversation IN %(conversations)s AND conversation NOT IN (
-    SELECT conversation FROM retired WHERE district = %(district)s AND conversation IN %(conversations)s
-)"""
-)
-_CONFIGURATIONS = _EVENTS.format(
-    condition="district IN %(districts)s AND conversation = '' AND kind = 'district_configured'"
-)
-# A part's name has the mark and a number behind the conversation's own: what is open in a part is open.
-_STANDING = _EVENTS.format(
-    condition="""district IN %(districts)s AND (conversation = '' OR (district, conversation) IN (
-    SELECT log.district, log.conversation
-    FROM (
-        SELECT
-            district, conversation, count() AS known, max(toUnixTimestamp64Milli(occurred_at)) AS touched_ms,
-            countIf(kind IN ('merge', 'unmerge')) AS merges
-        FROM events FINAL
-        WHERE district IN %(districts)s AND conversation != '' AND {stays}
-        GROUP BY district, conversation
-    ) AS log
-    LEFT JOIN (
-        SELECT
-            district,
-            splitByChar('~', conversation)[1] AS whole,
-            min(events) AS known,
-            max({open}) AS is_open,
-            max(toUnixTimestamp64Milli(arrayMax(at -> ifNull(at, toDateTime64(0, 3)), arrayConcat(
-                `waits.school_day_at`, `verdicts.due_at`, [NULL]
-            )))) AS due_ms
-        FROM conversations FINAL
-        WHERE district IN %(districts)s
-        GROUP BY district, whole
-    ) AS told ON told.district = log.district AND told.whole = log.conversation
-    WHERE log.touched_ms >= %(since_ms)s OR told.due_ms >= %(since_ms)s OR log.known != told.known OR told.is_open
-        OR log.merges > 0
-))""".replace("{stays}", _STAYS).replace("{open}", OPEN)
-)
-_OUTDATED = """
-SELECT conversation FROM conversations FINAL
-WHERE district = %(district)s AND version < %(below)s AND conversation > %(after)s
-    AND splitByChar('~', conversation)[1] NOT IN (SELECT conversation FROM retired WHERE district = %(district)s)
-ORDER BY conversation LIMIT %(most)s
-"""
-_NAMING = f"""
-SELECT DISTINCT conversation FROM events FINAL
-WHERE district = %(district)s AND conversation != ''
-    AND received_at >= fromUnixTimestamp64Milli(%(since_ms)s, 'UTC') AND ({HOLDS})
-ORDER BY conversation
-"""  # noqa: S608 -- only a fragment of our own is put in
-_VERSIONS = """
-SELECT district, conversation, version, retracted
-FROM conversations FINAL
-WHERE district IN %(districts)s
-"""
-_ALERTS = """
-SELECT {columns}
-FROM alerts FINAL
-WHERE district IN %(districts)s
-ORDER BY district, key, revision, transition
-""".replace(
-    "{columns}",
-    ", ".join(f"toUnixTimestamp64Milli({c.name})" if "DateTime64" in c.type else c.name for c in ALERT),
-)
-
-_PUBLISHED = """
-SELECT district, unit, ratings, toUnixTimestamp64Milli(published_at), published_ratings, changes
-FROM rolling FINAL
-WHERE channel = 'all' AND window = '28d' AND (district, at) IN (
-    SELECT district, max(at) FROM rolling
-    WHERE district IN %(districts)s AND unit = district AND channel = 'all' AND window = '28d'
-    GROUP BY district
-)
-ORDER BY district, unit
-"""
-
-
-def _raw(column: Column) -> str:
-    """An expression for a column whose instants come as ms."""
-    if "DateTime64" not in column.type:
-        return f"`{column.name}`"
-    in_ms = "toUnixTimestamp64Milli"
-    return f"arrayMap(x -> {in_ms}(x), `{column.name}`)" if "Array" in column.type else f"{in_ms}(`{column.name}`)"
-
-
-_FACTS = """
-SELECT {columns}
-FROM conversations FINAL
-WHERE district = %(district)s AND conversation IN %(names)s
-ORDER BY conversation
-""".replace("{columns}", ", ".join(map(_raw, CONVERSATION)))
-_UNITS = """
-SELECT {columns}
-FROM current_units
-WHERE district = %(district)s
-ORDER BY unit
-""".replace("{columns}", ", ".join(UnitRow._fields))
-_DISTRICTS = """
-SELECT DISTINCT district FROM (SELECT district FROM events UNION ALL SELECT district FROM retired) ORDER BY district
-"""
-_RETIRED = "SELECT district, conversation FROM retired FINAL WHERE district IN %(districts)s"
-_RETIRED_OF = """
-SELECT conversation FROM retired WHERE district = %(district)s AND conversation IN %(conversations)s
-"""
-
-
 class ClickHouseReader:
     """Reads from the settings' database. One thread and one iteration at a time."""
 
@@ -226,41 +123,41 @@ class ClickHouseReader:
     def district_events(self, districts: Sequence[str]) -> Iterator[LandedEvent]:
         """Every event of these districts, once: ordered by district, conversation, event_id, digest."""
         for some in _slices(sorted(set(districts))):
-            yield from self._events(_OF_DISTRICTS, {"districts": some})
+            yield from self._events(queries.OF_DISTRICTS, {"districts": some})
 
     def standing_events(self, districts: Sequence[str], since_ms: int) -> Iterator[LandedEvent]:
         """Every event of the districts themselves and of the conversations that stand, in the same order."""
         for some in _slices(sorted(set(districts))):
-            yield from self._events(_STANDING, {"districts": some, "since_ms": since_ms})
+            yield from self._events(queries.STANDING, {"districts": some, "since_ms": since_ms})
 
     def configurations(self, districts: Sequence[str]) -> Iterator[LandedEvent]:
         """The configuration events of these districts, in the same order."""
         for some in _slices(sorted(set(districts))):
-            yield from self._events(_CONFIGURATIONS, {"districts": some})
+            yield from self._events(queries.CONFIGURATIONS, {"districts": some})
 
     def events_of(self, district: str, conversations: Sequence[str]) -> Iterator[LandedEvent]:
         """Every event of these conversations of a district, once; '' stands for the district's own events."""
         for some in _slices(sorted(set(conversations))):
-            yield from self._events(_OF_CONVERSATIONS, {"district": district, "conversations": some})
+            yield from self._events(queries.OF_CONVERSATIONS, {"district": district, "conversations": some})
 
     def outdated(self, district: str, below: int, after: str, most: int) -> list[str]:
         """Names of rows of a lower version than `below`, in order, those after a name, at most so many."""
         parameters = {"district": district, "below": below, "after": after, "most": most}
         with errors_mapped(self._settings):
-            return [name for (name,) in self._client.execute(_OUTDATED, parameters)]
+            return [name for (name,) in self._client.execute(queries.OUTDATED, parameters)]
 
     def naming(self, district: str, key_digest: str, since_ms: int) -> list[str]:
         """Conversations with an event that names a person and was received since an instant, sorted."""
         parameters = {"district": district, "key_digest": key_digest, "since_ms": since_ms}
         with errors_mapped(self._settings):
-            return [name for (name,) in self._client.execute(_NAMING, parameters)]
+            return [name for (name,) in self._client.execute(queries.NAMING, parameters)]
 
     def versions(self, districts: Sequence[str]) -> dict[Key, LandedVersion]:
         """The landed version of every conversation of these districts, by (district, conversation)."""
         found: dict[Key, LandedVersion] = {}
         with errors_mapped(self._settings):
             for some in _slices(sorted(set(districts))):
-                columns = self._client.execute(_VERSIONS, {"districts": some}, columnar=True)
+                columns = self._client.execute(queries.VERSIONS, {"districts": some}, columnar=True)
                 if columns:
                     names, conversations, *landed = columns
                     found.update(zip(zip(names, conversations, strict=True), map(LandedVersion, *landed), strict=True))
@@ -271,15 +168,30 @@ class ClickHouseReader:
         found: list[AlertTransition] = []
         with errors_mapped(self._settings):
             for some in _slices(sorted(set(districts))):
-                found.extend(map(of_row, self._client.execute(_ALERTS, {"districts": some})))
+                found.extend(map(of_row, self._client.execute(queries.ALERTS, {"districts": some})))
         return found
+
+    def incidents(self, districts: Sequence[str]) -> list[IncidentTransition]:
+        """Every transition of an incident that has landed of these districts, once."""
+        found: list[IncidentTransition] = []
+        with errors_mapped(self._settings):
+            for some in _slices(sorted(set(districts))):
+                found.extend(map(incidents.of_row, self._client.execute(queries.INCIDENTS, {"districts": some})))
+        return found
+
+    def rolling_since(self, district: str, units: Sequence[str], since_ms: int) -> list[RollingRow]:
+        """The rolling rows of these units since an instant, in order of time."""
+        parameters = {"district": district, "units": tuple(units), "since_ms": since_ms}
+        with errors_mapped(self._settings):
+            rows = self._client.execute(queries.ROLLING_SINCE, parameters)
+        return [RollingRow._make(tuple(v) if isinstance(v, list) else v for v in row) for row in rows]
 
     def published(self, districts: Sequence[str]) -> list[Published]:
         """What the newest rolling rows say of each unit's ratings, sorted by district and unit."""
         found: list[Published] = []
         with errors_mapped(self._settings):
             for some in _slices(sorted(set(districts))):
-                for row in map(Published._make, self._client.execute(_PUBLISHED, {"districts": some})):
+                for row in map(Published._make, self._client.execute(queries.PUBLISHED, {"districts": some})):
                     scores, shown = tuple(row.ratings), tuple(row.published_ratings)
                     found.append(row._replace(ratings=scores, published_ratings=shown))
         return found
@@ -288,27 +200,35 @@ class ClickHouseReader:
         """The rows of a district that count under these names, retracted ones too: as the core makes them."""
         with errors_mapped(self._settings):
             for some in _slices(sorted(set(names))):
-                columns = self._client.execute(_FACTS, {"district": district, "names": some}, columnar=True)
+                columns = self._client.execute(queries.FACTS, {"district": district, "names": some}, columnar=True)
                 pairs = zip(CONVERSATION, columns, strict=True) if columns else ()
                 yield from zip(*(map(tuple, c) if "Array" in kind.type else c for kind, c in pairs), strict=True)
 
     def units(self, district: str) -> list[UnitRow]:
         """The unit tree that counts: the rows of the highest version, sorted by unit."""
         with errors_mapped(self._settings):
-            rows = map(UnitRow._make, self._client.execute(_UNITS, {"district": district}))
+            rows = map(UnitRow._make, self._client.execute(queries.UNITS, {"district": district}))
             return [row._replace(path=tuple(row.path)) for row in rows]
+
+    def unit_versions(self, districts: Sequence[str]) -> dict[str, int]:
+        """The version of the unit tree that counts, of those of these districts that have one."""
+        found: dict[str, int] = {}
+        with errors_mapped(self._settings):
+            for some in _slices(sorted(set(districts))):
+                found.update(self._client.execute(queries.UNIT_VERSIONS, {"districts": some}))
+        return found
 
     def districts(self) -> list[str]:
         """Every district that has an event or had one, sorted."""
         with errors_mapped(self._settings):
-            return [district for (district,) in self._client.execute(_DISTRICTS)]
+            return [district for (district,) in self._client.execute(queries.DISTRICTS)]
 
     def retired(self, districts: Sequence[str]) -> list[Key]:
         """Every conversation of these districts whose events left by retention, by (district, conversation)."""
         found: list[Key] = []
         with errors_mapped(self._settings):
             for some in _slices(sorted(set(districts))):
-                found.extend(self._client.execute(_RETIRED, {"districts": some}))
+                found.extend(self._client.execute(queries.RETIRED, {"districts": some}))
         return found
 
     def retired_of(self, district: str, conversations: Iterable[str]) -> set[str]:
@@ -317,7 +237,7 @@ class ClickHouseReader:
         with errors_mapped(self._settings):
             for some in _slices(sorted(set(conversations))):
                 asked = {"district": district, "conversations": some}
-                found.update(name for (name,) in self._client.execute(_RETIRED_OF, asked))
+                found.update(name for (name,) in self._client.execute(queries.RETIRED_OF, asked))
         return found
 
     def close(self) -> None:

@@ -16,7 +16,7 @@ from schemas.errors import Refused
 from schemas.settings import Settings
 from sinks.connection import connect, errors_mapped
 from sinks.landing import RetiredRow
-from sinks.reading import COUNTED, OPEN
+from sinks.queries import COUNTED, OPEN
 from sinks.tables import RETIRED
 
 LOOK_SECONDS = 0.1
@@ -129,6 +129,10 @@ _ALERTS = """
         AND (district, splitByChar('~', conversation)[1]) NOT IN ({standing})
         AND (district, key) NOT IN (SELECT district, key FROM alerts WHERE toUnixTimestamp64Milli(at) >= %(alerts)s)
 """.replace("{gone}", _GONE).replace("{standing}", _STANDING)
+_INCIDENTS = """
+    toUnixTimestamp64Milli(at) < %(alerts)s
+        AND (district, key) NOT IN (SELECT district, key FROM incidents WHERE toUnixTimestamp64Milli(at) >= %(alerts)s)
+"""
 # The newest minute of a district says what is published of its ratings; a recovery goes on from it.
 # All rows of a minute stay or go together: a district's own row is in each, so it says which minutes there are.
 _ROLLING = """
@@ -138,6 +142,7 @@ _ROLLING = """
     ))
         AND (district, at) NOT IN (SELECT district, max(at) FROM rolling WHERE unit = district GROUP BY district)
 """
+_DAYS = "day < toDate32(fromUnixTimestamp64Milli(toInt64(%(facts)s), 'UTC'))"
 _LETTERS = "toUnixTimestamp64Milli(landed_at) < %(dead_letters)s"
 _DECISIONS = """
     (topic, `partition`, `offset`, position) IN (
@@ -146,11 +151,13 @@ _DECISIONS = """
 """.replace("{letters}", _LETTERS)
 CONDITIONS: Mapping[str, str] = {
     "alerts": _ALERTS,
+    "incidents": _INCIDENTS,
     "events": _EVENTS,
     "conversations": _GONE,
     "conversation_versions": _VERSIONS,
     "rolling_slices": _ROLLING,
     "rolling": _ROLLING,
+    "daily_cells": _DAYS,
     "dead_letter_decisions": _DECISIONS,
     "dead_letters": _LETTERS,
 }

@@ -7,7 +7,9 @@ the last written. No table is partitioned or ordered by a value that may change.
 from typing import NamedTuple
 
 from schemas.alerts import ALERT
+from schemas.daily import DAILY_CELLS as DAILY_CELLS_COLUMNS
 from schemas.facts import CODE, CONVERSATION, COUNT, FLAG, INSTANT, Column
+from schemas.incidents import INCIDENT
 from schemas.rolling import ROLLING as ROLLING_COLUMNS
 from schemas.rolling import ROLLING_SLICES as ROLLING_SLICES_COLUMNS
 
@@ -162,6 +164,12 @@ ALERTS = Table(
     "earliest",
     (*ALERT, LANDED_AT, FIRST_LANDED),
 )
+INCIDENTS = Table(
+    "incidents",
+    ("district", "key", "revision", "transition", "step"),
+    "earliest",
+    (*INCIDENT, LANDED_AT, FIRST_LANDED),
+)
 REPLAYS = Table(
     "replays",
     ("replay", "part"),
@@ -188,6 +196,16 @@ RETIRED = Table(
         Column("final", FLAG, "1: its events leave or have left; 0: it is looked at once more"),
     ),
 )
+DAILY_CELLS = Table("daily_cells", ("district", "unit", "channel", "day"), "rebuilt_at", DAILY_CELLS_COLUMNS)
+DAILY_MARKS = Table(
+    "daily_marks",
+    ("district",),
+    "upto",
+    (
+        Column("district", CODE, "district"),
+        Column("upto", INSTANT, "everything that landed by then is in its daily cells"),
+    ),
+)
 TABLES = (
     EVENTS,
     DISTRICTS,
@@ -199,6 +217,9 @@ TABLES = (
     ROLLING,
     ROLLING_SLICES,
     ALERTS,
+    INCIDENTS,
     REPLAYS,
     RETIRED,
+    DAILY_CELLS,
+    DAILY_MARKS,
 )

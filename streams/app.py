@@ -18,21 +18,25 @@ from aiohttp import web
 from faust.types import TP
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
-from schemas.errors import UsageError
+from schemas.errors import Unavailable, UsageError
 from schemas.settings import Settings
 from schemas.topics import EVENTS
 from sinks.clickhouse import ClickHouseSink
+from sinks.daily import DailyCells
 from sinks.reading import ClickHouseReader
 from streams.couriers.service import Couriers
+from streams.cuts import Delivery
 from streams.dead_letter_watch import DeadLetterLimit
 from streams.driver_logs import calm
 from streams.fault_points import FaultFile, Reached, undisturbed
 from streams.frozen_heap import freeze_survivors
 from streams.metrics import WorkerMetrics
 from streams.outlet import KafkaOutlet
-from streams.partition import Delivery, Membership, Partition, Stand
+from streams.partition import Partition
 from streams.present import now_ms
 from streams.recovery import Log, Recovered, recover
+from streams.stalls import GROUP, KAFKA
+from streams.stand import Membership, Stand
 from streams.surroundings import FlushPolicy, Surroundings
 from streams.told import stands
 from streams.worker import Worker
@@ -119,6 +123,7 @@ class Process:
             current=self._current,
             caught_up=self._caught_up,
             now_ms=partial(now_ms, settings),
+            cells=DailyCells(settings),
             log=Log(partial(ClickHouseReader, settings)),
             die=die,
             halt=partial(die, code=EXIT_DEAD_LETTERS),
@@ -186,8 +191,11 @@ class Process:
             return False
         end = consumer.highwater(tp)
         # Nothing read under this assignment yet: reading starts where the group's commit stands.
-        committed = consumer._committed_offset[tp] or 0  # noqa: SLF001 -- there is no public way that does not wait
-        return end is not None and self._received.get(number, committed) >= end
+        return end is not None and self._received.get(number, self._committed(tp)) >= end
+
+    def _committed(self, tp: TP) -> int:
+        """The group's commit as the consumer knows it."""
+        return self.app.consumer._committed_offset[tp] or 0  # noqa: SLF001 -- there is no public way that does not wait
 
     async def _acknowledge(self, deliveries: Sequence[Delivery]) -> Mapping[int, int]:
         """Acknowledge in order of offset and commit; what another assignment read is left to its owner."""
@@ -205,6 +213,7 @@ class Process:
         numbers = {tp.partition for tp in assigned if tp.topic == self._topic}
         self._unassigned_since = None
         self._received = {}
+        self._metrics.lag.clear()
         log.info("assigned %d partitions", len(numbers))
         if self._worker is None:
             self._worker = self._make_worker()
@@ -214,8 +223,12 @@ class Process:
 
     def _membership(self) -> Membership:
         """Under which name the broker knows this process since the assignment in force."""
-        coordinator = self.app.consumer._thread._ensure_consumer()._coordinator  # noqa: SLF001 -- there is no public way
-        return Membership(self.app.consumer_generation_id, coordinator.member_id)
+        return Membership(self.app.consumer_generation_id, self._coordinator.member_id)
+
+    @property
+    def _coordinator(self) -> Any:
+        """The client's own view of its group."""
+        return self.app.consumer._thread._ensure_consumer()._coordinator  # noqa: SLF001 -- there is no public way
 
     async def _revoked(self, _revoked: set[TP]) -> None:
         self._unassigned_since = time.monotonic()
@@ -238,24 +251,33 @@ class Process:
         await asyncio.to_thread(self._couriers.close)
 
     async def _watch(self) -> None:
-        """Report the lag; end the process when the group gave it nothing for a minute."""
+        """Report the lag and the group; end the process when the group gave it nothing for a minute."""
         while True:
             await asyncio.sleep(LAG_SECONDS)
-            if self._worker is not None and not self._worker.holds and self._unassigned_since is None:
-                self._unassigned_since = time.monotonic()
-            if self._worker is not None and self._worker.attempt_seconds > STANDSTILL_SECONDS:
-                die("a step of a flush has come to no end, whatever its time-outs")
+            if self._worker is not None:
+                self._look_after(self._worker)
             since = self._unassigned_since
             if since is not None and time.monotonic() - since > UNASSIGNED_SECONDS:
                 die("no assignment for a minute: this process left its group")
-            consumer = self.app.consumer
-            for tp in consumer.assignment():
-                high, committed = consumer.highwater(tp), self._acknowledged.get(tp.partition)
+            for tp in self.app.consumer.assignment():
+                high = self.app.consumer.highwater(tp)
                 if tp.topic == self._topic and high is not None:
-                    self._metrics.lag.labels(str(tp.partition)).set(max(0, high - (committed or 0)))
+                    done = max(self._acknowledged.get(tp.partition, 0), self._committed(tp))
+                    self._metrics.lag.labels(str(tp.partition)).set(max(0, high - done))
+
+    def _look_after(self, worker: Worker) -> None:
+        if not worker.holds and self._unassigned_since is None:
+            self._unassigned_since = time.monotonic()
+        if worker.attempt_seconds > STANDSTILL_SECONDS:
+            die("a step of a flush has come to no end, whatever its time-outs")
+        if self._coordinator.coordinator_id is None:
+            text = f"Kafka at {self._settings.kafka_address} does not answer for the group of the workers."
+            worker.stalls.failed(GROUP, KAFKA, Unavailable(text))
+        else:
+            worker.stalls.over(GROUP)
 
     async def _serve(self) -> None:
-        """`/metrics` for Prometheus, `/ready` for whoever waits for the recovery."""
+        """`/metrics` for Prometheus, `/ready` for whoever waits for the recovery, `/state` for people."""
 
         async def metrics(_request: web.Request) -> web.Response:
             return web.Response(body=generate_latest(self._registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
@@ -264,8 +286,12 @@ class Process:
             is_ready = self._worker is not None and self._worker.ready
             return web.Response(text="ready\n" if is_ready else "recovering\n", status=200 if is_ready else 503)
 
+        async def state(_request: web.Request) -> web.Response:
+            condition = None if self._worker is None else self._worker.condition.model_dump_json()
+            return web.Response(text=condition or "null", content_type="application/json")
+
         site = web.Application()
-        site.add_routes([web.get("/metrics", metrics), web.get("/ready", ready)])
+        site.add_routes([web.get("/metrics", metrics), web.get("/ready", ready), web.get("/state", state)])
         runner = web.AppRunner(site, access_log=None)
         await runner.setup()
         await web.TCPSite(runner, self._settings.bind, self._settings.metrics_port).start()

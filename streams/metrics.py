@@ -22,6 +22,9 @@ class WorkerMetrics:
         self.events = Counter(
             "cx_events_total", "Events read, by what they were to the set", ["arrival"], registry=registry
         )
+        self.newer = Counter(
+            "cx_newer_events_total", "Events of a newer schema: kept, not folded", ["district"], registry=registry
+        )
         self.dead_letters = Counter(
             "cx_dead_letters_total", "Items sent to the dead letters", ["reason"], registry=registry
         )
@@ -56,12 +59,22 @@ class WorkerMetrics:
             buckets=LANDED_BUCKETS,
             registry=registry,
         )
+        self.stalled = Gauge(
+            "cx_stalled_seconds",
+            "Seconds since a step (landing, recovery, group) waits for clickhouse, kafka or a disk_full; 0: it goes on",
+            ["step", "why"],
+            registry=registry,
+        )
+        self.paused = Gauge("cx_reading_paused", "1 while the buffer is full and nothing is read", registry=registry)
         self.buffered = Gauge("cx_buffer_events", "Events read and not landed yet", registry=registry)
         self.buffer_limit = Gauge("cx_buffer_limit_events", "Events at which reading pauses", registry=registry)
         self.lag = Gauge("cx_lag_messages", "Messages in Kafka not yet acknowledged", ["partition"], registry=registry)
 
     def _of_alerts(self, registry: CollectorRegistry) -> None:
         self.alerts = Counter("cx_alerts_total", "Alert transitions landed", ["transition"], registry=registry)
+        self.incidents = Counter(
+            "cx_incidents_total", "Incident transitions landed", ["kind", "transition"], registry=registry
+        )
         self.notifications = Counter(
             "cx_notifications_total",
             "Transitions told: delivered, refused (for good, by the receiver), failed (attempts that are made again)",
@@ -109,6 +122,11 @@ class WorkerMetrics:
             "cx_recovery_seconds", "Time to recover one partition, in seconds", buckets=FLUSH_BUCKETS, registry=registry
         )
 
+    def rolled(self, landing: Landing) -> None:
+        """Count the rolling rows that landed."""
+        self.rows.labels("rolling").inc(len(landing.rolling))
+        self.rows.labels("rolling_slices").inc(len(landing.slices))
+
     def landed(self, landing: Landing) -> None:
         """Count the rows of a flush that landed, but for rolling ones."""
         self.rows.labels("events").inc(len(landing.events))
@@ -117,4 +135,6 @@ class WorkerMetrics:
             self.dead_letters.labels(row.reason).inc()
         for alert in landing.alerts:
             self.alerts.labels(alert.transition).inc()
+        for incident in landing.incidents:
+            self.incidents.labels(incident.kind, incident.transition).inc()
         self.flushes.inc()

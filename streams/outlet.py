@@ -15,12 +15,13 @@ from uuid import uuid4
 from kafka import ConsumerGroupMetadata, KafkaProducer, OffsetAndMetadata, TopicPartition
 from kafka.errors import CommitFailedError, KafkaError, KafkaTimeoutError
 
-from schemas.alerts import AlertTransition, as_json
 from schemas.errors import Fenced, Unavailable
 from schemas.settings import Settings
 from schemas.topics import ALERTS, DEAD_LETTERS, EVENTS, partition_of
+from schemas.transitions import Transition, as_json
 from sinks.landing import DeadLetterRow
-from streams.partition import Forward, Membership
+from streams.cuts import Forward
+from streams.stand import Membership
 
 T = TypeVar("T")
 SECONDS = 30
@@ -72,7 +73,7 @@ class KafkaOutlet:
         """From now on, everything before these offsets of `cx.alerts` has landed."""
         self._landed |= ends
 
-    def alerts(self, rows: Sequence[AlertTransition], membership: Membership) -> Mapping[int, int]:
+    def alerts(self, rows: Sequence[Transition], membership: Membership) -> Mapping[int, int]:
         """Publish transitions as JSON into their district's partition, keyed by idempotency key: all or none.
 
         Returns the offsets behind them, by partition. Raises `Fenced` for an earlier assignment.
@@ -83,7 +84,7 @@ class KafkaOutlet:
             self.close()
             raise self._away(error) from None
 
-    def _tell(self, rows: Sequence[AlertTransition], membership: Membership) -> dict[int, int]:
+    def _tell(self, rows: Sequence[Transition], membership: Membership) -> dict[int, int]:
         """One transaction: the alerts, and up to where those before have landed in the name of one assignment."""
         topic = self._settings.topic(ALERTS)
         numbered = [(partition_of(row.district, self._settings.partitions), row) for row in rows]

@@ -1,22 +1,21 @@
 """One partition of `cx.events`: messages in, districts' states changed, rows out. Knows no server."""
 
+import json
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from itertools import groupby
 from operator import attrgetter
-from typing import Any, NamedTuple
 
-from schemas.alerts import AlertTransition
 from schemas.events import DistrictConfigured, Erased, Event
-from schemas.facts import Row, row_version
+from schemas.facts import row_version
+from schemas.rolling import RollingRow
 from schemas.topics import partition_of
+from schemas.transitions import Transition
 from sinks.landing import (
-    ConfigurationRow,
-    DeadLetterRow,
     Erasure,
     EventRow,
-    Landing,
     Place,
     UnitRow,
+    bare_row,
     configuration_row,
     dead_letter_row,
     event_row,
@@ -25,13 +24,15 @@ from sinks.landing import (
 )
 from streams.core.admission import Admission, Refusal, admit, digest
 from streams.core.arrival import Applied, Arrival
+from streams.core.configuration import Configuration
 from streams.core.district import DistrictState
-from streams.core.minute import Minute
 from streams.core.packed import REFUSED
-from streams.core.publishing import Publishing
 from streams.core.settled import Culprit, Settled
+from streams.cuts import Cut, Delivery, Forward
+from streams.stand import Stand
 
 MINUTE_MS = 60_000
+DAYS_EVERY_MS, EVERYBODY_EVERY_MS = 10 * MINUTE_MS, 60 * MINUTE_MS
 Histories = Mapping[str, Sequence[tuple[Event, int | None]]]
 DAY_MS = 1_440 * MINUTE_MS
 RETIRED = ("retired", "the events of its conversation left by retention before it came; it counts nowhere")
@@ -41,66 +42,6 @@ MUCH = 20_000
 STEP = 10
 
 
-class Delivery(NamedTuple):
-    """A message as it was read; `handle` is whatever the broker's client needs to acknowledge it."""
-
-    partition: int
-    offset: int
-    value: bytes | None
-    written_ms: int
-    handle: Any = None
-
-
-class Membership(NamedTuple):
-    """Who a worker is in its group, under one assignment; the broker refuses an earlier one."""
-
-    generation: int = -1
-    member: str = ""
-
-    def follows(self, earlier: "Membership") -> bool:
-        """Whether the same member has come from one assignment right into the next: nobody else had its partitions."""
-        return self == (earlier.generation + 1, earlier.member)
-
-
-class Stand(NamedTuple):
-    """How a partition stands in Kafka at an assignment, before anything is read under it."""
-
-    committed: int | None
-    """Offset of `cx.events` up to which the workers' group has acknowledged; None: nothing yet."""
-    told_from: int = 0
-    """Offset of `cx.alerts` before which everything that was told has landed."""
-    told: tuple[AlertTransition, ...] = ()
-    """What was told from there on, whether it landed or not."""
-
-
-class Forward(NamedTuple):
-    """A message that belongs into another partition."""
-
-    district: str
-    value: bytes
-
-
-@dataclass(slots=True)
-class Cut:
-    """What a partition has to land: rows, and the deliveries that may be acknowledged once they have landed."""
-
-    deliveries: list[Delivery] = field(default_factory=list)
-    events: list[EventRow] = field(default_factory=list)
-    conversations: list[Row] = field(default_factory=list)
-    configurations: list[ConfigurationRow] = field(default_factory=list)
-    units: list[UnitRow] = field(default_factory=list)
-    dead_letters: list[DeadLetterRow] = field(default_factory=list)
-    alerts: list[AlertTransition] = field(default_factory=list)
-    told: list[AlertTransition] = field(default_factory=list)
-    """Transitions that stand on `cx.alerts` already and have to land."""
-    minutes: list[tuple[Minute, Publishing]] = field(default_factory=list)
-    """What rolling rows are to be made of, and what is published of them."""
-    erasures: list[Erasure] = field(default_factory=list)
-    forwards: list[Forward] = field(default_factory=list)
-    positions: list[int] = field(default_factory=list)
-    """Place of each event of `events` in its message."""
-
-
 class Partition:
     """The state of one partition between its assignment and its loss."""
 
@@ -108,6 +49,7 @@ class Partition:
         self.number = number
         self.states: dict[str, DistrictState] = {}
         self.arrivals: dict[str, int] = {}
+        self.newer: dict[str, int] = {}
         self._partitions = partitions
         self._topic = topic
         self._cut = Cut()
@@ -115,13 +57,15 @@ class Partition:
         self._rolled_ms = 0
         self._evicted_ms = 0
         self._kept = 0
+        self._days_ms = 0
+        self._changed: set[str] = set()
         self._position: int | None = None
         self._acknowledged: int | None = None
 
     @property
     def waiting(self) -> int:
-        """Events and messages not landed yet, the larger of the two."""
-        return max(len(self._cut.events), len(self._cut.deliveries))
+        """What has not landed yet, as it counts in the buffer."""
+        return self._cut.size
 
     @property
     def held(self) -> int:
@@ -161,9 +105,10 @@ class Partition:
         """Whether what is acknowledged is exactly what it holds, so that a recovery would find no more."""
         return self.is_settled and stand.committed == self._position
 
-    def owe(self, told: Sequence[AlertTransition]) -> None:
-        """Have transitions land that were told before and did not."""
+    def owe(self, told: Sequence[Transition], units: Sequence[UnitRow] = ()) -> None:
+        """Have what a recovery found missing land: transitions that were told before, and unit trees."""
         self._cut.told.extend(told)
+        self._cut.units.extend(units)
 
     def returning(self) -> list[tuple[str, list[str]]]:
         """By district, conversations that left memory and whose history is needed for the next cut."""
@@ -215,6 +160,7 @@ class Partition:
     def take(self, delivery: Delivery) -> None:
         """Apply one message. Never raises for what is in it."""
         self._cut.deliveries.append(delivery)
+        self._cut.weight += delivery.weight
         self._position = max(delivery.offset + 1, self._position or 0)
         place = Place(self._topic, delivery.partition, delivery.offset)
         try:
@@ -238,9 +184,13 @@ class Partition:
 
     def _keep_aside(self, admission: Admission, place: Place) -> None:
         for newer in admission.newer:
-            self._cut.events.append(newer_row(newer, place))
+            row = newer_row(newer, place)
+            held = self.states.get(newer.district)
+            is_named = held is not None and held.erasures.are_beside(json.loads(newer.content))
+            self._cut.events.append(bare_row(row) if is_named else row)
             self._cut.positions.append(newer.position)
             self._count("newer")
+            self.newer[newer.district] = self.newer.get(newer.district, 0) + 1
         for refusal in admission.refused:
             self._cut.dead_letters.append(dead_letter_row(refusal, place))
             self._count("refused")
@@ -292,6 +242,8 @@ class Partition:
 
     def _keep(self, cut: Cut, district: str, settled: Settled) -> None:
         cut.conversations.extend(settled.rows)
+        if settled.rows:
+            self._changed.add(district)
         if settled.culprits:
             _expel(cut, district, settled.culprits, self._topic)
 
@@ -300,7 +252,7 @@ class Partition:
 
         Alerts advance to `now_ms` if the partition is `live` (read to its end), else to the latest receipt applied.
         Each full minute it takes what rolling rows are made of, only while live and when nothing is left of an older
-        configuration.
+        configuration; each ten minutes it names districts whose daily cells are to catch up.
         """
         clock_ms = self._advance(now_ms, live)
         cut, self._cut = self._cut, Cut()
@@ -309,6 +261,8 @@ class Partition:
             self._rolled_ms = minute_ms
             for state in filter(attrgetter("holds_windows"), self.states.values()):
                 cut.minutes.append((state.rolling.minute(minute_ms, state.configuration), state.rolling.publishing))
+        if live and not self.stale and now_ms - self._days_ms >= DAYS_EVERY_MS:
+            cut.days = self._days(now_ms)
         self._evict(clock_ms)
         return cut
 
@@ -318,10 +272,12 @@ class Partition:
         for state in self.states.values():
             self._keep(self._cut, state.district, state.settle(0))
             if clock_ms and not state.has_stale_clocks:
+                if not state.stale:
+                    self._cut.alerts.extend(state.watching.advance(clock_ms, now_ms))
                 self._cut.alerts.extend(state.alerts.advance(clock_ms, now_ms))
         return clock_ms
 
-    def look_ahead(self, now_ms: int) -> list[AlertTransition]:
+    def look_ahead(self, now_ms: int) -> list[Transition]:
         """What is to be told by now, while an earlier cut is landing; everything stays for the next cut."""
         self._advance(now_ms, live=True)
         return list(self._cut.alerts)
@@ -331,29 +287,19 @@ class Partition:
         self._cut.told.extend(self._cut.alerts)
         self._cut.alerts.clear()
 
+    def _days(self, now_ms: int) -> dict[str, Configuration]:
+        """Those in which something changed; each hour all of them, as facts may land that this worker did not make."""
+        everybody = now_ms // EVERYBODY_EVERY_MS != self._days_ms // EVERYBODY_EVERY_MS
+        self._days_ms = now_ms
+        changed, self._changed = self._changed, set()
+        return {name: state.configuration for name, state in self.states.items() if everybody or name in changed}
 
-def landing_of(cuts: Sequence[Cut], now_ms: int) -> Landing:
-    """Everything that these cuts have to land, in one, but for rolling rows."""
-    return Landing(
-        landed_at_ms=now_ms,
-        events=[row for cut in cuts for row in cut.events],
-        conversations=[row for cut in cuts for row in cut.conversations],
-        configurations=[row for cut in cuts for row in cut.configurations],
-        units=[row for cut in cuts for row in cut.units],
-        dead_letters=[row for cut in cuts for row in cut.dead_letters],
-        alerts=[row for cut in cuts for row in (*cut.told, *cut.alerts)],
-        erasures=[erasure for cut in cuts for erasure in cut.erasures],
-    )
-
-
-def windows_of(cuts: Sequence[Cut], now_ms: int) -> Landing:
-    """The rolling rows of these cuts; takes long, for a thread, and only once: it publishes."""
-    minutes = [each for cut in cuts for each in cut.minutes]
-    return Landing(
-        now_ms,
-        rolling=[row for minute, publishing in minutes for row in publishing.publish(minute.rows())],
-        slices=[row for minute, _ in minutes for row in minute.slices()],
-    )
+    def judge(self, rows: Iterable[RollingRow], now_ms: int) -> None:
+        """Have the next cut say what a minute's rolling rows, of any districts, come to for those of this partition."""
+        for district, own in groupby(rows, attrgetter("district")):
+            state = self.states.get(district)
+            if state is not None:
+                self._cut.alerts.extend(state.watching.judge(list(own), now_ms))
 
 
 def _internal(position: int, error: str, payload_digest: str, event: Event) -> Refusal:

@@ -17,12 +17,18 @@ from pydantic import ValidationError
 
 from schemas.alerts import AlertTransition
 from schemas.errors import Unavailable
-from schemas.events import EVENT, LOGGED, Event
-from schemas.facts import DEFINITION_VERSION
+from schemas.events import EVENT, LOGGED, Event, canonical
+from schemas.facts import DEFINITION_VERSION, row_version
+from schemas.incidents import IncidentTransition
+from schemas.rolling import RollingRow
 from schemas.topics import partition_of
+from schemas.transitions import Transition
 from schemas.vocabulary import from_ms
-from sinks.reading import LandedEvent, LandedVersion, Reader
+from sinks.landing import UnitRow, unit_rows
+from sinks.reading import Key, LandedEvent, LandedVersion, Reader
+from streams.core.aggregates import watched_units
 from streams.core.district import DistrictState
+from streams.core.packed import digest_of
 from streams.core.parts import whole_name
 from streams.core.windows import reach_ms
 
@@ -38,8 +44,10 @@ class Recovered:
     states: dict[int, dict[str, DistrictState]]
     events: int = 0
     repaired: int = 0
-    told: dict[int, list[AlertTransition]] = field(default_factory=dict)
+    told: dict[int, list[Transition]] = field(default_factory=dict)
     """Alerts that stand on `cx.alerts` and did not land, by partition."""
+    units: dict[int, list[UnitRow]] = field(default_factory=dict)
+    """Unit trees that landed as an earlier release makes them, or not at all, by partition."""
     unreadable: Counter[str] = field(default_factory=Counter)
     """Events that landed and cannot be read back, by district: never in normal operation."""
 
@@ -63,7 +71,7 @@ def recover(
     partitions: int,
     reader: Reader,
     now_ms: int,
-    told: Mapping[int, Sequence[AlertTransition]] = MappingProxyType({}),
+    told: Mapping[int, Sequence[Transition]] = MappingProxyType({}),
 ) -> Recovered:
     """Rebuild the states of these partitions, with the conversations that stand at an instant; others are departed.
 
@@ -83,43 +91,59 @@ def recover(
     for district in districts:
         configuration = found.states[owner[district]][district].configuration
         reaches.setdefault(reach_ms(configuration, now_ms), []).append(district)
+    kept = Counter[Key]()
     for since_ms, some in reaches.items():
-        for event, digest in decoded(reader.standing_events(some, since_ms), found.unreadable):
+        for event, digest in decoded(reader.standing_events(some, since_ms), found.unreadable, kept):
             found.states[owner[event.district]][event.district].apply(event, digest)
             found.events += 1
-    versions = reader.versions(districts)
+    versions, unit_versions = reader.versions(districts), reader.unit_versions(districts)
     for district, published in groupby(reader.published(districts), attrgetter("district")):
         found.states[owner[district]][district].rolling.publishing.known(published)
-    said = _said(found, reader.alerts(districts), told)
+    said = _said(found, (*reader.alerts(districts), *reader.incidents(districts)), told)
     # Asked last: what leaves is marked before it goes, and may have been read in part.
-    retired: dict[str, set[str]] = {district: set() for district in districts}
-    for district, conversation in reader.retired(districts):
-        retired[district].add(conversation)
+    retired = set(reader.retired(districts))
+    for district, conversation in retired:
         found.states[owner[district]][district].retire(conversation)
-    landed: dict[str, dict[str, LandedVersion]] = {district: {} for district in districts}
-    for (district, name), version in versions.items():
-        if whole_name(name)[0] not in retired[district]:
-            landed[district][name] = version
-    for states in found.states.values():
-        for state in states.values():
+    landed = _by_district(versions, retired)
+    lacking = _lacking(retired, kept, found.unreadable)
+    for number, states in found.states.items():
+        for district, state in states.items():
             state.clean()
-            rows = landed.get(state.district, {})
-            _let_depart(state, rows)
-            damaged = state.district in found.unreadable
-            behind = _behind(state, rows, damaged, retired.get(state.district, frozenset()))
-            state.alerts.known(said.get(state.district, ()))
-            state.refill()
+            before = said.get(district, ())
+            state.alerts.known(one for one in before if isinstance(one, AlertTransition))
+            state.watching.known(one for one in before if isinstance(one, IncidentTransition))
+            behind = _compare(state, landed.get(district, {}), lacking.get(district, frozenset()))
             state.rolling.prune(now_ms, state.configuration)
-            state.touch(behind)
+            state.watching.refill(_watched(state, reader, now_ms))
             found.repaired += len(behind)
+            if tree := _tree_behind(state, unit_versions.get(district, 0)):
+                found.units.setdefault(number, []).extend(tree)
     return found
 
 
+def _by_district(versions: Mapping[Key, LandedVersion], retired: Container[Key]) -> dict[str, dict[str, LandedVersion]]:
+    """Landed versions by district and name, without those of retired conversations."""
+    found: dict[str, dict[str, LandedVersion]] = {}
+    for (district, name), version in versions.items():
+        if (district, whole_name(name)[0]) not in retired:
+            found.setdefault(district, {})[name] = version
+    return found
+
+
+def _compare(state: DistrictState, landed: Mapping[str, LandedVersion], lacking: Container[str]) -> list[str]:
+    """Let go of what was not read back, fold the rest for what is kept beside rows, and find what is to land again."""
+    _let_depart(state, landed)
+    behind = _behind(state, landed, lacking)
+    state.refill()
+    state.touch(behind)
+    return behind
+
+
 def _said(
-    found: Recovered, landed: Iterable[AlertTransition], told: Mapping[int, Sequence[AlertTransition]]
-) -> dict[str, list[AlertTransition]]:
+    found: Recovered, landed: Iterable[Transition], told: Mapping[int, Sequence[Transition]]
+) -> dict[str, list[Transition]]:
     """Everything that was ever said, by district; what did not land is to land now."""
-    said: dict[str, dict[str, AlertTransition]] = {}
+    said: dict[str, dict[str, Transition]] = {}
     for alert in landed:
         said.setdefault(alert.district, {})[alert.idempotency_key] = alert
     for number, alerts in told.items():
@@ -131,6 +155,12 @@ def _said(
                 known[alert.idempotency_key] = alert
                 found.told.setdefault(number, []).append(alert)
     return {district: list(alerts.values()) for district, alerts in said.items()}
+
+
+def _watched(state: DistrictState, reader: Reader, now_ms: int) -> list[RollingRow]:
+    """The rolling rows that landed lately of what a district watches."""
+    units, reach_ms = watched_units(state.configuration)
+    return reader.rolling_since(state.district, units, now_ms - reach_ms) if units else []
 
 
 class Log:
@@ -174,10 +204,13 @@ def _let_depart(state: DistrictState, landed: Mapping[str, LandedVersion]) -> No
                 state.departed.swept_to = ""
 
 
-def decoded(rows: Iterable[LandedEvent], unreadable: Counter[str]) -> Iterator[tuple[Event, int | None]]:
-    """Events with the digest they landed with, by which a repeated delivery is known.
+def decoded(
+    rows: Iterable[LandedEvent], unreadable: Counter[str], kept: Counter[Key] | None = None
+) -> Iterator[tuple[Event, int | None]]:
+    """Events with their digest, by which a repeated delivery is known.
 
-    Those of a newer schema that this release cannot read are left out, damaged ones also counted by district.
+    Those of a newer schema that this release cannot read are left out and counted in `kept` by (district,
+    conversation), damaged ones in `unreadable` by district.
     """
     stored = iter(rows)
     while chunk := list(islice(stored, CHUNK)):
@@ -189,8 +222,12 @@ def decoded(rows: Iterable[LandedEvent], unreadable: Counter[str]) -> Iterator[t
         else:
             yield from zip(events, (row.digest for row in understood), strict=True)
         # Kept by an older release; this one may know what it means by now.
-        newer = (_single(row) for row in chunk if not row.understood)
-        yield from ((event, None) for event in newer if event is not None)
+        for row in chunk:
+            if not row.understood:
+                if (event := _single(row)) is not None:
+                    yield event, digest_of(canonical(event))
+                elif kept is not None:
+                    kept[row.district, row.conversation] += 1
 
 
 def _readable(rows: Iterable[LandedEvent], unreadable: Counter[str]) -> Iterator[tuple[Event, int | None]]:
@@ -214,13 +251,27 @@ def _whole(row: LandedEvent) -> bytes:
     return row.content[:-1] + b',"received_at":"' + received.encode() + b'"}'
 
 
-def _behind(
-    state: DistrictState, landed: Mapping[str, LandedVersion], damaged: bool, retired: Container[str]
-) -> list[str]:
+def _lacking(retired: Iterable[Key], kept: Iterable[Key], unreadable: Iterable[str]) -> dict[str, set[str]]:
+    """By district, conversations whose set may be smaller than what their row counts; '' stands for all of them.
+
+    Events left by retention, are kept for a newer release, whose worker may have folded them, or cannot be read.
+    """
+    found: dict[str, set[str]] = {}
+    for district, conversation in (*retired, *kept, *((district, "") for district in unreadable)):
+        found.setdefault(district, set()).add(conversation)
+    return found
+
+
+def _tree_behind(state: DistrictState, landed_version: int) -> list[UnitRow]:
+    """The district's unit tree, if the one that landed is of fewer configurations or of an earlier definition."""
+    newest, version = state.configuration.newest, row_version(state.configuration.count, 0)
+    return unit_rows(newest, version) if newest is not None and landed_version < version else []
+
+
+def _behind(state: DistrictState, landed: Mapping[str, LandedVersion], lacking: Container[str]) -> list[str]:
     """Conversations whose landed row is older than their set; a set smaller than its row was not read whole.
 
-    `landed` by name of a row; `damaged`: some events of the district cannot be read by this release, so that its sets
-    stay smaller. So does the set of one that was merged with a `retired` one.
+    `landed` by name of a row; `lacking` as of `_lacking`: such a conversation, and those merged with it, stay smaller.
     """
     behind = []
     state.landed_parts(name for name, row in landed.items() if not row.retracted)
@@ -228,7 +279,7 @@ def _behind(
         found = landed.get(conversation)
         version = found.version if found is not None else 0
         own = state.version(conversation)
-        is_smaller = damaged or any(name in retired for name in state.linked(conversation))
+        is_smaller = "" in lacking or any(name in lacking for name in state.linked(conversation))
         if version > own and not is_smaller and version >> 48 <= DEFINITION_VERSION:
             raise Unavailable(f"the events of {state.district} came back incomplete; they are read again", 2.0)
         if version < own:

@@ -5,13 +5,15 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NoReturn, Protocol
 
-from schemas.alerts import AlertTransition
+from schemas.transitions import Transition
 from sinks.landing import DeadLetterRow, Sink
+from streams.core.configuration import Configuration
+from streams.cuts import Delivery, Forward
 from streams.dead_letter_watch import USUAL_LIMIT, DeadLetterLimit
 from streams.fault_points import Reached, undisturbed
-from streams.partition import Delivery, Forward, Membership, Stand
 from streams.present import wall_ms
 from streams.recovery import Log, Recovered
+from streams.stand import Membership, Stand
 
 
 class Outlet(Protocol):
@@ -23,7 +25,7 @@ class Outlet(Protocol):
     def begin(self, landed: Mapping[int, int]) -> None:
         """Everything before these offsets of `cx.alerts` has landed or is about to, by partition."""
 
-    def alerts(self, rows: Sequence[AlertTransition], membership: Membership) -> Mapping[int, int]:
+    def alerts(self, rows: Sequence[Transition], membership: Membership) -> Mapping[int, int]:
         """Publish alert transitions, each under its idempotency key. Raises `Fenced` for an earlier assignment.
 
         Returns the offsets of `cx.alerts` behind them, by partition, for `landed`.
@@ -34,6 +36,13 @@ class Outlet(Protocol):
 
     def forward(self, messages: Sequence[Forward]) -> None:
         """Publish messages again, into the partition they belong to."""
+
+
+class Cells(Protocol):
+    """Daily cells made of the facts that landed; blocks. Raises `Unavailable` or `Refused`."""
+
+    def catch_up(self, district: str, configuration: Configuration, upto_ms: int) -> bool:
+        """Rebuild some days of a district that what landed until an instant changed; False: some are left."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +76,7 @@ class Surroundings:
     """Whether everything that stands in a partition was handed to `receive`."""
     now_ms: Callable[[], int]
     """The present, by the clock in force."""
+    cells: Cells
     log: Log
     """Histories of conversations that left memory; blocks."""
     die: Callable[[str], NoReturn]

@@ -3,31 +3,17 @@
 import asyncio
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
-from schemas.alerts import AlertTransition
 from schemas.errors import Unavailable
+from schemas.transitions import Transition
 from sinks.landing import DeadLetterRow
+from streams.cuts import News
 from streams.fault_points import Reached
-from streams.partition import Cut, Forward, Membership, Partition
+from streams.partition import Partition
+from streams.stand import Membership
 from streams.surroundings import Outlet
 
 log = logging.getLogger("cx.worker")
-
-
-@dataclass(frozen=True, slots=True)
-class News:
-    """What a flush has to say to Kafka, and in the name of which assignment."""
-
-    forwards: list[Forward]
-    alerts: list[AlertTransition]
-    membership: Membership
-
-    @classmethod
-    def of(cls, cuts: Sequence[Cut], membership: Membership) -> "News":
-        """What these cuts have to say."""
-        forwards = [message for cut in cuts for message in cut.forwards]
-        return cls(forwards, [alert for cut in cuts for alert in cut.alerts], membership)
 
 
 class Teller:
@@ -56,7 +42,7 @@ class Teller:
             self._tell(news.alerts, news.membership)
         self._reached("after:1")
 
-    def _tell(self, alerts: Sequence[AlertTransition], membership: Membership) -> None:
+    def _tell(self, alerts: Sequence[Transition], membership: Membership) -> None:
         self._told_to |= self._outlet.alerts(alerts, membership)
 
     def told(self) -> dict[int, int]:

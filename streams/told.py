@@ -14,11 +14,11 @@ from contextlib import closing
 from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
 
-from schemas.alerts import AlertTransition, from_json
 from schemas.errors import Unavailable
 from schemas.settings import Settings
 from schemas.topics import ALERTS, EVENTS
-from streams.partition import Stand
+from schemas.transitions import Transition, from_json
+from streams.stand import Stand
 
 POLL_MS = 500
 UNDECIDED_SECONDS = 0.5
@@ -71,11 +71,11 @@ def _consumer(settings: Settings, isolation: str) -> KafkaConsumer:
 
 def _read(
     consumer: KafkaConsumer, starts: dict[TopicPartition, int], ends: dict[TopicPartition, int]
-) -> dict[TopicPartition, list[AlertTransition]]:
+) -> dict[TopicPartition, list[Transition]]:
     consumer.assign(list(starts))
     for each, start in starts.items():
         consumer.seek(each, start)
-    found: dict[TopicPartition, list[AlertTransition]] = {each: [] for each in starts}
+    found: dict[TopicPartition, list[Transition]] = {each: [] for each in starts}
     while any(consumer.position(each) < ends[each] for each in starts):
         for each, records in consumer.poll(POLL_MS).items():
             found[each].extend(from_json(json.loads(record.value)) for record in records)

@@ -1,13 +1,19 @@
-"""What a worker does to its partitions' states before and after a landing: read back, fold again, sweep."""
+"""What a worker does for its partitions around a landing: read back, fold again, sweep, daily cells."""
 
 import asyncio
-from collections.abc import Callable, Collection
+import logging
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 
+from schemas.errors import Unavailable
 from streams.attempts import Attempts
+from streams.core.configuration import Configuration
+from streams.cuts import Cut
 from streams.metrics import WorkerMetrics
 from streams.partition import Partition
 from streams.surroundings import Surroundings
+
+log = logging.getLogger("cx.upkeep")
 
 READ_BACK = 500
 SWEPT = 200
@@ -29,6 +35,7 @@ class Upkeep:
         self._metrics = metrics
         self._owned = owned
         self._slices = 1
+        self._days: dict[str, Configuration] = {}
 
     @property
     def is_stale(self) -> bool:
@@ -85,6 +92,35 @@ class Upkeep:
                 key, since_ms = state.erasures.unsought.popitem()
                 ask = partial(self._around.log.naming, state.district, key, since_ms)
                 state.recall(await self._attempts.persist(ask))
+
+    def note_days(self, cuts: Sequence[Cut]) -> bool:
+        """Note whose daily cells are to catch up; False: nobody's."""
+        for cut in cuts:
+            self._days |= cut.days
+        return bool(self._days)
+
+    async def catch_up_days(self, now_ms: int) -> bool:
+        """One piece of what the first one's daily cells lack; True: the next flush is to come soon.
+
+        Nothing waits for it: what fails is tried again with the next flush, the others first.
+        """
+        if not self._days:
+            # Given up while the flush was landing.
+            return False
+        district, configuration = next(iter(self._days.items()))
+        try:
+            done = await self._attempts.once(partial(self._around.cells.catch_up, district, configuration, now_ms))
+        except Unavailable as error:
+            log.warning("daily cells of %s wait: %s", district, error)
+            self._days[district] = self._days.pop(district, configuration)
+            return False
+        if done:
+            self._days.pop(district, None)
+        return bool(self._days)
+
+    def forget(self) -> None:
+        """The partitions are others' by now."""
+        self._days.clear()
 
     async def sweep(self) -> bool:
         """Once what is in memory is up to date: the next slice of rows that left it and are of an earlier one.

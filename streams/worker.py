@@ -4,9 +4,9 @@ The order of a flush, which every step relies on:
 
     (0) dead letters and forwards to Kafka    acknowledged by the broker; too many of them end the process before
     (1) alerts to Kafka                        acknowledged by the broker; also while (2) and (3) take long
-    (2) events, configurations, units          in ClickHouse
+    (2) configurations, units, events          in ClickHouse
     (3) facts, once per changed conversation   in ClickHouse; then the rows of (1)
-    (4) rolling rows, each full minute         in ClickHouse
+    (4) rolling rows, each full minute; then some days of daily cells, of one district at a time
     (5) acknowledge the deliveries             in order of offset
 
 A crash before (5) has the messages read again: sets ignore what they know, and equal rows land over equal rows.
@@ -18,17 +18,20 @@ import math
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
-from typing import TypeVar
 
-from schemas.errors import Fenced, Unavailable
+from schemas.errors import Fenced
 from sinks.landing import DeadLetterRow, Landing
 from streams.attempts import Attempts
+from streams.condition import Condition, Stalled
+from streams.cuts import Cut, Delivery, News, landing_of, windows_of
 from streams.dead_letter_watch import DeadLetterWatch
 from streams.metrics import WorkerMetrics
-from streams.partition import Cut, Delivery, Membership, Partition, Stand, landing_of, windows_of
+from streams.partition import Partition
 from streams.recovery import Recovered
+from streams.stalls import CLICKHOUSE, KAFKA, Stalls
+from streams.stand import Membership, Stand
 from streams.surroundings import FlushPolicy, Surroundings
-from streams.teller import News, Teller
+from streams.teller import Teller
 from streams.upkeep import Upkeep
 
 log = logging.getLogger("cx.worker")
@@ -39,8 +42,6 @@ PAST_MS = 60_000
 JUST_AFTER = 0.005
 BREATH_SECONDS = 0.1
 AHEAD_SECONDS = 1.0
-
-T = TypeVar("T")
 
 
 class Worker:
@@ -57,15 +58,18 @@ class Worker:
         self._owned: dict[int, Partition] = {}
         self._kept: dict[int, Partition] = {}
         self._parked: dict[int, list[Delivery]] = {}
+        self._parked_weight = 0
         self._assignment = 0
         self._membership = Membership()
         self._holds = False
-        self._attempts = Attempts(metrics)
+        self.stalls = Stalls(metrics)
+        self._attempts = Attempts(metrics, self.stalls)
         self._upkeep = Upkeep(around, self._attempts, metrics, lambda: self._owned.values())
         self._past_until: dict[int, float] = {}
         self._flushing = asyncio.Lock()
         self._landing_events = 0
         self._teller = Teller(around.outlet, around.reached)
+        self._is_paused = False
         self._room = asyncio.Event()
         self._due = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -83,9 +87,8 @@ class Worker:
 
     @property
     def buffered(self) -> int:
-        """Events and messages read and not landed yet."""
-        parked = sum(len(waiting) for waiting in self._parked.values())
-        return parked + self._landing_events + sum(p.waiting for p in self._owned.values())
+        """Events read and not landed yet; long messages count for several."""
+        return self._parked_weight + self._landing_events + sum(p.waiting for p in self._owned.values())
 
     @property
     def attempt_seconds(self) -> float:
@@ -94,13 +97,12 @@ class Worker:
 
     async def receive(self, delivery: Delivery) -> None:
         """Take a message; returns when there is room for the next. Messages of lost partitions are dropped."""
-        while self.buffered >= self._policy.buffer:
-            self._room.clear()
-            self._due.set()
-            await self._room.wait()
+        if self.buffered >= self._policy.buffer:
+            await self._wait_for_room()
         while self._around.current(delivery):
             if delivery.partition in self._parked:
                 self._parked[delivery.partition].append(delivery)
+                self._parked_weight += delivery.weight
             elif delivery.partition in self._owned:
                 self._take(self._owned[delivery.partition], delivery)
             else:
@@ -112,14 +114,48 @@ class Worker:
             return
         self._metrics.stale.inc()
 
+    async def _wait_for_room(self) -> None:
+        """Read nothing until something has landed or is given up: Kafka keeps what comes."""
+        log.warning("reading pauses: %d events wait to land", self.buffered)
+        self._set_paused(True)
+        while self.buffered >= self._policy.buffer:
+            self._room.clear()
+            self._due.set()
+            await self._room.wait()
+        self._set_paused(False)
+        log.info("reading goes on")
+
+    def _set_paused(self, is_paused: bool) -> None:
+        self._is_paused = is_paused
+        self._metrics.paused.set(is_paused)
+
+    @property
+    def condition(self) -> Condition:
+        """How it is now."""
+        return Condition(
+            holds_assignment=self._holds,
+            partitions=len(self._owned.keys() | self._parked.keys()),
+            partitions_ready=len(self._owned),
+            buffered=self.buffered,
+            buffer_limit=self._policy.buffer,
+            is_reading_paused=self._is_paused,
+            stalls=tuple(
+                Stalled(step=stall.step, why=stall.why, seconds=seconds, reason=stall.reason)
+                for stall, seconds in self.stalls.all()
+            ),
+        )
+
     def _take(self, partition: Partition, delivery: Delivery) -> None:
         partition.take(delivery)
         if self._around.now_ms() - partition.latest_receipt_ms > PAST_MS:
             self._past_until[partition.number] = asyncio.get_running_loop().time() + self._policy.quiet
         for arrival, count in partition.arrivals.items():
             self._metrics.events.labels(arrival).inc(count)
+        for district, count in partition.newer.items():
+            self._metrics.newer.labels(district).inc(count)
         self._watch.take(sum(partition.arrivals.values()))
         partition.arrivals.clear()
+        partition.newer.clear()
         self._metrics.buffered.set(self.buffered)
         if self.buffered >= self._policy.events:
             self._due.set()
@@ -133,7 +169,7 @@ class Worker:
         self._assignment += 1
         self._membership, self._holds = membership, True
         self._owned, self._kept = {}, {}
-        self._parked = {number: [] for number in sorted(numbers)}
+        self._parked, self._parked_weight = {number: [] for number in sorted(numbers)}, 0
         self._metrics.partitions.set(len(numbers))
         self._metrics.ready.set(0)
         self._spawn(self._open({number: kept[number] for number in numbers if number in kept}, self._assignment))
@@ -152,7 +188,8 @@ class Worker:
 
     async def _open(self, kept: Mapping[int, Partition], assignment: int) -> None:
         """Let messages in: at once where the state is kept, after its recovery elsewhere."""
-        stands = await self._asked(partial(self._around.stands, list(self._parked)), assignment)
+        ask, goes_on = partial(self._around.stands, list(self._parked)), lambda: assignment == self._assignment
+        stands = await self._attempts.recover(ask, KAFKA, goes_on)
         if stands is None:
             return
         self._teller.begin({number: stand.told_from for number, stand in stands.items()})
@@ -165,7 +202,7 @@ class Worker:
         if not left:
             return
         with self._metrics.recovery_seconds.time():
-            found = await self._asked(partial(self._recover, left), assignment)
+            found = await self._attempts.recover(partial(self._recover, left), CLICKHOUSE, goes_on)
         if found is None:
             return
         self._tell(found)
@@ -173,20 +210,8 @@ class Worker:
             partition = self._make(number)
             partition.states = states
             partition.begin_at(left[number].committed)
-            partition.owe(found.told.get(number, ()))
+            partition.owe(found.told.get(number, ()), found.units.get(number, ()))
             self._let_in(number, partition)
-
-    async def _asked(self, work: Callable[[], T], assignment: int) -> T | None:
-        """Ask until there is an answer; None if the assignment is another one by then."""
-        while assignment == self._assignment:
-            try:
-                answer = await asyncio.to_thread(work)
-            except Unavailable as error:
-                log.warning("recovery waits: %s", error)
-                await asyncio.sleep(error.retry_after)
-            else:
-                return answer if assignment == self._assignment else None
-        return None
 
     def _recover(self, stands: Mapping[int, Stand]) -> Recovered:
         self._around.reached("before:recovery")
@@ -205,6 +230,7 @@ class Worker:
         """Own a partition and hand it what waited."""
         self._owned[number] = partition
         for delivery in self._parked.pop(number):
+            self._parked_weight -= delivery.weight
             self._take(partition, delivery)
         self._metrics.ready.set(len(self._owned))
         self._room.set()
@@ -228,7 +254,8 @@ class Worker:
         self._holds = False
         self._owned = {}
         self._kept = {}
-        self._parked = {}
+        self._parked, self._parked_weight = {}, 0
+        self._upkeep.forget()
         self._metrics.partitions.set(0)
         self._metrics.ready.set(0)
         self._room.set()
@@ -271,20 +298,22 @@ class Worker:
             cuts = [partition.cut(now_ms, self._is_live(number)) for number, partition in owned.items()]
             deliveries = [delivery for cut in cuts for delivery in cut.deliveries]
             landing = landing_of(cuts, now_ms)
-            news = News.of(cuts, self._membership)
-            has_windows = any(cut.minutes for cut in cuts)
-            if not (deliveries or landing.conversations or landing.alerts or has_windows):
+            news, has_windows = News.of(cuts, self._membership), any(cut.minutes for cut in cuts)
+            has_days = self._upkeep.note_days(cuts)
+            if not (deliveries or landing.units or landing.conversations or landing.said or has_windows or has_days):
                 await self._sweep()
                 return
             if (too_much := self._watch.too_much(landing.dead_letters)) is not None:
                 self._around.halt(too_much)
-            self._landing_events = max(len(landing.events), len(deliveries))
+            self._landing_events = sum(cut.size for cut in cuts)
             with self._metrics.flush_seconds.time():
                 if not await self._told(landing.dead_letters, news):
                     return
                 await self._land(landing)
                 if has_windows:
                     await self._land_windows(cuts, now_ms)
+                if has_days and await self._upkeep.catch_up_days(now_ms):
+                    self._due.set()
             self._around.reached("before:5")
             for number, offset in (await self._around.acknowledge(deliveries)).items():
                 owned[number].acknowledge(offset)
@@ -327,8 +356,9 @@ class Worker:
         """Step (4): rows are made in a thread of what the cuts hold, while the next messages are taken."""
         landing = await asyncio.to_thread(windows_of, cuts, now_ms)
         await self._attempts.persist(partial(self._around.sink.land, landing))
-        self._metrics.rows.labels("rolling").inc(len(landing.rolling))
-        self._metrics.rows.labels("rolling_slices").inc(len(landing.slices))
+        self._metrics.rolled(landing)
+        for partition in self._owned.values():
+            partition.judge(landing.rolling, now_ms)
 
     async def _sweep(self) -> None:
         if await self._upkeep.sweep():
@@ -337,7 +367,7 @@ class Worker:
     async def _told(self, dead_letters: Sequence[DeadLetterRow], news: News) -> bool:
         """Steps (0) and (1); False if the partitions are others' by now, then everything of them is forgotten."""
         try:
-            await self._attempts.persist(partial(self._teller.publish, dead_letters, news))
+            await self._attempts.persist(partial(self._teller.publish, dead_letters, news), KAFKA)
         except Fenced as error:
             self._landing_events = 0
             self._give_up(news.membership, error)

@@ -2,15 +2,16 @@
 
 from collections.abc import Callable
 from concurrent.futures import Future
+from dataclasses import replace
 from functools import partial
 
 from schemas.settings import Settings
 from schemas.topics import EVENTS
 from sinks.clickhouse import ClickHouseSink
-from sinks.landing import Landing
 from sinks.reading import ClickHouseReader
+from streams.cuts import Delivery, landing_of, windows_of
 from streams.intake.producer import Written
-from streams.partition import Delivery, Partition, windows_of
+from streams.partition import Partition
 from streams.recovery import Log
 
 
@@ -39,21 +40,10 @@ class LandingLog:
             self._partition.refold(lambda: False)
             now_ms = self._now_ms()
             cut = self._partition.cut(now_ms, live=True)
-            windows = windows_of([cut], now_ms)
-            self._sink.land(
-                Landing(
-                    now_ms,
-                    events=cut.events,
-                    conversations=cut.conversations,
-                    configurations=cut.configurations,
-                    units=cut.units,
-                    dead_letters=cut.dead_letters,
-                    rolling=windows.rolling,
-                    slices=windows.slices,
-                    alerts=cut.alerts,
-                    erasures=cut.erasures if with_erasures else (),
-                )
-            )
+            landing, windows = landing_of([cut], now_ms), windows_of([cut], now_ms)
+            erasures = landing.erasures if with_erasures else ()
+            self._sink.land(replace(landing, rolling=windows.rolling, slices=windows.slices, erasures=erasures))
+            self._partition.judge(windows.rolling, now_ms)
             if not self._swept():
                 return
 

@@ -1,12 +1,12 @@
 """What a person may do to a simulated district from the page, each a real event through the log.
 
-    POST /api/demo/{ask,answer,rate,breakdown,snow-day}?district=&press=
+    POST /api/demo/{ask,answer,rate,breakdown,silence,snow-day}?district=&press=
 
 Only with a clock of its own in force, only from the page itself (`Origin` must name this very server), only on the
 simulated district. `press` is a name of the page's own, under which `/api/now` says when its numbers hold the press:
 
     200  acknowledged by Kafka: `said` in words, `metric` the number of the first view that moves; without `metric`
-         there was nothing to act on, and `said` why
+         none does, or there was nothing to act on, and `said` why
     400  a press without a name      403  from elsewhere, another district      404  no such action or district
     503  a server is away
 """
@@ -27,13 +27,14 @@ from dashboards.present import instants
 from schemas.calendar import never_closes
 from schemas.district import District
 from schemas.errors import CxError
-from schemas.events import Event, Inquiry, Rating, Reply
+from schemas.events import Event, Heartbeat, Inquiry, Rating, Reply
 from schemas.settings import Settings
 from schemas.vocabulary import from_ms
 from streams.configured import closed_on, configured
 from streams.core.business_time import clock_of
 from streams.core.parts import whole_name
 from streams.intake.producer import Publisher, encode, publish_events
+from streams.intake.silenced import SILENCE_MS
 from streams.present import now_ms
 
 SOURCE = "demo-page"
@@ -41,6 +42,7 @@ NOTHING = "There is nothing to act on now."
 CLOSED = "Offices are closed today as it is: a snow day would move nothing."
 NAME = re.compile(r"[0-9a-f]{8,32}")
 TOPIC, DESK = "bus-late", "dispatch"
+FEED = "mailbox"
 CALLS = 60
 WAITING = """
 SELECT conversation, unit, channel FROM waits WHERE district = %(district)s AND outcome = 'open'
@@ -122,6 +124,22 @@ def _rate(around: Around) -> Acted:
     return Acted(said, [rating], metric, Told([rating], metric, [found["conversation"]]))
 
 
+def _silence(around: Around) -> Acted:
+    at = from_ms(around.now_ms)
+    name = f"demo-{around.now_ms}-{secrets.token_hex(4)}"
+    frame: dict[str, Any] = {
+        "event_id": name,
+        "district": around.district,
+        "source": FEED,
+        "occurred_at": at,
+        "received_at": at,
+    }
+    beat = Heartbeat(kind="heartbeat", healthy=False, **frame)
+    minutes = SILENCE_MS // 60_000
+    said = f"The {FEED} fell silent for {minutes} minutes of the demo's clock; soon it stands among the incidents."
+    return Acted(said, [beat])
+
+
 def _snow_day(around: Around) -> Acted:
     document = District.model_validate_json(around.document) if around.document else None
     if document is None or document.calendar is None:
@@ -141,6 +159,7 @@ ACTIONS: dict[str, Callable[[Around], Acted]] = {
     "answer": _answer,
     "rate": _rate,
     "breakdown": _breakdown,
+    "silence": _silence,
     "snow-day": _snow_day,
 }
 
@@ -174,11 +193,12 @@ class Actions:
         if district not in {each["district"] for each in await readings.districts()}:
             return web.json_response({"error": "There is no district of this code here."}, status=404)
         acted = await readings.with_questions(partial(self._do, action, district))
-        if acted.press is None:
-            return web.json_response({"said": acted.said})
-        readings.presses.add(name, district, acted.press)
-        await asyncio.to_thread(self._publish, acted.events)
-        return web.json_response({"said": acted.said, "metric": acted.metric})
+        if acted.press is not None:
+            readings.presses.add(name, district, acted.press)
+        if acted.events:
+            await asyncio.to_thread(self._publish, acted.events)
+        told = {"metric": acted.metric} if acted.metric is not None else {}
+        return web.json_response({"said": acted.said, **told})
 
     def _do(
         self,

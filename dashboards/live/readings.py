@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 from clickhouse_driver import Client
 
+from dashboards.incidents import MESSAGES, messages
 from dashboards.live.metrics import WebMetrics
 from dashboards.live.presses import Presses
 from dashboards.now import EVERY_UNIT, FIRST_VIEW
@@ -49,12 +50,13 @@ _MARK = " UNION ALL ".join(
     for table, more in (
         ("conversations", ""),
         ("alerts", ""),
+        ("incidents", ""),
         ("districts", ""),
         ("rolling", "AND unit = %(district)s AND channel = 'all'"),
     )
 )
 
-AT_ONCE = (*(panel for panel in FIRST_VIEW if panel is not ROLLED), EVERY_UNIT)
+AT_ONCE = (*(panel for panel in FIRST_VIEW if panel is not ROLLED), EVERY_UNIT, *MESSAGES)
 OLDEST_ROLLED_MS = 120_000
 # Panels are read beside one another: threads within a query would only be in each other's way.
 _ONE_THREAD = {"max_threads": 1}
@@ -168,6 +170,7 @@ class Readings:
             **found,
             "mark": mark,
             "panels": panels,
+            "messages": messages(panels),
             "sentence": sentence(panels["lately"][0], panels["every_unit"]),
         }
 

@@ -17,11 +17,12 @@ from deploy.cli.codes import alert_key, code
 from deploy.cli.command import Command
 from deploy.cli.instants import instant_ms, length
 from deploy.local.state import local_settings
-from schemas.alerts import as_json
 from schemas.district import missing
 from schemas.errors import DifferenceFound, Unavailable, UsageError
 from schemas.events import AlertAcknowledged, AlertSilenced
+from schemas.incidents import IncidentTransition
 from schemas.settings import Settings
+from schemas.transitions import as_json
 from schemas.vocabulary import PromiseClock, from_ms
 from sinks.alerts import OVER, STANDING, Alerts, AlertState, Silence, WantedAlerts
 from sinks.reading import ClickHouseReader
@@ -96,7 +97,8 @@ def _shown_undelivered(found: list[Undelivered], as_json_lines: bool) -> int:
         table = Table("receiver", "state", "since", Column("key", no_wrap=True), "what", "conversation", "why")
         for each in found[:MOST_SHOWN]:
             alert = each.alert
-            what = (alert.key, alert.transition, alert.conversation, each.reason)
+            about = alert.about if isinstance(alert, IncidentTransition) else alert.conversation
+            what = (alert.key, alert.transition, about, each.reason)
             table.add_row(each.receiver, each.state, _shown(each.since_ms), *what)
         Console().print(table)
         sys.stderr.write(f"{len(found):,} not delivered.\n")

@@ -1,4 +1,4 @@
-"""`./cx bench WHAT`: how fast the hot path and the whole pipeline are on this machine."""
+"""`./cx bench WHAT`: how fast the hot path and the whole pipeline are on this machine, how well incidents are found."""
 
 import argparse
 import json
@@ -15,6 +15,7 @@ from bench import (
     calendar,
     clocks,
     core,
+    incidents,
     live_edge,
     native_server,
     pipeline,
@@ -39,6 +40,7 @@ BENCHMARKS: dict[str, Callable[[], dict[str, float]]] = {
     "beside": beside.measure,
     "slices": slices.measure,
     "telling": telling.measure,
+    "incidents": incidents.measure,
     "native-server": partial(native_server.run, NATIVE_SERVER_ROWS),
 }
 
@@ -50,8 +52,9 @@ def _configure(parser: argparse.ArgumentParser) -> None:
         help="core: one process; calendar: business time; pipeline: Kafka to ClickHouse; recovery: by history; "
         "live-edge: a worker started anew, by history and open conversations; "
         "beside: a live event's delay beside an import; "
-        "clocks: running promises; telling: from a breach to a webhook; "
-        "rolling: a minute of windows; slices: how long a changed calendar holds up a worker",
+        "clocks: running promises; telling: from a breach to a webhook; rolling: a minute of windows; "
+        "slices: how long a changed calendar holds up a worker; "
+        "incidents: surges and silences over simulated school years",
     )
     parser.add_argument(
         "--write", type=Path, metavar="FOLDER", help="live-edge: also the page recovery.md and its plots"

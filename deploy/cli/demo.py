@@ -28,7 +28,7 @@ from schemas.errors import CxError, Unavailable, UsageError
 from schemas.settings import Settings
 from schemas.vocabulary import from_ms
 from streams.intake.boston311 import EXCERPT
-from streams.intake.closing import LandedDocuments
+from streams.intake.closing import Landed, LandedDocuments
 from streams.intake.demonstration import HISTORY_DAYS, Demonstration, Fed, Feeder
 from streams.intake.importing import Summary, Watch, bring_in, import_boston311
 from streams.intake.past import Past
@@ -190,7 +190,8 @@ class _Demo:
         documents = LandedDocuments(stack.settings, self.demonstration.document.district)
         with EventProducer(stack.settings) as producer, closing(documents):
             clock = partial(now_ms, self.settings)
-            feeder = Feeder(self.demonstration, producer, clock, documents, self.keep, begin)
+            landed = Landed(documents, documents.silences)
+            feeder = Feeder(self.demonstration, producer, clock, landed, self.keep, begin)
             feeder.start()
             try:
                 yield feeder

@@ -4,9 +4,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from schemas.vocabulary import from_ms
+from streams.core.intervals import Interval, Share
 from streams.measures.benchmark import Benchmark, Standing, Within
 from streams.measures.distributions import DistributionResult
-from streams.measures.intervals import Interval, Share
 from streams.measures.plans import GoalReport
 from streams.measures.ratings_shown import Item
 from streams.measures.report import UnitReport

@@ -8,6 +8,7 @@ import sys
 import time
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from deploy.cli.command import Command
@@ -155,6 +156,8 @@ def _show(status: StackStatus) -> None:
         uptime = "" if part.seconds is None else f"{part.seconds:,.0f} s"
         table.add_row(name, health, part.address, str(part.pid or ""), uptime, str(part.restarts))
     console.print(table)
+    for sentence in status.sentences():
+        console.print(f"[yellow]{escape(sentence)}[/]")
     ailing = [name for name, part in status.parts.items() if part.health != "healthy"]
     phase = f"not healthy: {', '.join(ailing)}" if ailing and status.phase == "ready" else status.phase
     console.print(f"{phase}; data: {status.data}, {status.data_bytes // 1_000_000} MB; logs: {status.data / 'logs'}")

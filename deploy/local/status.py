@@ -1,18 +1,23 @@
 """The stack as it is now: the supervisor's last word, checked against the processes and the servers themselves."""
 
+import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
 from prometheus_client.parser import text_string_to_metric_families
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from deploy.local.health import http_text
+from deploy.local.machine import LEAST_FREE_BYTES, MB
 from deploy.local.parts import parts_of
 from deploy.local.state import ChildState, DataDirectory, effective_settings
 from schemas.errors import Refused
 from schemas.settings import Settings
+from streams.condition import Condition
+
+CONDITION: TypeAdapter[Condition | None] = TypeAdapter(Condition | None)
 
 FAILING, WAITING = "cx_receiver_failing_seconds", "cx_notifications_waiting"
 Health = Literal["healthy", "unhealthy", "down"]
@@ -54,15 +59,26 @@ class StackStatus(BaseModel):
     phase: str
     data: Path
     data_bytes: int
+    free_bytes: int | None
+    """Free on the disk of the data directory; None if there is no such directory."""
     pid: int | None
     parts: dict[str, PartStatus]
     receivers: dict[str, ReceiverStatus] = {}
     """As the worker says; none while it does not answer. They are not parts: the stack may be healthy all the same."""
+    worker: Condition | None
+    """What the worker says of itself; None if there is none, or it does not answer."""
 
     @property
     def is_healthy(self) -> bool:
         """Whether it runs and every part answers."""
         return self.running and all(part.health == "healthy" for part in self.parts.values())
+
+    def sentences(self) -> list[str]:
+        """What a person should know beyond who answers."""
+        told = [] if self.worker is None else [f"worker: {sentence}" for sentence in self.worker.sentences()]
+        if self.running and self.free_bytes is not None and self.free_bytes < LEAST_FREE_BYTES:
+            told.append(f"disk: {self.free_bytes // MB:,} MB are free in {self.data}")
+        return told
 
 
 def stack_status(settings: Settings) -> StackStatus:
@@ -71,16 +87,20 @@ def stack_status(settings: Settings) -> StackStatus:
     state = data.running()
     effective = effective_settings(settings)
     known = state.children if state else {}
+    condition = worker_condition(effective) if "worker" in known else None
     parts = {}
     for part in parts_of(effective, tuple(known)):
-        parts[part.name] = _part_status(known[part.name], _answers(part.is_ready), data.logs / f"{part.name}.log")
+        answers = _answers(part.is_ready) and (part.name != "worker" or condition is None or condition.is_well)
+        parts[part.name] = _part_status(known[part.name], answers, data.logs / f"{part.name}.log")
     return StackStatus(
         running=state is not None,
         phase=state.phase if state else "down",
         data=data.path,
         data_bytes=data.size_bytes(),
+        free_bytes=shutil.disk_usage(data.path).free if data.path.exists() else None,
         pid=state.supervisor.pid if state else None,
         parts=parts,
+        worker=condition,
         receivers=receivers_of(http_text(effective.bind, effective.metrics_port, "/metrics")) if known else {},
     )
 
@@ -96,6 +116,14 @@ def receivers_of(metrics: str) -> dict[str, ReceiverStatus]:
         name: ReceiverStatus(failing_seconds=each.get(FAILING, 0), waiting=int(each.get(WAITING, 0)))
         for name, each in sorted(found.items())
     }
+
+
+def worker_condition(settings: Settings) -> Condition | None:
+    """What the worker at the settings' metrics port says of itself; None while it does not."""
+    try:
+        return CONDITION.validate_json(http_text(settings.bind, settings.metrics_port, "/state"))
+    except ValidationError:
+        return None
 
 
 def _answers(is_ready: Callable[[], bool]) -> bool:

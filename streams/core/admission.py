@@ -9,19 +9,20 @@ import re
 from hashlib import sha256
 from typing import Any, NamedTuple
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 
 from schemas.document import Place, reasons
 from schemas.events import EVENT, EVENTS, KINDS, Event
-from schemas.vocabulary import CODE_PATTERN, SCHEMA_VERSION, Label, to_ms
+from schemas.vocabulary import CODE_PATTERN, SCHEMA_VERSION, to_ms
+from streams.core.harmless import LARGEST_EVENT, is_harmless
 
 FUTURE_MS = 300_000
 LARGEST_MESSAGE = 8_000_000
 MOST_EVENTS = 20_000
 LONGEST_INTEGER = 30
 _CODE = re.compile(CODE_PATTERN)
-_LABEL: TypeAdapter[str | None] = TypeAdapter(Label | None)
-_WORD = re.compile(r"[A-Za-z0-9._:/+-]{0,128}")
+# What every event carries, whatever its schema.
+FRAME = ("event_id", "district", "source", "occurred_at", "received_at", "schema_version", "conversation")
 
 
 class Refusal(NamedTuple):
@@ -151,13 +152,12 @@ def _named(item: Any) -> tuple[str, str]:
     return named, kind if isinstance(kind, str) and kind in KINDS else ""
 
 
-def _newer(index: int, item: Any, encoded: bytes) -> Newer | None:
+def _newer(index: int, item: Any, encoded: bytes) -> Newer | Refusal | None:
     """A newer producer's event, if what every event carries is sound; unknown kinds and fields are its right."""
     version = item.get("schema_version") if isinstance(item, dict) else None
     if not isinstance(version, int) or isinstance(version, bool) or version <= SCHEMA_VERSION:
         return None
-    known = ("event_id", "district", "source", "occurred_at", "received_at", "schema_version", "conversation")
-    frame = {name: item[name] for name in known if name in item}
+    frame = {name: item[name] for name in FRAME if name in item}
     frame["kind"] = "spam" if "conversation" in frame else "heartbeat"
     try:
         event = EVENT.validate_json(json.dumps(frame))
@@ -166,8 +166,13 @@ def _newer(index: int, item: Any, encoded: bytes) -> Newer | None:
     kind = item.get("kind")
     if not isinstance(kind, str) or not kind.isascii() or not kind.isidentifier() or len(kind) > 64:
         return None
-    if to_ms(event.occurred_at) > to_ms(event.received_at) + FUTURE_MS or not _is_free_of_text(item):
+    rest = {name: value for name, value in item.items() if name not in FRAME}
+    if to_ms(event.occurred_at) > to_ms(event.received_at) + FUTURE_MS or not is_harmless(rest):
         return None
+    # A newer configuration is as large as the district is.
+    if len(encoded) > LARGEST_EVENT and kind != "district_configured":
+        text = f"{len(encoded)} bytes are more than {LARGEST_EVENT}, which an event of a newer schema may have"
+        return Refusal(index, "too_large", "", text, digest(encoded), *_named(item))
     return Newer(
         index,
         event.district,
@@ -179,27 +184,6 @@ def _newer(index: int, item: Any, encoded: bytes) -> Newer | None:
         version,
         encoded,
     )
-
-
-def _is_free_of_text(value: Any) -> bool:
-    """Whether no string in it could be a sentence or a name: what we do not know yet must not bring text in."""
-    if isinstance(value, dict):
-        return all(
-            _is_free_of_text(name) and (_is_label(item) if name == "label" else _is_free_of_text(item))
-            for name, item in value.items()
-        )
-    if isinstance(value, list):
-        return all(map(_is_free_of_text, value))
-    return not isinstance(value, str) or _WORD.fullmatch(value) is not None
-
-
-def _is_label(value: Any) -> bool:
-    """Whether it is the display name that a newer configuration may hold, as today's may."""
-    try:
-        _LABEL.validate_python(value)
-    except ValidationError:
-        return False
-    return True
 
 
 def _first_problem(item: Any, error: ValidationError) -> tuple[str, str, str]:

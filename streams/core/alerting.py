@@ -111,15 +111,15 @@ class AlertBook:
         self._heap: list[tuple[int, str]] = []
         self._said: dict[str, dict[Identity, _Said]] = {}
         self._doubted: dict[str, None] = {}
-        self._telling = Telling(district)
+        self.telling = Telling(district)
 
     def configure(self, configuration: Configuration) -> None:
         """Tell by this configuration from now on."""
-        self._telling.configuration = configuration
+        self.telling.configuration = configuration
 
     def intervene(self, event: AlertAcknowledged | AlertSilenced, digest: int) -> None:
         """Take what a person did about an alert: acts on what is told from then on, whatever its event time."""
-        self._telling.interventions.add(event, digest)
+        self.telling.interventions.add(event, digest)
         if isinstance(event, AlertAcknowledged):
             for conversation, said in self._said.items():
                 if any(each.last is not None and each.last.key == event.alert for each in said.values()):
@@ -202,7 +202,7 @@ class AlertBook:
                     continue
                 at_ms = max(now_ms, last.at)
                 one = last._replace(transition=CORRECTED, at=at_ms)
-                yield self._note(self._telling.decide(one, said.heard, bool(said.heard) and at_ms >= silent_before))
+                yield self._note(self.telling.decide(one, said.heard, bool(said.heard) and at_ms >= silent_before))
             self._schedule(conversation)
 
     def _releases(self, conversation: str, due_ms: int, silent_before: int) -> Iterator[AlertTransition]:
@@ -210,10 +210,10 @@ class AlertBook:
         for said in self._said.get(conversation, {}).values():
             if said.quiet is not None and (opens_ms := self._opens_ms(said.quiet)) <= due_ms:
                 one = said.quiet.released(opens_ms)
-                yield self._note(self._telling.decide(one, one.recipients, opens_ms >= silent_before))
+                yield self._note(self.telling.decide(one, one.recipients, opens_ms >= silent_before))
 
     def _opens_ms(self, quiet: AlertTransition) -> int:
-        return self._telling.opens_ms(quiet.owner, quiet.at)
+        return self.telling.opens_ms(quiet.owner, quiet.at)
 
     def _clocks(self, conversation: str) -> tuple[Clock, ...]:
         held = self._watched.get(conversation)
@@ -224,7 +224,7 @@ class AlertBook:
 
     def _left(self, conversation: str, clock: Clock) -> Iterator[Moment]:
         """What is still to be said of a clock; what is acknowledged escalates when that is over, if it still waits."""
-        interventions = self._telling.interventions
+        interventions = self.telling.interventions
         for moment in self._said_of(conversation, clock).left(clock):
             if interventions.any_acknowledged and moment.transition in _ESCALATIONS:
                 key = alert_key(self._district, conversation, clock.clock, clock.opener)
@@ -293,11 +293,11 @@ class AlertBook:
             (),
             (),
         )
-        recipients = self._telling.recipients(clock.owner, moment.transition) if is_step else said.heard
-        return self._note(self._telling.decide(one, recipients, moment.at_ms >= silent_before))
+        recipients = self.telling.recipients(clock.owner, moment.transition) if is_step else said.heard
+        return self._note(self.telling.decide(one, recipients, moment.at_ms >= silent_before))
 
     def _note(self, one: AlertTransition) -> AlertTransition:
         said = self._said.setdefault(one.conversation, {})
         said.setdefault((one.clock, one.opened_by_event), _Said()).note(one)
-        self._telling.note(one)
+        self.telling.note(one)
         return one

@@ -147,6 +147,14 @@ class BusinessClock:
         """True if the local date has at least one open block."""
         return bool(self._blocks(day.toordinal()))
 
+    def open_ms(self, day: date) -> int:
+        """How long the local date's blocks are together, on the wall clock."""
+        return sum(end - start for start, end in self._blocks(day.toordinal()))
+
+    def usual_ms(self, day: date) -> int:
+        """How long the blocks of its weekday are, whatever is said of the date itself."""
+        return sum(end - start for start, end in self._week[day.weekday()])
+
     def local_date(self, at_ms: int) -> date:
         """The local calendar date of an instant."""
         return date.fromordinal((at_ms + _offset_ms(self._zone, at_ms)) // DAY_MS + _EPOCH_ORDINAL)

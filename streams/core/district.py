@@ -27,6 +27,7 @@ from streams.core.rolling import Rolling
 from streams.core.settled import Culprit, Settled
 from streams.core.stale import Stale
 from streams.core.together import fold_together, known_of
+from streams.core.watching import Watching
 from streams.core.windows import HORIZON_MS
 
 
@@ -41,6 +42,7 @@ class DistrictState:
         self.configuration = Configuration(district)
         self.alerts = AlertBook(district)
         self.rolling = Rolling(district)
+        self.watching = Watching(district, self.alerts.telling)
         self._others: dict[str, set[int]] = {}
         self.departed = Departed()
         self._links = Links()
@@ -62,19 +64,25 @@ class DistrictState:
             event, content = taken, canonical(taken)
         if conversation:
             arrival = self._add(conversation, pack(event, digest))
-            if isinstance(event, Refused) and arrival is not Arrival.DUPLICATE:
-                arrival = Arrival.ERASED
+            if arrival is not Arrival.DUPLICATE:
+                self.watching.hear(event)
+                arrival = Arrival.ERASED if isinstance(event, Refused) else arrival
             return Applied(arrival, conversation, digest, content)
         known = self._others.setdefault(event.event_id, set())
         arrival = Arrival.DUPLICATE if digest in known else Arrival.CONFLICT if known else Arrival.NEW
         known.add(digest)
-        if arrival is not Arrival.DUPLICATE and isinstance(event, DistrictConfigured):
-            self._configure(event, digest)
-        elif arrival is not Arrival.DUPLICATE and isinstance(event, AlertAcknowledged | AlertSilenced):
-            self.alerts.intervene(event, digest)
-        elif isinstance(event, Erased) and self.erasures.add(event):
+        if arrival is not Arrival.DUPLICATE:
+            self._hear(event, digest)
+        if isinstance(event, Erased) and self.erasures.add(event):
             self._erase()
         return Applied(arrival, "", digest, content)
+
+    def _hear(self, event: Event, digest: int) -> None:
+        self.watching.hear(event)
+        if isinstance(event, DistrictConfigured):
+            self._configure(event, digest)
+        elif isinstance(event, AlertAcknowledged | AlertSilenced):
+            self.alerts.intervene(event, digest)
 
     def _add(self, conversation: str, packed: Packed) -> Arrival:
         held = self.conversations.get(conversation)
@@ -149,6 +157,7 @@ class DistrictState:
         What has changed and is not folded yet stays, and so does what a merge ever named. Returns how many left.
         """
         self.rolling.prune(now_ms, self.configuration)
+        self.watching.prune(now_ms)
         leaving = [
             conversation
             for conversation, held in self.conversations.items()
@@ -322,8 +331,7 @@ class DistrictState:
                 first = next(row for row in rows if row[1] == conversation)
                 rows.extend(withdrawn(first, name) for name in gone)
             for name in gone:
-                self.alerts.remove(name)
-                self.rolling.remove(name)
+                self._drop(name)
         self._keep(rows)
         return rows
 
@@ -333,7 +341,12 @@ class DistrictState:
             name: str = row[1]
             self.alerts.replace(name, row)
             self.rolling.replace(name, row)
+            self.watching.replace(name, row)
         self.landed_parts(row[1] for row in rows)
+
+    def _drop(self, name: str) -> None:
+        for kept in (self.alerts, self.rolling, self.watching):
+            kept.remove(name)
 
     def refill(self) -> None:
         """Fold every conversation for what is kept beside the rows: after a recovery, whose rows have landed.
@@ -384,5 +397,4 @@ class DistrictState:
                 culprits.append(Culprit(conversation, event.event_id, event.digest, type(error).__name__))
         if not held.events:
             del self.conversations[conversation]
-            self.alerts.remove(conversation)
-            self.rolling.remove(conversation)
+            self._drop(conversation)

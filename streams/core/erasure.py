@@ -3,10 +3,12 @@
 Which of the two is a matter of receipts, not of order in the log: what the intake received before it received the
 erasure is sealed, all else is refused. A key is known by its digest only. In a sealed event the person becomes nobody;
 a rater or a member of staff becomes a stand-in that is made of the key itself, which nobody keeps: within a
-conversation two stay two, and no stand-in tells of another conversation.
+conversation two stay two, and no stand-in tells of another conversation. Of an event that is not understood nobody
+knows which field names whom: if an erased key stands anywhere in it, only what every event carries is left.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from hashlib import sha256
 from typing import Any
 
@@ -16,6 +18,7 @@ from streams.core.packed import REFUSED, Packed, refusal
 
 FIELDS = ("person", "staff", "rater")
 STAND_IN_DIGITS = 32
+_PSEUDONYM = re.compile(r"[0-9a-f]{16,64}")
 _FRAME = ("event_id", "district", "source", "occurred_at", "schema_version", "conversation")
 
 
@@ -32,6 +35,24 @@ def names_in(event: Event | Packed) -> list[str]:
 def keys_in(event: Event | Packed) -> list[str]:
     """Digests of the pseudonyms in an event."""
     return [digest_of_key(getattr(event, field)) for field in names_in(event)]
+
+
+def keys_beside(content: Mapping[str, Any]) -> Iterator[str]:
+    """Whatever has the spelling of a pseudonym in an event that is not understood, beside what every event carries."""
+    return _keys({name: value for name, value in content.items() if name not in _FRAME})
+
+
+def _keys(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        if _PSEUDONYM.fullmatch(value):
+            yield value
+    elif isinstance(value, Mapping):
+        for name, item in value.items():
+            yield from _keys(name)
+            yield from _keys(item)
+    elif isinstance(value, Sequence):
+        for item in value:
+            yield from _keys(item)
 
 
 def _stand_in(pseudonym: str, conversation: str) -> str:
@@ -64,6 +85,11 @@ def refused_content(content: Mapping[str, Any]) -> dict[str, Any]:
     return {name: content[name] for name in _FRAME if name in content} | {"kind": REFUSED}
 
 
+def bare_content(content: Mapping[str, Any]) -> dict[str, Any]:
+    """What is left of an event that is not understood and names an erased person: what every event carries."""
+    return refused_content(content) | {"kind": content["kind"]}
+
+
 def _refused(event: Any) -> Refused:
     return Refused(kind=REFUSED, received_at=event.received_at, **{name: getattr(event, name) for name in _FRAME})
 
@@ -92,6 +118,10 @@ class Erasures:
     def since_ms(self, key_digest: str) -> int:
         """From when on what names a key is refused. Raises KeyError for one that is not erased."""
         return self._from_ms[key_digest]
+
+    def are_beside(self, content: Mapping[str, Any]) -> bool:
+        """Whether an event that is not understood names somebody who is erased."""
+        return bool(self) and any(digest_of_key(key) in self._from_ms for key in keys_beside(content))
 
     def _refuses(self, event: Any, received_ms: int) -> bool:
         return any(received_ms >= self._from_ms.get(key, received_ms + 1) for key in keys_in(event))

@@ -4,14 +4,20 @@ What was told already is counted from the transitions themselves, so that a rest
 """
 
 from collections import Counter
+from collections.abc import Callable
 from datetime import date, timedelta
 from typing import NamedTuple
 
-from schemas.alerts import EVERYBODY, QUIET, SILENCED, AlertTransition
+from schemas.alerts import ACKNOWLEDGED, BREACHED, EVERYBODY, INHIBITED, QUIET, SILENCED, AlertTransition
+from schemas.incidents import GROWN, IncidentTransition
 from streams.core.configuration import Configuration
 from streams.core.interventions import Interventions
 
 KEPT_DAYS = timedelta(days=2)
+
+
+def _nothing(_conversation: str) -> bool:
+    return False
 
 
 class Told(NamedTuple):
@@ -30,6 +36,8 @@ class Telling:
         self._district = district
         self.configuration = Configuration(district)
         self.interventions = Interventions()
+        self.inhibits: Callable[[str], bool] = _nothing
+        """Whether a conversation belongs to a surge that was told."""
         self._told: Counter[tuple[str, date]] = Counter()
         self._newest = date.min
 
@@ -60,9 +68,24 @@ class Telling:
             told = Told(1, "", recipients, self._grouped(one, recipients))
         return one._replace(**told._asdict())
 
+    def of_incident(self, one: IncidentTransition, is_heard: bool) -> IncidentTransition:
+        """An incident's transition with whom it is told: whom the chain of its unit names for broken promises."""
+        recipients = self.recipients(one.unit, BREACHED)
+        muted = ""
+        if self.interventions.is_silenced(one.key, self.configuration.path(one.unit), one.metric, one.at):
+            muted = SILENCED
+        elif one.transition == GROWN and self.interventions.escalates_from(one.key, one.at) > one.at:
+            muted = ACKNOWLEDGED
+        told = is_heard and bool(recipients)
+        return one._replace(
+            notify=int(told and not muted), muted=muted if told else "", recipients=recipients if told else ()
+        )
+
     def _muted(self, one: AlertTransition) -> str:
         if self.interventions.is_silenced(one.key, self.configuration.path(one.owner), one.clock, one.at):
             return SILENCED
+        if not one.critical and self.inhibits(one.conversation):
+            return INHIBITED
         return QUIET if not one.critical and self.opens_ms(one.owner, one.at) > one.at else ""
 
     def _grouped(self, one: AlertTransition, recipients: tuple[str, ...]) -> tuple[str, ...]:

@@ -7,29 +7,11 @@ from string import Template
 from typing import Any
 from urllib.parse import urlencode
 
-from schemas.alerts import (
-    AT_RISK,
-    BREACHED,
-    CORRECTED,
-    ESCALATED_50,
-    ESCALATED_100,
-    MET_LATE,
-    PROMISE,
-    RESOLVED,
-    AlertTransition,
-    as_json,
-)
+from schemas.incidents import IncidentTransition
+from schemas.transitions import Transition, as_json
 from schemas.vocabulary import from_ms
+from streams.alert_words import subject
 
-_WORDS = {
-    AT_RISK: "A promise is at risk",
-    BREACHED: "A promise is broken",
-    ESCALATED_50: "A broken promise still waits, half its time over",
-    ESCALATED_100: "A broken promise still waits, twice its time used",
-    MET_LATE: "A broken promise was met late",
-    RESOLVED: "A promise is no longer at stake",
-    CORRECTED: "What was said of a promise was wrong",
-}
 _SLACK = '{"text": "${text}", "unfurl_links": false}'
 _UNITS = (("d", 86_400), ("h", 3_600), ("min", 60))
 MOST_LINES = 50
@@ -46,37 +28,42 @@ def how_long(length_ms: int) -> str:
     return " ".join([*parts, f"{seconds} s"][:2]) if parts else f"{seconds} s"
 
 
-def fields(alert: AlertTransition, page: str) -> dict[str, str]:
+def fields(told: Transition, page: str) -> dict[str, str]:
     """The fields of `schemas.receivers.FIELDS`; times in UTC, as no unit's clock is known here."""
-    words = _WORDS.get(alert.base) if alert.kind == PROMISE else None
-    subject = (alert.clock or alert.promise).replace("_", " ")
-    what = f"{words or f'{alert.kind} {alert.transition}'}: {subject}".replace("_", " ")
     found = {
-        "what": ("Critical. " if alert.critical else "") + what,
-        "where": f"{alert.owner or alert.unit} in {alert.district}",
-        "how_long": f"{how_long(_open_ms(alert))} since {_instant(alert.started_at)}",
-        "promise": f"{alert.promise}, due {_instant(alert.due_at)}" if alert.due_at is not None else alert.promise,
-        "link": f"{page}?{urlencode({'district': alert.district})}",
-        "key": alert.key,
-        "district": alert.district,
-        "unit": alert.owner or alert.unit,
-        "conversation": alert.conversation,
-        "transition": alert.transition,
-        "at": from_ms(alert.at).isoformat(timespec="milliseconds"),
+        "what": subject(told),
+        "how_long": f"{how_long(_open_ms(told))} since {_instant(_began_ms(told))}",
+        "link": f"{page}?{urlencode({'district': told.district})}",
+        "key": told.key,
+        "district": told.district,
+        "transition": told.transition,
+        "at": from_ms(told.at).isoformat(timespec="milliseconds"),
     }
-    lines = ("{what}, {where}.", "For {how_long}. Promise: {promise}.", "Conversation {conversation}. {link}")
+    if isinstance(told, IncidentTransition):
+        found |= {"unit": told.unit, "promise": "", "conversation": ""}
+        lines = ["{what}.", "For {how_long}.", "{link}"]
+    else:
+        due = f", due {_instant(told.due_at)}" if told.due_at is not None else ""
+        found |= {"unit": told.owner or told.unit, "promise": told.promise + due, "conversation": told.conversation}
+        found["what"] = ("Critical. " if told.critical else "") + found["what"]
+        lines = ["{what}, {where}.", "For {how_long}. Promise: {promise}.", "Conversation {conversation}. {link}"]
+    found["where"] = f"{found['unit']} in {told.district}"
     return found | {"text": "\n".join(lines).format(**found)}
 
 
-def _open_ms(alert: AlertTransition) -> int:
-    return (alert.ended_at or alert.at) - alert.started_at
+def _began_ms(told: Transition) -> int:
+    return told.began_at if isinstance(told, IncidentTransition) else told.started_at
+
+
+def _open_ms(told: Transition) -> int:
+    return (told.ended_at or told.at) - _began_ms(told)
 
 
 def _instant(at_ms: int) -> str:
     return from_ms(at_ms).strftime("%Y-%m-%d %H:%M UTC")
 
 
-def group_fields(alerts: Sequence[AlertTransition], page: str) -> dict[str, str]:
+def group_fields(alerts: Sequence[Transition], page: str) -> dict[str, str]:
     """The same of many alerts told at once."""
     each = [fields(alert, page) for alert in alerts]
     lines = [f"{one['what']}, {one['where']}, for {one['how_long']}, {one['conversation']}" for one in each]
@@ -87,23 +74,23 @@ def group_fields(alerts: Sequence[AlertTransition], page: str) -> dict[str, str]
     return each[-1] | {"what": what, "where": districts, "text": text, "key": group_key(alerts), "conversation": ""}
 
 
-def group_key(alerts: Sequence[AlertTransition]) -> str:
+def group_key(alerts: Sequence[Transition]) -> str:
     """The idempotency key of these alerts in one message."""
     keys = "\0".join(alert.idempotency_key for alert in alerts)
     return f"group-{blake2b(keys.encode(), digest_size=16).hexdigest()}"
 
 
-def idempotency_key(alerts: Sequence[AlertTransition]) -> str:
+def idempotency_key(alerts: Sequence[Transition]) -> str:
     """The same for every attempt to tell these."""
     return alerts[0].idempotency_key if len(alerts) == 1 else group_key(alerts)
 
 
-def shown(alerts: Sequence[AlertTransition], page: str) -> dict[str, str]:
+def shown(alerts: Sequence[Transition], page: str) -> dict[str, str]:
     """The fields of one alert, or of several told at once."""
     return fields(alerts[0], page) if len(alerts) == 1 else group_fields(alerts, page)
 
 
-def _whole(alert: AlertTransition, page: str) -> dict[str, Any]:
+def _whole(alert: Transition, page: str) -> dict[str, Any]:
     """Everything of an alert: its columns, and the words people read."""
     words = fields(alert, page)
     return (
@@ -113,7 +100,7 @@ def _whole(alert: AlertTransition, page: str) -> dict[str, Any]:
     )
 
 
-def body(template: str, alerts: Sequence[AlertTransition], page: str) -> bytes:
+def body(template: str, alerts: Sequence[Transition], page: str) -> bytes:
     """The JSON a webhook gets: `json`, `slack`, or a template whose fields stand within quotes."""
     if template != "json":
         escaped = {name: json.dumps(value)[1:-1] for name, value in shown(alerts, page).items()}

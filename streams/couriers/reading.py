@@ -10,10 +10,11 @@ from typing import Any, NamedTuple
 
 from kafka import KafkaConsumer, OffsetAndMetadata, TopicPartition
 
-from schemas.alerts import EVERYBODY, AlertTransition, from_json
+from schemas.alerts import EVERYBODY, AlertTransition
 from schemas.receivers import Receiver
 from schemas.settings import Settings
 from schemas.topics import ALERTS
+from schemas.transitions import Transition, from_json
 from streams.core.alerting import NOTIFY_WITHIN_MS
 from streams.present import wall_ms
 
@@ -27,7 +28,7 @@ class Said(NamedTuple):
 
     partition: int
     offset: int
-    alert: AlertTransition
+    alert: Transition
 
 
 def group_of(settings: Settings, receiver: str) -> str:
@@ -35,7 +36,7 @@ def group_of(settings: Settings, receiver: str) -> str:
     return f"{settings.topic_prefix}{settings.group}-notify-{receiver}"
 
 
-def wanted(receiver: Receiver, alert: AlertTransition) -> str:
+def wanted(receiver: Receiver, alert: Transition) -> str:
     """Whether a receiver is told of a transition: `no`, `now`, or `grouped` with others."""
     if not alert.notify or (receiver.districts and alert.district not in receiver.districts):
         return NO
@@ -44,7 +45,8 @@ def wanted(receiver: Receiver, alert: AlertTransition) -> str:
         meant &= set(receiver.recipients)
     if not meant:
         return NO
-    return GROUPED if meant <= set(alert.grouped) else NOW
+    grouped = alert.grouped if isinstance(alert, AlertTransition) else ()
+    return GROUPED if meant <= set(grouped) else NOW
 
 
 def decoded(record: Any) -> Said:

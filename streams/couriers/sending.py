@@ -11,8 +11,8 @@ from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from typing import NamedTuple, Protocol
 from urllib.parse import urlsplit
 
-from schemas.alerts import AlertTransition
 from schemas.receivers import EmailReceiver, WebhookReceiver
+from schemas.transitions import Transition
 from streams.couriers.messages import body, idempotency_key, shown
 
 SECONDS = 10.0
@@ -37,7 +37,7 @@ DELIVERED = Answer(True, False)
 class Sender(Protocol):
     """A way to a receiver."""
 
-    def send(self, alerts: Sequence[AlertTransition]) -> Answer:
+    def send(self, alerts: Sequence[Transition]) -> Answer:
         """Tell one alert, or several in one message, under the same idempotency key at each attempt."""
 
 
@@ -73,7 +73,7 @@ class WebhookSender:
         self._receiver = receiver
         self._page = page
 
-    def send(self, alerts: Sequence[AlertTransition]) -> Answer:
+    def send(self, alerts: Sequence[Transition]) -> Answer:
         """One POST."""
         receiver = self._receiver
         content = body(receiver.body, alerts, self._page)
@@ -92,7 +92,7 @@ class MailSender:
         self._receiver = receiver
         self._page = page
 
-    def send(self, alerts: Sequence[AlertTransition]) -> Answer:
+    def send(self, alerts: Sequence[Transition]) -> Answer:
         """One mail; delivered if the server takes it for at least one address."""
         try:
             refused = self._send(self.message(alerts))
@@ -107,7 +107,7 @@ class MailSender:
             return Answer(False, False, type(error).__name__)
         return DELIVERED if not refused else Answer(True, False, f"{len(refused)} of the addresses refused")
 
-    def message(self, alerts: Sequence[AlertTransition]) -> EmailMessage:
+    def message(self, alerts: Sequence[Transition]) -> EmailMessage:
         """The mail; its Message-ID is the same at each attempt, so that a mailbox shows it once."""
         words, key = shown(alerts, self._page), idempotency_key(alerts)
         mail = EmailMessage()

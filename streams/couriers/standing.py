@@ -7,7 +7,9 @@ alerts, so that it is routed by `alertname`; labels never change while it stands
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-from schemas.alerts import CORRECTED, ENDS, PROMISE, AlertTransition
+from schemas.alerts import CORRECTED, ENDS
+from schemas.incidents import IncidentTransition
+from schemas.transitions import Transition
 from schemas.vocabulary import from_ms
 from streams.couriers.messages import fields
 
@@ -18,7 +20,7 @@ RESENDS_MISSED = 4
 class _Step(NamedTuple):
     """The first transition of a step, which gives labels and start; `ended_ms`: when it was over."""
 
-    alert: AlertTransition
+    alert: Transition
     ended_ms: int | None = None
 
 
@@ -30,14 +32,15 @@ class Standing:
         self._steps: dict[str, dict[str, _Step]] = {}
         self._changed: dict[tuple[str, str], None] = {}
 
-    def take(self, alert: AlertTransition, is_wanted: bool) -> None:
+    def take(self, alert: Transition, is_wanted: bool) -> None:
         """Take the next transition; an end counts whether or not anybody is told of it."""
-        if alert.base in ENDS or alert.base == CORRECTED or alert.ended_at is not None:
-            for name, step in self._steps.get(alert.key, {}).items():
+        name = _name(alert)
+        if name in ENDS or alert.transition == CORRECTED or alert.ended_at is not None:
+            for step_name, step in self._steps.get(alert.key, {}).items():
                 if step.ended_ms is None:
-                    self._put(alert.key, name, step._replace(ended_ms=max(alert.at, step.alert.at)))
+                    self._put(alert.key, step_name, step._replace(ended_ms=max(alert.at, step.alert.at)))
         elif is_wanted:
-            self._put(alert.key, alert.base, _Step(alert))
+            self._put(alert.key, name, _Step(alert))
 
     def _put(self, key: str, name: str, step: _Step) -> None:
         self._steps.setdefault(key, {})[name] = step
@@ -74,23 +77,28 @@ class Standing:
                 found.append(self._shown(step.alert, name, max(ends_ms, step.alert.at)))
         return found
 
-    def _shown(self, alert: AlertTransition, name: str, ends_ms: int) -> Mapping[str, Any]:
+    def _shown(self, alert: Transition, name: str, ends_ms: int) -> Mapping[str, Any]:
         words = fields(alert, self._page)
-        labels = {
-            "alertname": f"cx_{alert.kind}_{name}" if alert.kind != PROMISE else f"cx_{name}",
-            "key": alert.key,
-            "district": alert.district,
-            "unit": alert.unit,
-            "clock": alert.clock,
-            "conversation": alert.conversation,
-            "critical": "yes" if alert.critical else "no",
-        }
+        labels = {"alertname": f"cx_{name}", "key": alert.key, "district": alert.district, "unit": alert.unit}
         said = {"summary": f"{words['what']}, {words['where']}", "description": words["text"]}
-        more = {"owner": alert.owner, "promise": words["promise"], "recipients": ", ".join(alert.recipients)}
+        more = {"promise": words["promise"], "recipients": ", ".join(alert.recipients)}
+        if isinstance(alert, IncidentTransition):
+            labels |= {"metric": alert.metric, "about": alert.about}
+            starts_ms = alert.began_at
+        else:
+            critical = "yes" if alert.critical else "no"
+            labels |= {"clock": alert.clock, "conversation": alert.conversation, "critical": critical}
+            more["owner"] = alert.owner
+            starts_ms = alert.at
         return {
             "labels": {label: value for label, value in labels.items() if value},
             "annotations": said | {label: value for label, value in more.items() if value},
-            "startsAt": from_ms(alert.at).isoformat(timespec="milliseconds"),
+            "startsAt": from_ms(starts_ms).isoformat(timespec="milliseconds"),
             "endsAt": from_ms(ends_ms).isoformat(timespec="milliseconds"),
             "generatorURL": words["link"],
         }
+
+
+def _name(alert: Transition) -> str:
+    """What is said under one name: a step of a promise's alert, or all of an incident while it grows."""
+    return alert.kind if isinstance(alert, IncidentTransition) else alert.base

@@ -11,11 +11,11 @@ from typing import Any, NamedTuple
 from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
 
-from schemas.alerts import AlertTransition
 from schemas.errors import Unavailable
 from schemas.receivers import Receiver
 from schemas.settings import Settings
 from schemas.topics import ALERTS, DEAD_LETTERS
+from schemas.transitions import Transition
 from streams.couriers.courier import UNDELIVERED
 from streams.couriers.reading import NO, decoded, group_of, places_of_new, wanted
 
@@ -30,7 +30,7 @@ class Undelivered(NamedTuple):
     state: str
     since_ms: int
     reason: str
-    alert: AlertTransition
+    alert: Transition
 
 
 def undelivered(settings: Settings, receivers: Sequence[Receiver]) -> list[Undelivered]:
@@ -97,7 +97,7 @@ def _refused(settings: Settings) -> Iterator[Undelivered]:
                 yield Undelivered(letter["field"], REFUSED, since_ms, letter["message"], alert)
 
 
-def _alert_at(consumer: KafkaConsumer, partition: TopicPartition, offset: int) -> AlertTransition | None:
+def _alert_at(consumer: KafkaConsumer, partition: TopicPartition, offset: int) -> Transition | None:
     """The transition at a place; None if its retention has passed."""
     if offset < consumer.beginning_offsets([partition])[partition]:
         return None

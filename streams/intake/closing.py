@@ -5,6 +5,7 @@ goes into the newest document that has landed, as that document's next revision.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from schemas.district import District
 from schemas.events import DistrictConfigured
@@ -16,6 +17,23 @@ from streams.configured import closed_days, configured, with_closed_days
 Newest = Callable[[], Sequence[District]]
 """The documents of a district's highest revision that have landed, the one that counts first; none: an empty list."""
 
+Silences = Callable[[], Sequence[tuple[str, int]]]
+"""Which sources were said to be unhealthy by a press, and when, ms UTC."""
+
+
+@dataclass(frozen=True, slots=True)
+class Landed:
+    """What presses have come to, as far as it has landed."""
+
+    documents: Newest
+    silences: Silences = list
+
+
+_SILENCED = """
+SELECT source, toUnixTimestamp64Milli(occurred_at) FROM events FINAL
+WHERE district = %(district)s AND conversation = '' AND kind = 'heartbeat' AND startsWith(event_id, 'demo-')
+ORDER BY occurred_at
+"""
 _NEWEST = """
 SELECT document FROM districts FINAL
 WHERE district = %(district)s
@@ -37,6 +55,11 @@ class LandedDocuments:
         with errors_mapped(self._settings):
             rows = self._client.execute(_NEWEST, {"district": self._district})
         return [District.model_validate_json(document) for (document,) in rows]
+
+    def silences(self) -> list[tuple[str, int]]:
+        """See `Silences`."""
+        with errors_mapped(self._settings):
+            return list(self._client.execute(_SILENCED, {"district": self._district}))
 
     def close(self) -> None:
         """Let go of the connection."""

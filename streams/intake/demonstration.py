@@ -8,6 +8,7 @@ import logging
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
+from heapq import merge
 from threading import Event as Signal
 from threading import Thread
 from time import monotonic
@@ -22,12 +23,14 @@ from schemas.events import DistrictConfigured
 from schemas.vocabulary import from_ms, to_ms
 from streams.configured import closed_days
 from streams.core.business_time import clock_of
-from streams.intake.closing import Closings, Newest
+from streams.intake.closing import Closings, Landed
 from streams.intake.producer import Encoded, Publisher, encode, publish_events
 from streams.intake.resting import Resting
+from streams.intake.silenced import Silenced
 from streams.intake.simulator import Span, hindsight, simulate
 from streams.intake.simulator_parameters import default_parameters
 from streams.intake.simulator_writing import DAY_MS, Arrived
+from streams.intake.staged import staged
 
 log = logging.getLogger("cx.demonstration")
 
@@ -62,8 +65,9 @@ class Demonstration:
         return Span(self.opens_ms - HISTORY_DAYS * DAY_MS, self.opens_ms + LONGEST_DAYS * DAY_MS)
 
     def arrivals(self) -> Iterator[Arrived]:
-        """Events in order of arrival."""
-        return simulate(self.document, default_parameters(), self.span)
+        """Events in order of arrival, those of `staged` among them."""
+        simulated = simulate(self.document, default_parameters(), self.span)
+        return merge(simulated, staged(self.document.district, self.opens_ms))
 
     def hindsight(self) -> District:
         """The document that the events are drawn from, with every closed day that they will declare."""
@@ -92,16 +96,18 @@ class Feeder(Thread):
         demonstration: Demonstration,
         publisher: Publisher,
         now_ms: Callable[[], int],
-        newest: Newest,
+        landed: Landed,
         sent: Callable[[Fed], None],
         begin: Fed,
     ) -> None:
-        """It goes on from `begin`; `sent` hears how far it is. `newest` is asked on this thread alone."""
+        """It goes on from `begin`; `sent` hears how far it is. `landed` is asked on this thread alone."""
         super().__init__(name="feeder", daemon=True)
         self._demonstration = demonstration
         self._publisher = publisher
         self._now_ms = now_ms
-        self._closings = Closings(newest)
+        self._landed = landed
+        self._closings = Closings(landed.documents)
+        self._silenced = Silenced()
         document = demonstration.hindsight()
         self._drawn_closed = closed_days(document)
         self._zone = ZoneInfo(document.calendars[document.calendar].time_zone if document.calendar else "UTC")
@@ -123,11 +129,13 @@ class Feeder(Thread):
     def _feed(self) -> None:
         self._look(self._since_ms)
         for received, text in self._demonstration.arrivals():
-            while (held_ms := self._resting.next_ms()) is not None and held_ms <= received:
+            while (held_ms := self._next_held_ms()) is not None and held_ms <= received:
                 if not self._reach(held_ms):
                     return
                 for at_ms, later in self._resting.due(held_ms):
                     self._take(at_ms, later)
+                for at_ms, later in self._silenced.due(held_ms):
+                    self._put(at_ms, later)
             if not self._reach(received):
                 return
             if DECLARES not in text:
@@ -135,7 +143,15 @@ class Feeder(Thread):
             elif not self._declare(text, received):
                 return
 
+    def _next_held_ms(self) -> int | None:
+        held = (self._resting.next_ms(), self._silenced.next_ms())
+        return min((each for each in held if each is not None), default=None)
+
     def _take(self, received_ms: int, text: str | None) -> None:
+        if text is not None:
+            self._put(received_ms, self._silenced.take(received_ms, text))
+
+    def _put(self, received_ms: int, text: str | None) -> None:
         if text is not None and received_ms >= self._since_ms:
             self._due.append(self._demonstration.encoded(text))
 
@@ -173,6 +189,8 @@ class Feeder(Thread):
             return
         self._look_at = monotonic() + LOOK_SECONDS
         try:
+            for source, since_ms in self._landed.silences():
+                self._silenced.learn(source, since_ms)
             document = self._closings.due(self._now_ms())
         except Unavailable as error:
             log.warning("the district's document is looked at again: %s", error)

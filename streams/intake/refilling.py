@@ -9,7 +9,8 @@
 Blocks; raises `Unavailable` or `Refused`, and may be repeated then.
 """
 
-from collections import defaultdict
+import json
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from time import monotonic
@@ -23,12 +24,12 @@ from schemas.events import DistrictConfigured, Erased, Event
 from schemas.settings import Settings
 from schemas.topics import EVENTS, partition_of
 from schemas.vocabulary import to_ms
-from sinks.landing import Erasure, EventRow, Landing, Place, configuration_row, event_row, newer_row
+from sinks.landing import Erasure, EventRow, Landing, Place, bare_row, configuration_row, event_row, newer_row
 from sinks.replays import Span
 from streams.core.admission import Newer, admit
 from streams.core.arrival import Arrival
 from streams.core.district import DistrictState
-from streams.core.erasure import digest_of_key, names_in
+from streams.core.erasure import digest_of_key, keys_beside, names_in
 from streams.intake.landing import Commits
 from streams.intake.producer import (
     RETRY_SECONDS,
@@ -39,6 +40,7 @@ from streams.intake.producer import (
     mapped,
     publish_events,
 )
+from streams.recovery import decoded
 from streams.replaying import Journal, Progress, Refold, Replayed, Tools
 
 ANSWER_SECONDS = 20.0
@@ -171,23 +173,41 @@ class _Refill:
         """Land what ClickHouse lacks of these, publish it again, and fold the conversations."""
         for district in batch.districts:
             events = sorted(batch.events[district], key=lambda each: hasattr(each[0], "conversation"))
-            newer = [(newer_row(each, place), each) for each, place in batch.newer[district]]
+            newer = [(self._newer_row(each, place), each) for each, place in batch.newer[district]]
             names = {getattr(event, "conversation", "") for event, _ in events} | {row.conversation for row, _ in newer}
             # What came for a conversation whose events left by retention was refused.
             retired = self._tools.reader.retired_of(district, names)
             events = [each for each in events if getattr(each[0], "conversation", "") not in retired]
             newer = [each for each in newer if each[0].conversation not in retired]
             names -= retired
-            stands = {row[1:4] for row in self._tools.reader.events_of(district, sorted(names))}
+            stands = self._stands(district, names)
             lost = [(row, event) for row, event in self._rows(district, events) if row[1:4] not in stands]
             lost_newer = [(row, each) for row, each in newer if row[1:4] not in stands]
             self._land(district, lost, [row for row, _ in lost_newer])
             again = [encode(event) for _, event in lost if not self._names_erased(district, event)]
-            again.extend(Encoded(district, each.content) for _, each in lost_newer)
+            again.extend(Encoded(district, each.content) for _, each in lost_newer if not self._is_named_erased(each))
             for _, written in publish_events(again, self._source.publisher):
                 written.result()
             self._found.recovered += len(lost) + len(lost_newer)
             self._fold(district, names - {""})
+
+    def _stands(self, district: str, names: Iterable[str]) -> set[tuple[str, str, int]]:
+        """Events of these conversations that stand, by conversation, id and digest.
+
+        One that an older release kept stands under two digests: of what came, and of what this release reads in it.
+        """
+        rows = list(self._tools.reader.events_of(district, sorted(names)))
+        learned = decoded((row for row in rows if not row.understood), Counter())
+        return {row[1:4] for row in rows} | {
+            (getattr(event, "conversation", ""), event.event_id, digest or 0) for event, digest in learned
+        }
+
+    def _newer_row(self, newer: Newer, place: Place) -> EventRow:
+        row = newer_row(newer, place)
+        return bare_row(row) if self._is_named_erased(newer) else row
+
+    def _is_named_erased(self, newer: Newer) -> bool:
+        return not self._erased(newer.district).isdisjoint(map(digest_of_key, keys_beside(json.loads(newer.content))))
 
     def _rows(self, district: str, events: Iterable[tuple[Event, Place]]) -> Iterator[tuple[EventRow, Event]]:
         """Rows of events as a worker that knows the district's erasures makes them."""
@@ -217,8 +237,11 @@ class _Refill:
 
     def _names_erased(self, district: str, event: Event) -> bool:
         """Whether it would bring the key of an erased person into Kafka once more."""
-        erased = {rule.key_digest for rule, _ in self._refold(district).rules() if isinstance(rule, Erased)}
+        erased = self._erased(district)
         return any(digest_of_key(getattr(event, field)) in erased for field in names_in(event))
+
+    def _erased(self, district: str) -> set[str]:
+        return {rule.key_digest for rule, _ in self._refold(district).rules() if isinstance(rule, Erased)}
 
     def _refold(self, district: str) -> Refold:
         if district not in self._refolds:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from sinks.dead_letters import OPEN, DeadLetter, Decision, LetterPlace
 from streams.core.admission import Refusal, admit, digest, read_json
-from streams.core.erasure import keys_in
+from streams.core.erasure import digest_of_key, keys_beside, keys_in
 from streams.intake.producer import Encoded, Publisher, encode, publish_events
 
 LETTERS_TOGETHER = 500
@@ -139,7 +139,12 @@ def judge(letter: DeadLetter, payload: bytes, erased: Erased) -> Judgement:
         gone = erased(district)
         if any(key in gone for event in events for key in keys_in(event)):
             return Judgement([], outcome(Result.ERASED, 0, "its person was erased meanwhile: it is not sent again"))
-    found = [*map(encode, events), *(Encoded(n.district, n.content) for n in admission.newer if belongs(n.position))]
+    newer = [each for each in admission.newer if belongs(each.position)]
+    if any(
+        digest_of_key(key) in erased(each.district) for each in newer for key in keys_beside(read_json(each.content))
+    ):
+        return Judgement([], outcome(Result.ERASED, 0, "its person was erased meanwhile: it is not sent again"))
+    found = [*map(encode, events), *(Encoded(each.district, each.content) for each in newer)]
     refused = [refusal for refusal in admission.refused if belongs(refusal.position)]
     return Judgement(found, _told(letter, len(found), refused))
 

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from streams.core.histogram import Histogram
+from streams.core.intervals import Share, share
 from streams.measures.consistency import Cell, funnel
 from streams.measures.distributions import KINDS, Distribution, credited
 from streams.measures.facts import Fact
-from streams.measures.intervals import Share, share
 from streams.measures.waits import AnsweredWithin, Limit
 from streams.measures.waits import credited as credited_waits
 from streams.measures.windows import HOUR_MS, Window

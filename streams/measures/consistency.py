@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from streams.measures.intervals import Interval, critical
+from streams.core.intervals import Interval, critical
 from streams.measures.moments import Moments
 
 WINSORISED = 0.1

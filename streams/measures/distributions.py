@@ -9,8 +9,8 @@ from math import floor, sqrt
 from typing import NamedTuple
 
 from streams.core.histogram import Histogram
+from streams.core.intervals import Interval, critical
 from streams.measures.facts import Fact
-from streams.measures.intervals import Interval, critical
 from streams.measures.windows import Window
 
 KINDS = ("first_response", "first_response_business", "reply", "first_resolution", "full_resolution")

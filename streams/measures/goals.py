@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from streams.measures.intervals import Interval
+from streams.core.intervals import Interval
 
 
 class GlidePath(NamedTuple):

@@ -3,7 +3,7 @@
 from math import sqrt
 from typing import NamedTuple
 
-from streams.measures.intervals import Interval, around
+from streams.core.intervals import Interval, around
 
 
 class MomentsResult(NamedTuple):

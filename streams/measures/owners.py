@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from streams.core.histogram import Histogram
+from streams.core.intervals import Share, share
 from streams.measures.facts import Fact
-from streams.measures.intervals import Share, share
 from streams.measures.windows import Window
 
 MINUTE_MS = 60_000

@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 from schemas.district import Goal
 from streams.core.configuration import Configuration
+from streams.core.intervals import Interval, Share
 from streams.measures.facts import Fact
 from streams.measures.goals import GlidePath, Progress, progress
-from streams.measures.intervals import Interval, Share
 from streams.measures.ratings_shown import Item
 from streams.measures.report import Ask, UnitReport, measure
 from streams.measures.satisfaction import ANSWERED, SCORED

@@ -3,8 +3,8 @@
 from collections.abc import Collection, Iterable, Iterator
 from typing import NamedTuple
 
+from streams.core.intervals import Share, share
 from streams.measures.facts import Fact, Verdict
-from streams.measures.intervals import Share, share
 from streams.measures.windows import Window
 
 REPLIES = ("first_reply", "next_reply")

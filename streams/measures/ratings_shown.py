@@ -4,8 +4,8 @@ from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 from streams.core.configuration import Configuration
+from streams.core.intervals import Share, share
 from streams.measures.facts import Fact
-from streams.measures.intervals import Share, share
 from streams.measures.republication import Rolling, Stays, credited
 from streams.measures.satisfaction import ANSWERED, ITEMS, ScoresResult
 from streams.measures.small_numbers import THRESHOLD, State, states

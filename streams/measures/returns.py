@@ -8,8 +8,8 @@ from bisect import bisect_right, insort
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+from streams.core.intervals import Share, share
 from streams.measures.facts import Fact, Resolve
-from streams.measures.intervals import Share, share
 from streams.measures.windows import Window
 
 

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from schemas.rolling import SCORES
+from streams.core.intervals import Interval, Share, share
 from streams.measures.facts import Fact, Given
-from streams.measures.intervals import Interval, Share, share
 from streams.measures.moments import Moments
 from streams.measures.windows import Window
 

@@ -7,8 +7,8 @@ one for a conversation that is never resolved counts in no window.
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+from streams.core.intervals import Share, share
 from streams.measures.facts import Fact
-from streams.measures.intervals import Share, share
 from streams.measures.windows import Window
 
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from streams.core.business_time import BusinessClock
 from streams.core.configuration import Configuration
-from streams.measures.intervals import Interval, around
+from streams.core.intervals import Interval, around
 from streams.measures.moments import Moments
 from streams.measures.windows import Window, school_weeks
 

@@ -6,8 +6,8 @@ All of it comes from when waits opened and ended, so any past instant is answere
 from collections.abc import Iterable, Iterator
 from typing import Literal, NamedTuple
 
+from streams.core.intervals import Share, share
 from streams.measures.facts import Fact, Verdict, Wait
-from streams.measures.intervals import Share, share
 from streams.measures.promises import REPLIES, Promises, broken
 from streams.measures.windows import HOUR_MS, Window
 

@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -23,12 +24,15 @@ def free_port() -> int:
 
 
 class LocalServer:
-    """Starts the server on a directory, ends it by its process id; `stderr` is kept in a file."""
+    """Starts the server on a directory, ends it by its process id; `stderr` is kept in a file.
 
-    def __init__(self, directory: Path, port: int | None = None, *arguments: str) -> None:
+    `before`: words of another command that becomes the server.
+    """
+
+    def __init__(self, directory: Path, port: int | None = None, *arguments: str, before: Sequence[str] = ()) -> None:
         self.port = port or free_port()
         self.log = directory / "server.log"
-        command = [sys.executable, "-m", "deploy.local.clickhouse_server", "--host", "127.0.0.1"]
+        command = [*before, sys.executable, "-m", "deploy.local.clickhouse_server", "--host", "127.0.0.1"]
         command += ["--port", str(self.port), "--path", str(directory / "data"), "--user", "default", *arguments]
         with self.log.open("a") as log:
             self.process = subprocess.Popen(

@@ -16,7 +16,8 @@ from sinks.landing import Landing
 from sinks.memory import MemorySink
 from streams.auditing import audit
 from streams.core.erasure import digest_of_key
-from streams.partition import Cut, Delivery, Partition
+from streams.cuts import Cut, Delivery
+from streams.partition import Partition
 from streams.recovery import recover
 from tests.contract.test_standing import Store, store
 from tests.core.test_corrections import erased

@@ -12,9 +12,10 @@ from sinks.memory import MemorySink
 from sinks.retention import Cutoffs, Retention
 from streams.auditing import Findings, audit
 from streams.core.district import DistrictState
-from streams.partition import Delivery, Partition, landing_of
+from streams.cuts import Delivery, landing_of
+from streams.partition import Partition
 from streams.recovery import Log, Recovered, recover
-from tests.contract.test_standing import NUMBER, SINCE, Store, answered, land, lived, names, store
+from tests.contract.test_standing import NOW, NUMBER, SINCE, Store, answered, land, lived, names, store
 from tests.golden import OFFICE, History, district, ms
 
 __all__ = ["store"]
@@ -45,7 +46,7 @@ def retire(request: pytest.FixtureRequest, store: Store) -> Retire:
 
 
 def recovered(store: Store) -> Recovered:
-    return recover([NUMBER], 16, store.reader, SINCE)
+    return recover([NUMBER], 16, store.reader, NOW)
 
 
 def state_of(found: Recovered) -> DistrictState:

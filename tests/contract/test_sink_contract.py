@@ -23,6 +23,7 @@ from tests.sinks.samples import (
     dead_letter,
     event,
     everything,
+    incident,
     rolling,
     rolling_slice,
     units,
@@ -109,6 +110,8 @@ def test_the_unit_tree_that_counts_is_read_back(pair: Pair) -> None:
     pair.sink.land(Landing(NOW_MS, units=[*units("d", ["gone", "north"], 1), *newest, *units("e", ["x"], 1)]))
     assert pair.reader.units("d") == sorted(newest, key=lambda row: row.unit)
     assert pair.reader.units("unknown") == []
+    assert pair.reader.unit_versions(["d", "e", "unknown"]) == {"d": 2, "e": 1}
+    assert pair.reader.unit_versions([]) == {}
 
 
 def test_every_rolling_value_comes_back_as_it_was_landed(pair: Pair) -> None:
@@ -183,7 +186,7 @@ def test_the_first_landing_of_a_version_and_of_a_dead_letter_survives(pair: Pair
     pair.sink.land(everything(LATER_MS))
     pair.sink.land(everything(NOW_MS))
     pair.sink.land(everything(LATER_MS))
-    for table in ("conversation_versions", "dead_letters", "alerts"):
+    for table in ("conversation_versions", "dead_letters", "alerts", "incidents"):
         assert {row["landed_at"] for row in pair.rows(table)} == {NOW_MS}
 
 
@@ -234,6 +237,28 @@ def test_alerts_are_read_back_as_they_were_told_and_once(pair: Pair) -> None:
     pair.sink.land(Landing(LATER_MS, alerts=told[:2]))
     assert sorted(pair.reader.alerts(["d", "unknown"])) == sorted(told[:3])
     assert pair.reader.alerts([]) == []
+
+
+def test_incidents_are_read_back_as_they_were_told_and_once(pair: Pair) -> None:
+    told = [
+        incident("d", "k1"),
+        incident("d", "k1", "grown", step=2),
+        incident("d", "k1", "grown", step=4),
+        incident("d", "k1", "closed"),
+        incident("d", "k1", "opened", 1),
+        incident("e", "k2"),
+    ]
+    pair.sink.land(Landing(NOW_MS, incidents=told))
+    pair.sink.land(Landing(LATER_MS, incidents=told[:2]))
+    assert sorted(pair.reader.incidents(["d", "unknown"])) == sorted(told[:5])
+    assert pair.reader.incidents([]) == []
+
+
+def test_rolling_rows_are_read_back_as_they_landed_by_unit_and_time(pair: Pair) -> None:
+    rows = [rolling("d", unit, at, seed) for seed, at in enumerate((NOW_MS, LATER_MS)) for unit in ("d", "north", "x")]
+    pair.sink.land(Landing(LATER_MS, rolling=[*rows, rolling("e", "north")]))
+    assert pair.reader.rolling_since("d", ["north", "d"], NOW_MS) == [row for row in rows if row.unit != "x"]
+    assert pair.reader.rolling_since("d", ["north"], NOW_MS + 1) == [rows[4]]
 
 
 def test_reading_nothing_gives_nothing(pair: Pair) -> None:

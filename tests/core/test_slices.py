@@ -8,7 +8,8 @@ from schemas.district import District
 from schemas.facts import Row
 from streams.core.district import DistrictState
 from streams.core.settled import Settled
-from streams.partition import STEP, Delivery, Partition
+from streams.cuts import Delivery
+from streams.partition import STEP, Partition
 from tests.golden import OFFICE, History, district, ms
 
 PROMISES = [{"promise": "half-a-day", "clock": "first_reply", "target": "4h"}]

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from contextlib import closing
 from datetime import datetime
 from typing import Any
 
@@ -15,10 +16,12 @@ from deploy.local.machine import free_ports
 from schemas.clock import Clock
 from schemas.settings import Settings
 from schemas.vocabulary import to_ms
+from streams.intake.closing import LandedDocuments
 from streams.intake.memory import MemoryLog
 from streams.intake.producer import Publisher
 from streams.present import wall_ms
 from tests.dashboards.test_now import SAMPLE, TUESDAY, inquiry, land, reply
+from tests.landed import LandingLog
 
 PRESS = "0123456789abcdef"
 
@@ -89,6 +92,18 @@ def test_a_press_publishes_its_events(demo: Settings, action: str, kinds: list[s
     named = {"answer": "waits", "rate": "had"}
     if action in named:
         assert events[0]["conversation"] == named[action]
+
+
+def test_a_silenced_feed_says_itself_that_it_is_not_healthy(demo: Settings) -> None:
+    status, found, (event,) = press(demo, "silence")
+    assert (status, "metric" in found, "fell silent" in found["said"]) == (200, False, True)
+    assert (event["kind"], event["source"], event["healthy"]) == ("heartbeat", "mailbox", False)
+    log = LandingLog(demo, lambda: TUESDAY)
+    log.take(json.dumps([event]).encode())
+    log.land()
+    log.close()
+    with closing(LandedDocuments(demo, SAMPLE.district)) as landed:
+        assert landed.silences() == [("mailbox", to_ms(datetime.fromisoformat(event["occurred_at"])))]
 
 
 def test_nothing_to_answer_is_said(clickhouse: Settings) -> None:

@@ -14,7 +14,7 @@ from schemas.settings import Settings
 from schemas.vocabulary import from_ms, to_ms
 from sinks.connection import connect
 from streams.configured import closed_days, closed_on, configured, with_closed_days
-from streams.intake.closing import Closings, LandedDocuments
+from streams.intake.closing import Closings, Landed, LandedDocuments
 from streams.intake.demonstration import Demonstration, Fed, Feeder
 from streams.intake.producer import encode
 from streams.intake.simulator import sample_district
@@ -63,7 +63,7 @@ class Running:
         self.now_ms = local_ms(until)
         with closing(LandedDocuments(self.settings, SAMPLE.district)) as newest:
             feeder = Feeder(
-                self.shown, self.log, lambda: self.now_ms, newest, lambda _: feeder.stop(), Fed(local_ms(since))
+                self.shown, self.log, lambda: self.now_ms, Landed(newest), lambda _: feeder.stop(), Fed(local_ms(since))
             )
             feeder.start()
             feeder.join(WAIT_SECONDS)

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -11,7 +12,10 @@ from dashboards.panels import OF_A_DISTRICT
 from dashboards.present import instants
 from schemas.calendar import always_open
 from schemas.settings import Settings
+from sinks.clickhouse import ClickHouseSink
 from sinks.connection import connect
+from sinks.landing import Landing
+from tests.dashboards.test_incidents import said
 from tests.dashboards.test_now import SAMPLE, TUESDAY, inquiry, land, ms, rating, reply
 
 # Grafana's own pattern for $name, [[name]] and ${name:format}.
@@ -50,6 +54,8 @@ def landed(clickhouse: Settings) -> Settings:
             *[rating("soon", number) for number in range(11)],
         ],
     )
+    with closing(ClickHouseSink(clickhouse)) as sink:
+        sink.land(Landing(TUESDAY, incidents=[said("a", "opened", 60_000), said("b", "closed", 90_000)]))
     return clickhouse
 
 

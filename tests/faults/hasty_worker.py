@@ -3,7 +3,7 @@
 import sys
 
 from deploy.cli.main import main
-from streams.partition import Delivery
+from streams.cuts import Delivery
 from streams.worker import Worker
 
 _receive = Worker.receive

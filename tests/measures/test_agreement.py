@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from schemas.district import District
 from schemas.vocabulary import to_ms
 from streams.core.configuration import Configuration, ConfigurationEvent
+from streams.core.intervals import Interval
 from streams.measures.benchmark import benchmark
 from streams.measures.facts import Fact
 from streams.measures.goals import Progress
-from streams.measures.intervals import Interval
 from streams.measures.plans import METRICS, goals, limit_of
 from streams.measures.report import Ask, measure
 from streams.measures.windows import HOUR_MS

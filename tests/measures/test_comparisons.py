@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streams.core.histogram import MIDDLES, Histogram
+from streams.core.intervals import Interval
 from streams.measures.benchmark import Peers, percentile
 from streams.measures.consistency import between_units, funnel
 from streams.measures.distributions import Distribution, Ended, median_interval
 from streams.measures.goals import GlidePath, progress
-from streams.measures.intervals import Interval
 from streams.measures.moments import Moments
 from streams.measures.training import CELLS, Impact, Observed, Plan, Wave, plan
 from streams.measures.windows import Window

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.measures.intervals import critical, share, wilson
+from streams.core.intervals import critical, share, wilson
 from streams.measures.moments import Moments
 
 VALUES = st.lists(st.integers(-(10**12), 10**12), max_size=40)

@@ -5,6 +5,7 @@ from typing import Any
 
 from schemas.alerts import ENDS, PROMISE, AlertTransition, of_row
 from schemas.facts import CONVERSATION, GROUPS, Column, Row, row_version
+from schemas.incidents import IncidentTransition
 from schemas.rolling import ROLLING, ROLLING_SLICES, RollingRow
 from sinks.landing import ConfigurationRow, DeadLetterRow, EventRow, Landing, UnitRow
 
@@ -80,6 +81,17 @@ def alert(district: str, key: str, transition: str = "breached", revision: int =
     return of_row((district, key, PROMISE, revision, transition, NOW_MS, *about, *instants, *told))
 
 
+def incident(
+    district: str, key: str, transition: str = "opened", revision: int = 0, step: int = 0
+) -> IncidentTransition:
+    """An incident's transition."""
+    ended_at = NOW_MS if transition == "closed" else None
+    about = ("surge", "inquiries", "bus-late", "north", 1_800_000)
+    return IncidentTransition(
+        district, key, revision, transition, step, NOW_MS, *about, NOW_MS - 9, ended_at, 21.0, 2.84, 1
+    )
+
+
 def rolling(district: str, unit: str, at: int = NOW_MS, seed: int = 1) -> RollingRow:
     """A rolling row; every column besides its key follows from `seed`."""
     fixed = {"district": district, "unit": unit, "channel": "all", "window": "24h", "at": at}
@@ -105,4 +117,5 @@ def everything(at_ms: int = NOW_MS, seed: int = 1) -> Landing:
         [rolling("d", "d", seed=seed), rolling("d", "north", seed=seed + 1)],
         [rolling_slice("d", "bus", seed=seed)],
         [alert("d", "k1"), alert("d", "k1", "resolved"), alert("e", "k2")],
+        [incident("d", "i1"), incident("d", "i1", "grown", step=2), incident("e", "i2")],
     )

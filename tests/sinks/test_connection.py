@@ -7,7 +7,7 @@ import pytest
 from clickhouse_driver import errors
 from pydantic import SecretStr
 
-from schemas.errors import CxError, Refused, Unavailable
+from schemas.errors import CxError, DiskFull, Refused, Unavailable
 from schemas.settings import Settings
 from sinks.clickhouse import ClickHouseSink
 from sinks.connection import PASSING, UNFIT, UNREACHABLE, connect, errors_mapped, mapped
@@ -50,6 +50,7 @@ def test_what_does_not_fit_is_refused(kind: type[Exception]) -> None:
         (errors.ErrorCodes.UNKNOWN_TABLE, Refused, "cx migrate"),
         (errors.ErrorCodes.SYNTAX_ERROR, Refused, "refused"),
         (516, Refused, "CX_CLICKHOUSE_PASSWORD"),
+        (errors.ErrorCodes.NOT_ENOUGH_SPACE, DiskFull, "Free space"),
         *((code, Unavailable, "now") for code in sorted(PASSING)),
     ],
 )
@@ -61,6 +62,13 @@ def test_the_servers_own_errors(code: int, expected: type[CxError], word: str) -
     assert "No, not '***'. Never." in str(found)
     assert "\n" not in str(found)
     assert "main.cpp" not in str(found)
+
+
+def test_a_write_that_finds_no_room_half_way_is_a_full_disk() -> None:
+    text = "DB::ErrnoException: Cannot write to file: , errno: 28, strerror: No space left on device"
+    found = mapped(errors.ServerException(text, errors.ErrorCodes.CANNOT_WRITE_TO_FILE_DESCRIPTOR), SETTINGS)
+    assert type(found) is DiskFull
+    assert "Free space on the server's disk" in str(found)
 
 
 def test_the_readers_own_errors_pass_unchanged() -> None:

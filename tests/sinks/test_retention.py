@@ -21,7 +21,7 @@ from streams.replaying import Replayed
 from streams.retaining import Retained, apply, foresee
 from tests.golden import ms
 from tests.landed import LandingLog
-from tests.sinks.samples import dead_letter, rolling, rolling_slice
+from tests.sinks.samples import dead_letter, incident, rolling, rolling_slice
 from tests.sinks.test_audit import ALL, NOW_MS, PERSON, Hand, audited, lived, named, payload
 from tests.sinks.test_replay import replayed
 
@@ -202,6 +202,22 @@ def test_a_version_leaves_when_it_was_replaced_long_enough_ago(clickhouse: Setti
 
 
 @pytest.mark.usefixtures("log")
+def test_incidents_leave_by_age_once_nothing_of_them_is_younger(clickhouse: Settings, query: Ask) -> None:
+    with closing(ClickHouseSink(clickhouse)) as sink:
+        told = [
+            incident("demo", "over"),
+            incident("demo", "over", "closed"),
+            incident("demo", "lasting"),
+            incident("demo", "lasting", "grown", step=2),
+        ]
+        ages = (NOW_MS, NOW_MS, NOW_MS, LATER_MS)
+        sink.land(Landing(NOW_MS, incidents=[o._replace(at=at) for o, at in zip(told, ages, strict=True)]))
+    found = retained(clickhouse, ONLY_EVENTS._replace(events=NEVER, alerts=LATER_MS))
+    assert found.rows["incidents"] == 2
+    assert query("SELECT key, transition FROM incidents ORDER BY step") == [("lasting", "opened"), ("lasting", "grown")]
+
+
+@pytest.mark.usefixtures("log")
 def test_alerts_leave_by_age_and_those_that_could_be_told_anew_stay(clickhouse: Settings, query: Ask) -> None:
     assert conversations(query, "alerts") == {"parted~2", "waits"}
     found = retained(clickhouse, ONLY_EVENTS._replace(events=NEVER, alerts=LATER_MS))
@@ -248,6 +264,14 @@ def test_of_old_minutes_the_first_of_each_hour_stays_and_the_newest(clickhouse: 
         (m,) for m in minutes[:2]
     ]
     assert sum(retained(clickhouse, done).rows.values()) == 0
+
+
+def test_daily_cells_leave_by_their_day_with_the_facts(clickhouse: Settings, query: Ask) -> None:
+    days = ("2026-05-30", "2026-05-31", "2026-06-01")
+    query(f"INSERT INTO daily_cells (district, unit, day) SELECT 'demo', 'a', toDate32(arrayJoin({list(days)}))")
+    assert retained(clickhouse, ONLY_EVENTS).rows["daily_cells"] == 0
+    assert retained(clickhouse, WITH_FACTS).rows["daily_cells"] == 2
+    assert query("SELECT toString(day) FROM daily_cells") == [("2026-06-01",)]
 
 
 @pytest.mark.usefixtures("log")
@@ -335,10 +359,10 @@ def test_the_command_goes_by_the_clock_and_the_settings(
 def test_ages_are_counted_from_the_present(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("deploy.cli.retention.retentions", lambda _: {EVENTS: timedelta(days=7)})
     day = 86_400_000
-    settings = Settings(keep_events_days=60, keep_facts_days=70, keep_versions_days=80, keep_alerts_days=90)
+    settings = Settings(keep_events_days=120, keep_facts_days=130, keep_versions_days=140, keep_alerts_days=150)
     found = cutoffs(settings, 1_000 * day)
-    assert found == Cutoffs(940 * day, 930 * day, 920 * day, 910 * day, 600 * day, 965 * day, 993 * day, 993 * day)
+    assert found == Cutoffs(880 * day, 870 * day, 860 * day, 850 * day, 600 * day, 965 * day, 993 * day, 993 * day)
     monkeypatch.setattr("deploy.cli.retention.retentions", lambda _: {EVENTS: None})
     assert cutoffs(settings, 1_000 * day).dead_letters == NEVER
     with pytest.raises(UsageError):
-        cutoffs(settings.model_copy(update={"keep_facts_days": 59}), 0)
+        cutoffs(settings.model_copy(update={"keep_facts_days": 119}), 0)

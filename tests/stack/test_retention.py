@@ -89,7 +89,7 @@ def test_what_is_old_leaves_beside_running_workers_and_nothing_begins_anew(
     first.leave()
     second = workers.start().wait_ready()
     before = facts(stream)
-    told = command("retention", CX_KEEP_EVENTS_DAYS="60")
+    told = command("retention", CX_KEEP_EVENTS_DAYS="120")
     assert (told["conversations"], told["held"], told["rows"]["conversations"]) == (len(OLD), 1, 0)
     assert in_events(stream) == {"", "waits"}
 
@@ -108,7 +108,7 @@ def test_what_is_old_leaves_beside_running_workers_and_nothing_begins_anew(
     assert after["fresh"]["events"] == 3
     assert command("audit")["retired"] == len(OLD)
     assert command("replay", "--source", "kafka")["recovered"] == 0
-    told = command("retention", CX_KEEP_FACTS_DAYS="60")
+    told = command("retention", CX_KEEP_FACTS_DAYS="120")
     assert (told["conversations"], told["rows"]["events"]) == (0, 0)
     assert {row["conversation"] for row in facts(stream)} == {"waits", "fresh"}
     # Kafka has kept nothing for so long, so no letter can be tried again.
@@ -201,7 +201,7 @@ def test_a_planted_marker_is_gone_from_clickhouse_at_once_and_after_retention_fr
     assert in_files(kafka, marker)
     send(stream, [made.add("reply", "2026-03-02 10:30", "x", staff=marker, received_at="2029-01-01T00:00:00Z")])
     assert in_tables(stream, marker) == []
-    assert command("retention", CX_KEEP_EVENTS_DAYS="60", CX_KEEP_FACTS_DAYS="60")["conversations"] == len(OLD)
+    assert command("retention", CX_KEEP_EVENTS_DAYS="120", CX_KEEP_FACTS_DAYS="120")["conversations"] == len(OLD)
     keep_a_second(stream)
     until(lambda: not in_files(kafka, marker), "Kafka lets go of the marker")
     until(lambda: not leftovers(stream, named), "ClickHouse lets go of what was rewritten")

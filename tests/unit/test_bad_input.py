@@ -5,7 +5,9 @@ from typing import Any
 
 import pytest
 
+from schemas.events import EVENT, canonical
 from streams.core.admission import LARGEST_MESSAGE, MOST_EVENTS, admit
+from streams.core.harmless import DEEPEST, LARGEST_EVENT
 
 
 def _event(**more: Any) -> dict[str, Any]:
@@ -147,6 +149,37 @@ def test_a_newer_event_is_kept_unless_it_brings_text() -> None:
         found = admit(json.dumps(newer | {"note": {"deep": [text]}}).encode())
         assert not found.newer
         assert [refusal.reason for refusal in found.refused] == ["unknown_kind"]
+
+
+def test_a_newer_event_brings_no_number_that_could_be_called_and_stays_small() -> None:
+    newer = _event(schema_version=2, kind="visit_planned", conversation="5125550100", event_id="5125550101")
+    newer |= {"on": "2026-10-06", "at": "2026-10-06T10:00:00-05:00", "who": "1" * 16}
+    assert len(admit(json.dumps(newer).encode()).newer) == 1
+    for number in ("5125550100", "+15125550100", "512-555-0100", "512.555.0100"):
+        assert not admit(json.dumps(newer | {"call": number}).encode()).newer
+    for size, taken in ((100, True), (LARGEST_EVENT, False)):
+        found = admit(json.dumps(newer | {"marks": ["a" * 10] * (size // 13)}).encode())
+        assert bool(found.newer) is taken
+        assert [refusal.reason for refusal in found.refused] == ([] if taken else ["too_large"])
+
+
+@pytest.mark.parametrize("depth", [DEEPEST + 1, 500])
+def test_a_newer_event_that_is_nested_too_deep_or_holds_no_number_costs_itself_only(depth: int) -> None:
+    deep: Any = 1
+    for _ in range(depth):
+        deep = [deep]
+    newer = _event(schema_version=2, kind="visit_planned", event_id="e-2")
+    for value in (deep, float("inf"), float("nan")):
+        found = admit(json.dumps([_event(), newer | {"held": value}]).encode())
+        assert (len(found.events), found.newer, [refusal.position for refusal in found.refused]) == (1, [], [1])
+
+
+def test_absent_is_the_first_schema_whatever_the_newest_is() -> None:
+    event = EVENT.validate_json(json.dumps(_event()))
+    assert event.schema_version == 1
+    assert b"schema_version" not in canonical(event)
+    later = EVENT.validate_json(json.dumps(_event(schema_version=2)))
+    assert b'"schema_version":2' in canonical(later)
 
 
 def test_a_newer_configuration_keeps_its_names() -> None:

@@ -16,12 +16,15 @@ from schemas.settings import Settings
 from schemas.vocabulary import from_ms, to_ms
 from streams.configured import closed_on
 from streams.intake import demonstration
+from streams.intake.closing import Landed
 from streams.intake.demonstration import HISTORY_DAYS, Demonstration, Fed, Feeder
 from streams.intake.memory import MemoryLog
+from streams.intake.silenced import SILENCE_MS
 from streams.intake.simulator import sample_district
 from streams.intake.simulator_writing import DAY_MS, MINUTE_MS
 
 WAIT_SECONDS = 60.0
+NOTHING = Landed(list)
 
 
 def small() -> Demonstration:
@@ -40,7 +43,7 @@ def sent(log: MemoryLog) -> list[str]:
     return [event["event_id"] for event in events(log)]
 
 
-def fed(shown: Demonstration, log: MemoryLog, since_ms: int, until_ms: int) -> int:
+def fed(shown: Demonstration, log: MemoryLog, since_ms: int, until_ms: int, landed: Landed = NOTHING) -> int:
     """Feed with a clock that stands at `until_ms`; returns what the feeder noted."""
     noted: list[int] = []
 
@@ -48,7 +51,7 @@ def fed(shown: Demonstration, log: MemoryLog, since_ms: int, until_ms: int) -> i
         noted.append(fed.until_ms)
         feeder.stop()
 
-    feeder = Feeder(shown, log, lambda: until_ms, list, note, Fed(since_ms))
+    feeder = Feeder(shown, log, lambda: until_ms, landed, note, Fed(since_ms))
     feeder.start()
     feeder.join(WAIT_SECONDS)
     feeder.check()
@@ -84,7 +87,7 @@ def test_nothing_is_lost_while_kafka_is_away() -> None:
     shown, log = small(), MemoryLog()
     log.away = True
     end = shown.opens_ms + 60 * MINUTE_MS
-    feeder = Feeder(shown, log, lambda: end, list, lambda _: feeder.stop(), Fed(shown.opens_ms))
+    feeder = Feeder(shown, log, lambda: end, Landed(list), lambda _: feeder.stop(), Fed(shown.opens_ms))
     feeder.start()
     feeder.join(1.0)
     assert not sent(log)
@@ -120,7 +123,7 @@ def pressed(log: MemoryLog, hours: range, begin: Fed, monkeypatch: pytest.Monkey
     def newest() -> list[District]:
         return [closed_on(shown.document, ["2026-10-06"]) if left[0] >= 2 else shown.document]
 
-    feeder = Feeder(shown, log, now_ms, newest, note, begin)
+    feeder = Feeder(shown, log, now_ms, Landed(newest), note, begin)
     feeder.start()
     feeder.join(WAIT_SECONDS)
     feeder.check()
@@ -148,6 +151,20 @@ def test_staff_rest_on_a_pressed_day_and_a_later_start_goes_on_like_that(monkeyp
     assert sum(at_ms >= until_ms for at_ms in replies_ms) > 100
 
 
+def test_a_feed_that_a_press_silenced_holds_back_and_a_later_start_goes_on_like_that() -> None:
+    shown, whole, parts = Demonstration.of(sample_district()), MemoryLog(), MemoryLog()
+    pressed_ms, end = shown.opens_ms + 10 * MINUTE_MS, shown.opens_ms + 30 * MINUTE_MS
+    landed = Landed(list, lambda: [("mailbox", pressed_ms)])
+    fed(shown, whole, shown.opens_ms, end, landed)
+    stopped_at = fed(shown, parts, shown.opens_ms, pressed_ms + 2 * MINUTE_MS, landed)
+    fed(shown, parts, stopped_at, end, landed)
+    assert events(parts) == events(whole)
+    mails = [event for event in events(whole) if event["source"] == "mailbox"]
+    times = [to_ms(datetime.fromisoformat(event["received_at"])) for event in mails]
+    assert [at_ms for at_ms in times if pressed_ms <= at_ms < pressed_ms + SILENCE_MS] == []
+    assert any(pressed_ms + SILENCE_MS <= at_ms < pressed_ms + SILENCE_MS + 2_000 for at_ms in times)
+
+
 def test_where_it_stopped_is_kept_and_damage_is_said(tmp_path: Path) -> None:
     data = DataDirectory(Settings(data=tmp_path))
     assert Resumption.read(data) is None
@@ -157,3 +174,16 @@ def test_where_it_stopped_is_kept_and_damage_is_said(tmp_path: Path) -> None:
     (tmp_path / "demo.json").write_text("{")
     with pytest.raises(EnvironmentProblem, match="--fresh"):
         Resumption.read(data)
+
+
+def test_within_two_minutes_a_promise_goes_at_risk_breaks_and_is_met_late() -> None:
+    shown = Demonstration.of(sample_district())
+    begins, ends = shown.opens_ms, shown.opens_ms + 2 * MINUTE_MS
+    texts = [text for _, text in takewhile(lambda arrived: arrived[0] < ends, shown.arrivals())]
+    mine = [EVENT.validate_json(text) for text in texts if f'"conversation":"{staged.NAME}-0"' in text]
+    document = configured(shown.document, from_ms(begins - DAY_MS))
+    configuration = ConfigurationEvent(1, begins - DAY_MS, "c", document.configuration)
+    whole = Configuration(shown.document.district, [configuration])
+    name = (shown.document.district, f"{staged.NAME}-0")
+    row, *_ = fold(name, [pack(event, 0) for event in mine], whole, Whole(1, ends))
+    assert row

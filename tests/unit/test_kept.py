@@ -8,7 +8,7 @@ import pytest
 
 from sinks.memory import MemorySink
 from streams import worker as module
-from streams.partition import Membership
+from streams.stand import Membership
 from tests.golden import History, district
 from tests.unit.test_worker import NUMBER, SlowSink, World, delivery, payloads
 from tests.unit.test_worker_alerts import BROKEN_MS, PROMISE

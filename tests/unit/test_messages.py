@@ -1,10 +1,12 @@
 """What people read of an alert: what, where, how long, which promise, where to look."""
 
 import json
+from typing import Any
 
 import pytest
 
 from schemas.alerts import TRANSITIONS, AlertTransition
+from schemas.incidents import IncidentTransition
 from schemas.receivers import FIELDS
 from streams.couriers.messages import body, fields, group_key, how_long, idempotency_key, shown
 from tests.sinks.samples import NOW_MS, alert
@@ -50,8 +52,26 @@ def test_every_transition_has_words_of_its_own_and_a_release_those_of_what_it_te
     assert len(set(said.values())) == len(TRANSITIONS) // 2
     assert said["breached_released"] == said["breached"]
     assert fields(broken()._replace(critical=1), PAGE)["what"].startswith("Critical. ")
-    other = broken()._replace(kind="incident", transition="opened", clock="", promise="bus-late")
-    assert fields(other, PAGE)["what"] == "incident opened: bus-late"
+
+
+def surge(transition: str = "opened", **more: Any) -> IncidentTransition:
+    began_ms = NOW_MS - 20 * 60_000
+    about = ("surge", "inquiries", "bus-late", "dispatch", 30 * 60_000)
+    one = IncidentTransition("riverbend", "i1", 0, transition, 0, NOW_MS, *about, began_ms, None, 42.0, 3.0, notify=1)
+    return one._replace(recipients=("lead",), **more)
+
+
+def test_an_incident_is_said_in_the_same_fields() -> None:
+    words = fields(surge(), PAGE)
+    assert words["what"].startswith("A surge: 42 inquiries about bus-late in dispatch")
+    assert (words["where"], words["promise"], words["conversation"]) == ("dispatch in riverbend", "", "")
+    assert words["how_long"].startswith("20 min 0 s since ")
+    assert words["link"] in words["text"]
+    assert set(words) == set(FIELDS)
+    told = json.loads(body("json", [surge("grown", step=4, observed=170.0)], PAGE))
+    assert (told["idempotency_key"], told["open_ms"], told["observed"]) == ("i1-0-grown-4", 20 * 60_000, 170.0)
+    mixed = json.loads(body("json", [broken(), surge()], PAGE))
+    assert [each["key"] for each in mixed["alerts"]] == ["k1", "i1"]
 
 
 def test_a_webhook_gets_all_of_it_as_json() -> None:

@@ -6,7 +6,8 @@ import pytest
 
 from schemas.topics import partition_of
 from streams import partition as module
-from streams.partition import Delivery, Partition
+from streams.cuts import Delivery
+from streams.partition import Partition
 from tests.golden import History, district, ms
 
 NUMBER = partition_of("demo", 16)

@@ -37,8 +37,10 @@ def test_only_a_receiver_that_takes_nothing_is_shown(capsys: pytest.CaptureFixtu
             phase="ready",
             data=Path("data"),
             data_bytes=0,
+            free_bytes=None,
             pid=1,
             parts={},
+            worker=None,
             receivers=receivers_of(told()),
         )
     )

@@ -7,11 +7,13 @@ import pytest
 from schemas.district import District
 from schemas.errors import Unavailable
 from schemas.events import EVENT, canonical
+from schemas.facts import row_version
 from schemas.topics import partition_of
-from sinks.landing import Landing, Place, event_row
+from sinks.landing import Landing, Place, event_row, unit_rows
 from sinks.memory import MemorySink
 from streams.core.packed import digest_of
-from streams.partition import Delivery, Partition
+from streams.cuts import Delivery, landing_of
+from streams.partition import Partition
 from streams.recovery import recover
 from tests.golden import History, district
 
@@ -47,6 +49,22 @@ def test_a_row_behind_its_events_is_made_again() -> None:
     assert found.repaired == 1
     (row,) = found.states[NUMBER]["demo"].settle().rows
     assert 9 in {value[0] for value in row if isinstance(value, tuple) and value}
+
+
+def test_a_unit_tree_that_did_not_land_or_is_of_an_earlier_definition_lands_again() -> None:
+    sink = landed()
+    expected = unit_rows(district(), row_version(1, 0))
+    assert recover([NUMBER], 16, sink, 0).units == {NUMBER: expected}
+    sink.land(Landing(0, units=[row._replace(version=row.version - (1 << 48)) for row in expected]))
+    found = recover([NUMBER], 16, sink, 0)
+    assert found.units == {NUMBER: expected}
+    partition = Partition(NUMBER, 16, "cx.events")
+    partition.states = found.states[NUMBER]
+    partition.owe([], found.units[NUMBER])
+    sink.land(landing_of([partition.cut()], 1))
+    assert recover([NUMBER], 16, sink, 0).units == {}
+    sink.land(Landing(0, units=[row._replace(version=row.version + (1 << 48)) for row in expected]))
+    assert recover([NUMBER], 16, sink, 0).units == {}
 
 
 def test_a_set_that_came_back_smaller_than_its_row_is_read_again() -> None:

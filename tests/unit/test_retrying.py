@@ -155,9 +155,10 @@ def test_retention_another_message_and_what_was_decided_are_told_apart() -> None
     assert (around.published, around.decisions, around.reads) == ([], [], [0, 1, 2])
 
 
-def test_the_key_of_a_person_erased_meanwhile_is_not_sent_again() -> None:
-    around = Around({7: json.dumps(item("e1")).encode()}, erased={sha256(PERSON.encode()).hexdigest()})
-    assert results(around.run(letter())) == [Result.ERASED]
+@pytest.mark.parametrize("fields", [{}, {"schema_version": 999_999, "kind": "hologram", "seen": [{"by": PERSON}]}])
+def test_the_key_of_a_person_erased_meanwhile_is_not_sent_again(fields: dict[str, Any]) -> None:
+    around = Around({7: json.dumps(item("e1", **fields)).encode()}, erased={sha256(PERSON.encode()).hexdigest()})
+    assert results(around.run(letter(kind=""))) == [Result.ERASED]
     assert around.published == []
 
 

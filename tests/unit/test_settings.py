@@ -2,6 +2,7 @@
 
 import pytest
 
+from deploy.local.state import child_environment
 from deploy.pip_settings import for_downloads
 from schemas.errors import UsageError
 from schemas.settings import Settings
@@ -22,6 +23,13 @@ from schemas.settings import Settings
 def test_a_wrong_setting_is_refused_by_name(variable: str, value: str) -> None:
     with pytest.raises(UsageError, match=variable):
         Settings.from_environment({variable: value})
+
+
+def test_every_default_may_be_given_as_it_is_told_to_child_processes() -> None:
+    given = child_environment(Settings())
+    own = {name: value for name, value in given.items() if name.startswith("CX_")}
+    assert own["CX_KEEP_MINUTES_DAYS"] == "7"
+    assert Settings.from_environment(own) == Settings()
 
 
 def test_addresses_of_both_families() -> None:

@@ -2,10 +2,11 @@
 
 from typing import Any
 
-from schemas.alerts import AlertTransition
+from schemas.transitions import Transition
 from schemas.vocabulary import from_ms
 from streams.couriers.standing import OVER_MS, Standing
 from tests.sinks.samples import NOW_MS, alert
+from tests.unit.test_messages import surge
 
 RESEND_MS = 60_000
 LATER_MS = NOW_MS + 1_000
@@ -23,7 +24,7 @@ def iso(at_ms: int) -> str:
     return from_ms(at_ms).isoformat(timespec="milliseconds")
 
 
-def taken(*alerts: AlertTransition) -> Standing:
+def taken(*alerts: Transition) -> Standing:
     standing = Standing("https://cx.example/")
     for each in alerts:
         standing.take(each, bool(each.notify))
@@ -90,9 +91,25 @@ def test_what_changed_is_told_once_and_everything_again_when_asked() -> None:
     assert standing.everything(LATER_MS) == []
 
 
-def test_alerts_of_other_kinds_end_with_their_end() -> None:
-    opened = alert("d", "i1", "opened")._replace(kind="incident", clock="", conversation="", ended_at=None)
+def test_an_incident_is_one_alert_while_it_grows_and_ends_with_its_end() -> None:
+    opened = surge()
     standing = taken(opened)
-    assert told(standing).keys() == {"cx_incident_opened"}
-    standing.take(opened._replace(transition="closed", ended_at=NOW_MS + 5, at=NOW_MS + 5), True)
-    assert told(standing)["cx_incident_opened"]["endsAt"] == iso(NOW_MS + 5)
+    before = told(standing)["cx_surge"]
+    standing.take(surge("grown", step=2, observed=84.0, at=NOW_MS + 500), True)
+    grown = told(standing)["cx_surge"]
+    assert told(standing).keys() == {"cx_surge"}
+    assert (grown["labels"], grown["startsAt"]) == (before["labels"], before["startsAt"])
+    assert grown["labels"] == {
+        "alertname": "cx_surge",
+        "key": "i1",
+        "district": "riverbend",
+        "unit": "dispatch",
+        "metric": "inquiries",
+        "about": "bus-late",
+    }
+    assert "84 inquiries" in grown["annotations"]["summary"]
+    standing.take(surge("closed", ended_at=NOW_MS + 5_000, at=NOW_MS + 5_000), True)
+    assert told(standing, NOW_MS + 6_000)["cx_surge"]["endsAt"] == iso(NOW_MS + 5_000)
+    again = taken(opened)
+    again.take(surge("corrected", at=NOW_MS + 700), False)
+    assert told(again)["cx_surge"]["endsAt"] == iso(NOW_MS + 700)

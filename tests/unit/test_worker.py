@@ -9,14 +9,18 @@ from typing import NoReturn
 import pytest
 from prometheus_client import CollectorRegistry
 
-from schemas.alerts import AlertTransition
 from schemas.errors import Fenced, Unavailable
+from schemas.facts import NAMES
 from schemas.topics import partition_of
-from sinks.landing import DeadLetterRow, Landing
+from schemas.transitions import Transition
+from sinks.landing import DeadLetterRow, EventRow, Landing
 from sinks.memory import MemorySink
+from streams.core.configuration import Configuration
+from streams.cuts import Delivery, Forward
 from streams.metrics import WorkerMetrics
-from streams.partition import Delivery, Forward, Membership, Partition, Stand
+from streams.partition import Partition
 from streams.recovery import Log, Recovered, recover
+from streams.stand import Membership, Stand
 from streams.surroundings import FlushPolicy, Surroundings
 from streams.worker import Worker
 from tests.golden import History, district, ms
@@ -48,8 +52,12 @@ class World:
         self.unread = 0
         self.live = True
         self.told: list[str] = []
-        self.published: list[AlertTransition] = []
-        self.published_before: list[AlertTransition] = []
+        self.pieces = 1
+        self.cells_away = False
+        self.acknowledged_then = 0
+        self.caught_up: list[tuple[str, int]] = []
+        self.published: list[Transition] = []
+        self.published_before: list[Transition] = []
         self.committed: dict[int, int] = {}
         self.recovered_partitions: list[list[int]] = []
         self.fenced = False
@@ -59,6 +67,7 @@ class World:
         around = Surroundings(
             sink=sink,
             outlet=self,
+            cells=self,
             stands=self._stands,
             recover=self._recover,
             acknowledge=self._acknowledge,
@@ -86,6 +95,15 @@ class World:
         """Part of an outlet."""
         self.steps.append(f"dead letters {len(rows)}, landed {len(self.sink.rows('events'))}")
 
+    def catch_up(self, district: str, _configuration: Configuration, upto_ms: int) -> bool:
+        """Daily cells."""
+        self.caught_up.append((district, upto_ms))
+        if self.cells_away:
+            raise Unavailable("away", 0.01)
+        self.acknowledged_then = len(self.acknowledged)
+        self.pieces = max(0, self.pieces - 1)
+        return not self.pieces
+
     def begin(self, landed: Mapping[int, int]) -> None:
         """Part of an outlet."""
 
@@ -93,7 +111,7 @@ class World:
         """Part of an outlet."""
         self.landed_to = dict(ends)
 
-    def alerts(self, rows: Sequence[AlertTransition], _membership: Membership) -> Mapping[int, int]:
+    def alerts(self, rows: Sequence[Transition], _membership: Membership) -> Mapping[int, int]:
         """Part of an outlet: an offset for each transition."""
         if self.fenced:
             raise Fenced("another owns them")
@@ -172,6 +190,31 @@ def delivery(offset: int, payload: bytes, generation: int = 1) -> Delivery:
     return Delivery(NUMBER, offset, payload, 0, generation)
 
 
+def test_a_unit_tree_that_recovery_found_behind_lands_though_nothing_comes() -> None:
+    async def scene() -> None:
+        world = World(MemorySink())
+        await world.assigned()
+        for offset, payload in enumerate(payloads()):
+            await world.worker.receive(delivery(offset, payload))
+        await world.worker.flush()
+        expected = world.sink.rows("units")
+        older = World(MemorySink())
+        older.sink.land(landing_without_units(world.sink))
+        await older.assigned()
+        await older.worker.flush()
+        assert [row["unit"] for row in older.sink.rows("units")] == [row["unit"] for row in expected]
+        assert older.acknowledged == []
+
+    asyncio.run(scene())
+
+
+def landing_without_units(sink: MemorySink) -> Landing:
+    """What landed, but for the unit tree."""
+    events = [EventRow(*(row[name] for name in EventRow._fields)) for row in sink.rows("events")]
+    facts = [tuple(row[name] for name in NAMES) for row in sink.rows("conversations")]
+    return Landing(0, events=events, conversations=facts)
+
+
 def test_messages_wait_behind_the_gate_until_the_partition_is_recovered() -> None:
     async def scene() -> None:
         world = World(MemorySink())
@@ -180,7 +223,7 @@ def test_messages_wait_behind_the_gate_until_the_partition_is_recovered() -> Non
         for offset, payload in enumerate(payloads()):
             await world.worker.receive(delivery(offset, payload))
         assert not world.worker.ready
-        assert world.worker.buffered == 3
+        assert world.worker.buffered >= 3
         await world.recovered()
         await world.worker.flush()
         assert world.acknowledged == [0, 1, 2]
@@ -229,16 +272,44 @@ def test_messages_of_an_earlier_assignment_are_dropped() -> None:
 
 def test_a_full_buffer_stops_reading_until_it_has_landed() -> None:
     async def scene() -> None:
-        world = World(MemorySink(), buffer=2)
+        first = [delivery(offset, payload) for offset, payload in enumerate(payloads()[:2])]
+        limit = sum(each.weight for each in first)
+        world = World(MemorySink(), buffer=limit)
         await world.assigned()
-        for offset, payload in enumerate(payloads()[:2]):
-            await world.worker.receive(delivery(offset, payload))
+        for each in first:
+            await world.worker.receive(each)
+        assert (world.value("cx_reading_paused"), world.worker.condition.is_reading_paused) == (0, False)
         third = asyncio.ensure_future(world.worker.receive(delivery(2, payloads()[2])))
-        await asyncio.sleep(0.02)
+        await world.until(lambda: world.value("cx_reading_paused") == 1)
         assert not third.done()
+        assert world.worker.condition.sentences() == [
+            f"buffer 100%: {limit} of {limit} events wait to land",
+            "reading paused until they have landed; what comes stays in Kafka",
+        ]
         await world.worker.flush()
         await third
         assert world.acknowledged == [0, 1]
+        assert world.value("cx_reading_paused") == 0
+        assert world.worker.condition.is_well
+
+    asyncio.run(scene())
+
+
+@pytest.mark.parametrize("is_recovered", [True, False])
+def test_long_messages_fill_the_buffer_by_their_length(is_recovered: bool) -> None:
+    async def scene() -> None:
+        world = World(MemorySink(), buffer=1_000)
+        if is_recovered:
+            await world.assigned()
+        else:
+            world.away = 1_000
+            world.worker.assign({NUMBER})
+        await world.worker.receive(delivery(0, b"x" * 1_000_000))
+        assert world.worker.buffered > 1_000
+        second = asyncio.ensure_future(world.worker.receive(delivery(1, b"y")))
+        await world.until(lambda: world.value("cx_reading_paused") == 1)
+        assert not second.done()
+        second.cancel()
 
     asyncio.run(scene())
 

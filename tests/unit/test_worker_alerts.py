@@ -319,3 +319,57 @@ def test_a_worker_that_loses_its_partitions_meanwhile_says_no_more() -> None:
         assert world.value("cx_flushes_fenced_total") == 1
 
     asyncio.run(scene())
+
+
+def test_daily_cells_catch_up_live_with_what_has_landed_piece_by_piece() -> None:
+    async def scene() -> None:
+        world = World(MemorySink())
+        world.live, world.pieces = False, 3
+        world.now_ms = BROKEN_MS
+        await given(world)
+        await world.worker.flush()
+        assert world.caught_up == []
+        world.live = True
+        for _ in range(4):
+            world.now_ms += 1_000
+            await world.worker.flush()
+        assert world.caught_up == [("demo", BROKEN_MS + later) for later in (1_000, 2_000, 3_000)]
+        world.caught_up.clear()
+        for minutes in (9, 11, 59, 71):
+            world.now_ms = ms("2026-10-06 10:00") + minutes * 60_000
+            await world.worker.flush()
+        # Nothing landed since, so its turn comes with everybody's, in the next hour.
+        assert world.caught_up == [("demo", ms("2026-10-06 11:11"))]
+
+    asyncio.run(scene())
+
+
+def test_daily_cells_catch_up_when_something_changed_and_before_it_is_acknowledged() -> None:
+    async def scene() -> None:
+        world = World(MemorySink())
+        world.now_ms = ms("2026-10-06 10:01")
+        await given(world)
+        await world.worker.flush()
+        assert (len(world.caught_up), world.acknowledged_then, len(world.acknowledged)) == (1, 0, 2)
+        world.now_ms = ms("2026-10-06 10:12")
+        await world.worker.receive(delivery(2, payloads("2026-10-06 10:05")[-1]))
+        await world.worker.flush()
+        assert [upto_ms for _, upto_ms in world.caught_up] == [ms("2026-10-06 10:01"), ms("2026-10-06 10:12")]
+        assert (world.acknowledged_then, len(world.acknowledged)) == (2, 3)
+
+    asyncio.run(scene())
+
+
+def test_daily_cells_that_cannot_catch_up_hold_up_nothing() -> None:
+    async def scene() -> None:
+        world = World(MemorySink())
+        world.now_ms, world.cells_away = ms("2026-10-06 10:01"), True
+        await given(world)
+        await world.worker.flush()
+        assert (len(world.caught_up), world.acknowledged) == (1, [0, 1])
+        world.cells_away = False
+        await world.worker.flush()
+        await world.worker.flush()
+        assert len(world.caught_up) == 2
+
+    asyncio.run(scene())

@@ -14,12 +14,13 @@ let tiles = null;
 let waited = null;
 let shownDistrict = "";
 
-function drawFirst({ panels, district, simulated, sentence, pressed, unsure }) {
+function drawFirst({ panels, messages, district, simulated, sentence, pressed, unsure }) {
   const box = byId("sentence");
   if (box.textContent !== sentence) box.textContent = sentence;
   shownDistrict = district.district;
   byId("actions").hidden = district.district !== simulated;
   const lately = joined(panels.lately, panels.rolled);
+  drawIncidents(panels.incidents, messages);
   drawTiles("now", panels.now);
   drawTiles("lately", lately);
   drawDay(panels.day);
@@ -27,6 +28,18 @@ function drawFirst({ panels, district, simulated, sentence, pressed, unsure }) {
   drawTable("breaches", panels.breaches);
   tiles = joined(panels.now, lately);
   follow(pressed, unsure);
+}
+
+/* Nothing is said of incidents where there are none, nor of messages. */
+function drawIncidents(panel, messages) {
+  byId("incidents-shown").hidden = panel.rows.length === 0;
+  drawTable("incidents", panel);
+  byId("messages-shown").hidden = messages.length === 0;
+  const told = atLength(byId("messages"), messages.length, () => document.createElement("li"));
+  messages.forEach(({ at, text }, i) => {
+    const said = `${short(at)}: ${text}`;
+    if (told[i].textContent !== said) told[i].textContent = said;
+  });
 }
 
 /* Two panels of one row each as one, in the order of TILES where it says one. */

@@ -7,11 +7,11 @@ const AGAIN_MS = 1000;
 const BELOW_MS = 5000;
 const LONGEST_MS = 10000;
 const WORDS = {
-  open: "open", pending: "pending", on_hold: "on hold", resolved: "resolved", withdrawn: "withdrawn",
+  open: "open", pending: "pending", on_hold: "on hold", resolved: "resolved", withdrawn: "withdrawn", closed: "closed",
   met: "met", missed: "missed", past_due: "past due", running: "running", in_person: "in person",
   first_reply: "first reply", next_reply: "next reply", "7d": "7 days", "28d": "28 days", "7sd": "7 school days", "1h": "1 hour", "24h": "24 hours",
 };
-const TONES = { met: "good", missed: "bad", past_due: "bad", running: "none", open: "warn", on_hold: "none", pending: "none", resolved: "none", withdrawn: "none" };
+const TONES = { met: "good", missed: "bad", past_due: "bad", running: "none", open: "warn", on_hold: "none", pending: "none", resolved: "none", withdrawn: "none", closed: "none" };
 const COUNT_TONES = { past_due: "bad" };
 
 const byId = (id) => document.getElementById(id);

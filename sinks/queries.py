@@ -1,0 +1,140 @@
+"""The queries of `sinks.reading`."""
+
+from schemas.alerts import ALERT
+from schemas.facts import CONVERSATION, Column
+from schemas.incidents import INCIDENT
+from schemas.rolling import ROLLING
+from schemas.vocabulary import SCHEMA_VERSION
+from sinks.erasing import HOLDS, READABLE
+from sinks.landing import UnitRow
+
+# An event of a newer schema counts in no row, until a release that knows the schema has read it.
+COUNTED = f"(understood = 1 OR schema_version <= {SCHEMA_VERSION})"
+OPEN = "(retracted = 0 AND (has(`waits.outcome`, 'open') OR has(`verdicts.outcome`, 'open')))"
+EVENTS = """
+SELECT district, conversation, event_id, digest, kind, {readable}, toUnixTimestamp64Milli(received_at), content
+FROM events FINAL
+WHERE {condition}
+ORDER BY district, conversation, event_id, digest
+""".replace("{readable}", READABLE)
+STAYS = "(district, conversation) NOT IN (SELECT district, conversation FROM retired WHERE district IN %(districts)s)"
+OF_DISTRICTS = EVENTS.format(condition=f"district IN %(districts)s AND {STAYS}")
+OF_CONVERSATIONS = EVENTS.format(
+    condition="""district = %(district)s AND conversation IN %(conversations)s AND conversation NOT IN (
+    SELECT conversation FROM retired WHERE district = %(district)s AND conversation IN %(conversations)s
+)"""
+)
+CONFIGURATIONS = EVENTS.format(
+    condition="district IN %(districts)s AND conversation = '' AND kind = 'district_configured'"
+)
+# A part's name has the mark and a number behind the conversation's own: what is open in a part is open.
+STANDING = EVENTS.format(
+    condition="""district IN %(districts)s AND (conversation = '' OR (district, conversation) IN (
+    SELECT log.district, log.conversation
+    FROM (
+        SELECT
+            district, conversation, countIf({counted}) AS known,
+            maxIf(toUnixTimestamp64Milli(occurred_at), {counted}) AS touched_ms,
+            countIf(kind IN ('merge', 'unmerge')) AS merges
+        FROM events FINAL
+        WHERE district IN %(districts)s AND conversation != '' AND {stays}
+        GROUP BY district, conversation
+    ) AS log
+    LEFT JOIN (
+        SELECT
+            district,
+            splitByChar('~', conversation)[1] AS whole,
+            min(events) AS known,
+            max({open}) AS is_open,
+            max(toUnixTimestamp64Milli(arrayMax(at -> ifNull(at, toDateTime64(0, 3)), arrayConcat(
+                `waits.school_day_at`, `verdicts.due_at`, [NULL]
+            )))) AS due_ms
+        FROM conversations FINAL
+        WHERE district IN %(districts)s
+        GROUP BY district, whole
+    ) AS told ON told.district = log.district AND told.whole = log.conversation
+    WHERE log.touched_ms >= %(since_ms)s OR told.due_ms >= %(since_ms)s OR log.known != told.known OR told.is_open
+        OR log.merges > 0
+))""".replace("{stays}", STAYS)
+    .replace("{counted}", COUNTED)
+    .replace("{open}", OPEN)
+)
+OUTDATED = """
+SELECT conversation FROM conversations FINAL
+WHERE district = %(district)s AND version < %(below)s AND conversation > %(after)s
+    AND splitByChar('~', conversation)[1] NOT IN (SELECT conversation FROM retired WHERE district = %(district)s)
+ORDER BY conversation LIMIT %(most)s
+"""
+NAMING = f"""
+SELECT DISTINCT conversation FROM events FINAL
+WHERE district = %(district)s AND conversation != ''
+    AND received_at >= fromUnixTimestamp64Milli(%(since_ms)s, 'UTC') AND ({HOLDS})
+ORDER BY conversation
+"""  # noqa: S608 -- only a fragment of our own is put in
+VERSIONS = """
+SELECT district, conversation, version, retracted
+FROM conversations FINAL
+WHERE district IN %(districts)s
+"""
+ALERTS = """
+SELECT {columns}
+FROM alerts FINAL
+WHERE district IN %(districts)s
+ORDER BY district, key, revision, transition
+""".replace(
+    "{columns}",
+    ", ".join(f"toUnixTimestamp64Milli({c.name})" if "DateTime64" in c.type else c.name for c in ALERT),
+)
+
+PUBLISHED = """
+SELECT district, unit, ratings, toUnixTimestamp64Milli(published_at), published_ratings, changes
+FROM rolling FINAL
+WHERE channel = 'all' AND window = '28d' AND (district, at) IN (
+    SELECT district, max(at) FROM rolling
+    WHERE district IN %(districts)s AND unit = district AND channel = 'all' AND window = '28d'
+    GROUP BY district
+)
+ORDER BY district, unit
+"""
+
+
+def _raw(column: Column) -> str:
+    """An expression for a column whose instants come as ms."""
+    if "DateTime64" not in column.type:
+        return f"`{column.name}`"
+    in_ms = "toUnixTimestamp64Milli"
+    return f"arrayMap(x -> {in_ms}(x), `{column.name}`)" if "Array" in column.type else f"{in_ms}(`{column.name}`)"
+
+
+INCIDENTS = """
+SELECT {columns}
+FROM incidents FINAL
+WHERE district IN %(districts)s
+ORDER BY district, key, revision, transition, step
+""".replace("{columns}", ", ".join(map(_raw, INCIDENT)))
+ROLLING_SINCE = """
+SELECT {columns}
+FROM rolling FINAL
+WHERE district = %(district)s AND unit IN %(units)s AND at >= fromUnixTimestamp64Milli(toInt64(%(since_ms)s))
+ORDER BY at, unit, channel, window
+""".replace("{columns}", ", ".join(map(_raw, ROLLING)))
+FACTS = """
+SELECT {columns}
+FROM conversations FINAL
+WHERE district = %(district)s AND conversation IN %(names)s
+ORDER BY conversation
+""".replace("{columns}", ", ".join(map(_raw, CONVERSATION)))
+UNITS = """
+SELECT {columns}
+FROM current_units
+WHERE district = %(district)s
+ORDER BY unit
+""".replace("{columns}", ", ".join(UnitRow._fields))
+UNIT_VERSIONS = "SELECT district, max(version) FROM units WHERE district IN %(districts)s GROUP BY district"
+DISTRICTS = """
+SELECT DISTINCT district FROM (SELECT district FROM events UNION ALL SELECT district FROM retired) ORDER BY district
+"""
+RETIRED = "SELECT district, conversation FROM retired FINAL WHERE district IN %(districts)s"
+RETIRED_OF = """
+SELECT conversation FROM retired WHERE district = %(district)s AND conversation IN %(conversations)s
+"""

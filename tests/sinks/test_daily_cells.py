@@ -1,0 +1,271 @@
+"""Daily cells on the real engine: after whatever changed, each equals a slow recount of the facts that count."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
+from datetime import UTC, date, datetime
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import settings as tuned
+from hypothesis import strategies as st
+
+from schemas.daily import DAILY_CELLS
+from schemas.events import Event
+from schemas.facts import GROUPS, NAMES, Row
+from schemas.rolling import PILLARS
+from schemas.settings import Settings
+from sinks.clickhouse import ClickHouseSink
+from sinks.daily import OVERLAP_MS, DailyCells
+from sinks.landing import Landing
+from streams.core.configuration import Configuration
+from streams.core.district import DistrictState
+from streams.core.histogram import Histogram
+from tests.golden import OFFICE, History, district
+from tests.reference.histories import histories
+
+Ask = Callable[..., list[tuple[Any, ...]]]
+Record = dict[str, Any]
+LANDED_MS = 1_800_000_000_000
+HOUR_MS = 3_600_000
+HISTOGRAMS = ("first_response", "first_response_business", "reply", "reply_business")
+SCORED = ("ratings", *PILLARS)
+COUNTED = [c.name for c in DAILY_CELLS if c.type == "UInt32" and not c.name.endswith("_count")]
+
+
+class Recount:
+    """Cells made of fact rows, one entry after the other, by local date."""
+
+    def __init__(self, rows: Iterable[Row], configuration: Configuration) -> None:
+        self._configuration = configuration
+        self._counts: defaultdict[tuple[str, str, date], defaultdict[str, int]] = defaultdict(lambda: defaultdict(int))
+        self._lengths: defaultdict[tuple[str, str, date], dict[str, Histogram]] = defaultdict(
+            lambda: {name: Histogram() for name in HISTOGRAMS}
+        )
+        self._scores: defaultdict[tuple[str, str, date], dict[str, list[int]]] = defaultdict(
+            lambda: {name: [0] * 10 for name in SCORED}
+        )
+        for row in rows:
+            fact = dict(zip(NAMES, row, strict=True))
+            if fact["linked"] and not fact["retracted"]:
+                self._take(fact)
+
+    def _key(self, fact: Record, unit: str, at_ms: int) -> tuple[str, str, date]:
+        zone = self._configuration.clock(unit).time_zone
+        return unit, fact["channel"], datetime.fromtimestamp(at_ms / 1000, UTC).astimezone(zone).date()
+
+    def _take(self, fact: Record) -> None:
+        def count(unit: str, at_ms: int, name: str, times: int = 1) -> None:
+            self._counts[self._key(fact, unit, at_ms)][name] += times
+
+        def length(unit: str, at_ms: int, name: str, length_ms: int) -> None:
+            self._lengths[self._key(fact, unit, at_ms)][name].add(length_ms)
+
+        if fact["inquiries"]:
+            count(fact["unit"], fact["opened_at"], "inquiries")
+        if fact["first_response_at"] and fact["opened_by"] == "customer" and fact["contact"] != "answered_live":
+            for name in ("first_response", "first_response_business"):
+                length(fact["first_response_unit"], fact["first_response_at"], name, fact[f"{name}_ms"])
+        for wait in _entries(fact, "waits"):
+            self._wait(wait, count, length)
+        self._rate(fact)
+        for verdict in _entries(fact, "verdicts"):
+            if verdict["due_at"] is not None and verdict["outcome"] != "cancelled":
+                count(verdict["unit"], verdict["due_at"], f"promises_{verdict['outcome']}")
+        for transfer in _entries(fact, "transfers"):
+            count(transfer["unit"], transfer["at"], "handoffs")
+            count(transfer["unit"], transfer["at"], "bounces", transfer["bounce"])
+
+    def _rate(self, fact: Record) -> None:
+        for rating in _entries(fact, "ratings"):
+            for name, item in (("ratings", "score"), *((pillar, pillar) for pillar in PILLARS)):
+                if not rating["late"] and rating[item]:
+                    self._scores[self._key(fact, rating["unit"], rating["rated_at"])][name][rating[item] - 1] += 1
+
+    def _wait(self, wait: Record, count: Callable[..., None], length: Callable[..., None]) -> None:
+        ended_ms, until_ms, is_reply = wait["ended_at"], wait["school_day_at"], wait["outcome"] == "answered"
+        if wait["outcome"] != "unreachable":
+            count(wait["unit"], wait["opened_at"], "waits_opened")
+        if ended_ms is not None:
+            count(wait["unit"], ended_ms, "waits_ended")
+        if is_reply and not wait["live"]:
+            length(wait["unit"], ended_ms, "reply", ended_ms - wait["opened_at"])
+            length(wait["unit"], ended_ms, "reply_business", wait["business_ms"])
+        withdrawn = wait["outcome"] == "withdrawn" and until_ms is not None and ended_ms <= until_ms
+        if until_ms is not None and not wait["live"] and not withdrawn:
+            count(wait["unit"], until_ms, "decided")
+            count(wait["unit"], until_ms, "within", int(is_reply and ended_ms <= until_ms))
+
+    def cells(self) -> dict[tuple[str, str, date], Record]:
+        """Every cell in which something counts."""
+        return {key: self._cell(key) for key in {*self._counts, *self._lengths, *self._scores}}
+
+    def _cell(self, key: tuple[str, str, date]) -> Record:
+        cell: Record = {name: self._counts[key][name] for name in COUNTED}
+        cell |= {name: self._scores[key][name] for name in SCORED}
+        for name, found in self._lengths[key].items():
+            cell |= {f"{name}_count": found.count, f"{name}_sum_ms": found.sum_ms}
+            cell |= {f"{name}_buckets": list(found.buckets), f"{name}_counts": list(found.counts)}
+        return cell
+
+
+def _entries(fact: Record, group: str) -> Iterator[Record]:
+    names = [column.name for column in GROUPS[group]]
+    for values in zip(*(fact[name] for name in names), strict=True):
+        yield {name.partition(".")[2]: value for name, value in zip(names, values, strict=True)}
+
+
+def stored(query: Ask) -> dict[tuple[str, str, date], Record]:
+    """Every cell that stands and is not empty."""
+    names = [column.name for column in DAILY_CELLS]
+    rows = [dict(zip(names, row, strict=True)) for row in query(f"SELECT {', '.join(names)} FROM daily_cells FINAL")]
+    values = [name for name in names if name not in ("district", "unit", "channel", "day", "rebuilt_at")]
+    cells = {(row["unit"], row["channel"], row["day"]): {name: row[name] for name in values} for row in rows}
+    return {
+        key: cell for key, cell in cells.items() if any(any(v) if isinstance(v, list) else v for v in cell.values())
+    }
+
+
+class Life:
+    """A district that lands, and whose cells catch up."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.state = DistrictState("demo")
+        self.rows: dict[str, Row] = {}
+        self.sink = ClickHouseSink(settings)
+        self.cells = DailyCells(settings)
+        self.at_ms = LANDED_MS
+
+    def land(self, events: Iterable[Event]) -> None:
+        self.at_ms += 3 * HOUR_MS
+        for event in events:
+            self.state.apply(event)
+        settled = self.state.settle()
+        self.rows |= {row[1]: row for row in settled.rows}
+        self.sink.land(Landing(self.at_ms, conversations=settled.rows))
+
+    def catch_up(self) -> int:
+        calls = 1
+        while not self.cells.catch_up("demo", self.state.configuration, self.at_ms):
+            calls += 1
+        return calls
+
+    def close(self) -> None:
+        self.sink.close()
+        self.cells.close()
+
+    def recount(self) -> dict[tuple[str, str, date], Record]:
+        return Recount(self.rows.values(), self.state.configuration).cells()
+
+
+@pytest.fixture
+def life(clickhouse: Settings) -> Iterator[Life]:
+    with closing(Life(clickhouse)) as made:
+        yield made
+
+
+@tuned(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
+@given(events=histories(), data=st.data())
+def test_cells_are_a_recount_whatever_comes_in_whatever_order(
+    clickhouse: Settings, query: Ask, events: list[Event], data: st.DataObject
+) -> None:
+    for table in ("conversations", "conversation_versions", "daily_cells", "daily_marks"):
+        query(f"TRUNCATE TABLE {table}")
+    order = data.draw(st.permutations(events))
+    cut = data.draw(st.integers(0, len(order)))
+    with closing(Life(clickhouse)) as life:
+        for part in (order[:cut], order[cut:]):
+            life.land(part)
+            life.catch_up()
+            assert stored(query) == life.recount()
+
+
+def told(query: Ask, name: str) -> dict[tuple[str, str, str], int]:
+    """A measure of every cell that is not empty, by unit, channel and day."""
+    return {(unit, channel, f"{day:%m-%d}"): cell[name] for (unit, channel, day), cell in stored(query).items()}
+
+
+def test_a_day_is_the_local_date_of_each_fact_s_own_unit(life: Life, query: Ask) -> None:
+    history = History()
+    document = district().model_dump(mode="json")
+    east = {**OFFICE, "time_zone": "America/New_York"}
+    units = [{"unit": "a", "level": "department"}, {"unit": "b", "level": "department", "calendar": "east"}]
+    history.configured(district(calendars=document["calendars"] | {"east": east}, units=units))
+    # 23:30 in Chicago is the next day in New York; the second night is one of 23 hours.
+    for number, (unit, when) in enumerate(
+        [("a", "2026-03-07 23:30"), ("b", "2026-03-07 23:30"), ("gone", "2026-03-08 00:00"), ("b", "2026-03-08 22:59")]
+    ):
+        history.add("inquiry", when, f"c{number}", unit=unit)
+    life.land(history.events)
+    life.catch_up()
+    opened = {key: times for key, times in told(query, "inquiries").items() if times}
+    assert opened == {("a", "email", "03-07"): 1, ("b", "email", "03-08"): 2, ("unrouted", "email", "03-08"): 1}
+    assert stored(query) == life.recount()
+
+
+def test_what_leaves_a_day_is_written_empty(life: Life, query: Ask) -> None:
+    history = History()
+    history.configured(district())
+    history.add("inquiry", "2026-10-06 10:00")
+    history.add("inquiry", "2026-10-06 10:00", "c2")
+    life.land(history.events)
+    life.catch_up()
+    first = history.events[1]
+    moved = history.add("correction", "2026-10-07 09:00", corrects=first.event_id, time="2026-10-05T10:00:00-05:00")
+    life.land([moved, history.add("spam", "2026-10-07 10:00", "c2")])
+    life.catch_up()
+    assert {key: times for key, times in told(query, "inquiries").items() if times} == {("a", "email", "10-05"): 1}
+    assert query("SELECT sum(inquiries) FROM daily_cells FINAL WHERE day = '2026-10-06'") == [(0,)]
+    assert stored(query) == life.recount()
+
+
+def test_a_long_history_is_caught_up_in_pieces_the_newest_first(life: Life, query: Ask) -> None:
+    history = History()
+    history.configured(district())
+    for month in range(1, 13):
+        history.add("inquiry", f"2026-{month:02d}-06 10:00", f"c{month}")
+    life.land(history.events)
+    assert not life.cells.catch_up("demo", life.state.configuration, life.at_ms)
+    assert 0 < sum(told(query, "inquiries").values()) < len(history.events) - 1
+    assert max(day for _, _, day in told(query, "inquiries")) > "12-05"
+    assert query("SELECT count() FROM daily_marks") == [(0,)]
+    life.catch_up()
+    assert stored(query) == life.recount()
+    assert query("SELECT toUnixTimestamp64Milli(upto) FROM daily_marks FINAL") == [(life.at_ms,)]
+
+
+def test_who_comes_after_a_crash_begins_at_the_mark(clickhouse: Settings, life: Life, query: Ask) -> None:
+    history = History()
+    history.configured(district())
+    history.add("inquiry", "2026-10-06 10:00")
+    life.land(history.events)
+    life.catch_up()
+    life.land([history.add("inquiry", "2026-10-07 10:00", "c2")])
+    # Landed by another one whose clock is behind, within what is looked at twice.
+    late, life.at_ms = life.at_ms, life.at_ms - 6 * HOUR_MS - OVERLAP_MS + 1
+    life.land([history.add("inquiry", "2026-10-08 10:00", "c3")])
+    life.at_ms = late
+    life.cells.close()
+    life.cells = DailyCells(clickhouse)
+    life.catch_up()
+    assert stored(query) == life.recount()
+    assert sum(told(query, "inquiries").values()) == 3
+
+
+def test_only_days_that_something_changed_in_are_made_again(life: Life, query: Ask) -> None:
+    history = History()
+    history.configured(district())
+    history.add("inquiry", "2026-10-06 10:00")
+    parts = [history.events[:], [history.add("inquiry", "2026-10-20 10:00", "c2")]]
+    parts.append([history.add("reply", "2026-10-20 11:00", "c2")])
+    caught_up = []
+    for part in parts:
+        life.land(part)
+        life.catch_up()
+        caught_up.append(life.at_ms)
+    rebuilt = "SELECT toUnixTimestamp64Milli(rebuilt_at) FROM daily_cells FINAL WHERE inquiries > 0 ORDER BY day"
+    # What landed just before the mark is looked at twice, then no more.
+    assert query(rebuilt) == [(at_ms,) for at_ms in caught_up[1:]]
