@@ -107,7 +107,7 @@ class Feeder(Thread):
         self._now_ms = now_ms
         self._landed = landed
         self._closings = Closings(landed.documents)
-        self._silenced = Silenced()
+        self._silenced = Silenced(demonstration.document.district)
         document = demonstration.hindsight()
         self._drawn_closed = closed_days(document)
         self._zone = ZoneInfo(document.calendars[document.calendar].time_zone if document.calendar else "UTC")

@@ -1,7 +1,8 @@
 """Feeds of a simulated district that a press silenced: nothing of them comes through for some minutes.
 
-What a silenced source would deliver meanwhile comes when it is over, heartbeats never. What is held follows from the
-events and from when each press happened alone, so that a later start decides the same.
+What a silenced source would deliver meanwhile comes when it is over, heartbeats never; but a minute after the press it
+says once more that it is not healthy, as something of it may have come through until the press was known. What is held
+follows from the events and from when each press happened alone, so that a later start decides the same.
 """
 
 from collections.abc import Iterator
@@ -18,7 +19,8 @@ _SOURCE, _RECEIVED, _HEARTBEAT = '"source":"', ',"received_at":"', '"kind":"hear
 class Silenced:
     """Holds events back. An event is the text of the simulator, which ends with its receipt."""
 
-    def __init__(self) -> None:
+    def __init__(self, district: str) -> None:
+        self._district = district
         self._from_ms: dict[str, list[int]] = {}
         self._held: list[tuple[int, int, str]] = []
         self._numbers = count()
@@ -28,6 +30,10 @@ class Silenced:
         known = self._from_ms.setdefault(source, [])
         if from_ms not in known:
             known.append(from_ms)
+            at_ms = from_ms + MINUTE_MS
+            common = f'"event_id":"silenced-{source}-{from_ms}","district":"{self._district}","source":"{source}"'
+            beat = f'{{{_HEARTBEAT},{common},"healthy":false,"occurred_at":"{instant(at_ms)}"'
+            heappush(self._held, (at_ms, next(self._numbers), beat))
 
     def take(self, received_ms: int, text: str) -> str | None:
         """An event whose time has come, to be sent; None if it comes later or never."""

@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, datetime
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +10,16 @@ import pytest
 
 from deploy.local.resumption import Resumption
 from deploy.local.state import DataDirectory
+from schemas.alerts import AT_RISK, BREACHED, MET_LATE
 from schemas.calendar import always_open
 from schemas.district import District
 from schemas.errors import EnvironmentProblem
+from schemas.events import EVENT
 from schemas.settings import Settings
 from schemas.vocabulary import from_ms, to_ms
-from streams.configured import closed_on
-from streams.intake import demonstration
+from streams.configured import closed_on, configured
+from streams.core.district import DistrictState
+from streams.intake import demonstration, staged
 from streams.intake.closing import Landed
 from streams.intake.demonstration import HISTORY_DAYS, Demonstration, Fed, Feeder
 from streams.intake.memory import MemoryLog
@@ -161,7 +165,7 @@ def test_a_feed_that_a_press_silenced_holds_back_and_a_later_start_goes_on_like_
     assert events(parts) == events(whole)
     mails = [event for event in events(whole) if event["source"] == "mailbox"]
     times = [to_ms(datetime.fromisoformat(event["received_at"])) for event in mails]
-    assert [at_ms for at_ms in times if pressed_ms <= at_ms < pressed_ms + SILENCE_MS] == []
+    assert [at_ms for at_ms in times if pressed_ms <= at_ms < pressed_ms + SILENCE_MS] == [pressed_ms + MINUTE_MS]
     assert any(pressed_ms + SILENCE_MS <= at_ms < pressed_ms + SILENCE_MS + 2_000 for at_ms in times)
 
 
@@ -181,9 +185,19 @@ def test_within_two_minutes_a_promise_goes_at_risk_breaks_and_is_met_late() -> N
     begins, ends = shown.opens_ms, shown.opens_ms + 2 * MINUTE_MS
     texts = [text for _, text in takewhile(lambda arrived: arrived[0] < ends, shown.arrivals())]
     mine = [EVENT.validate_json(text) for text in texts if f'"conversation":"{staged.NAME}-0"' in text]
-    document = configured(shown.document, from_ms(begins - DAY_MS))
-    configuration = ConfigurationEvent(1, begins - DAY_MS, "c", document.configuration)
-    whole = Configuration(shown.document.district, [configuration])
-    name = (shown.document.district, f"{staged.NAME}-0")
-    row, *_ = fold(name, [pack(event, 0) for event in mine], whole, Whole(1, ends))
-    assert row
+    state = DistrictState(shown.document.district)
+    for event in (configured(shown.document, from_ms(begins - DAY_MS)), *mine):
+        state.apply(event)
+    state.settle()
+    told = [(one.transition, one.unit, one.notify) for one in state.alerts.advance(ends)]
+    assert told == [(transition, "dispatch", 1) for transition in (AT_RISK, BREACHED, MET_LATE)]
+
+
+def test_what_is_staged_is_at_stake_only_after_the_opening() -> None:
+    shown = Demonstration.of(sample_district())
+    arrived = list(staged.staged(shown.document.district, shown.opens_ms))
+    assert arrived == sorted(arrived)
+    dues = [
+        to_ms(datetime.fromisoformat(event["due_at"])) for _, text in arrived if "due_at" in (event := json.loads(text))
+    ]
+    assert [due - shown.opens_ms for due in dues] == [90_000 + 120_000 * number for number in range(5)]

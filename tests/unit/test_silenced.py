@@ -15,7 +15,7 @@ ENDS = PRESSED + SILENCE_MS
 
 def sent(silences: dict[int, str]) -> list[Arrived]:
     """A day as it leaves, with sources silenced at instants."""
-    silenced, left = Silenced(), []
+    silenced, left = Silenced("d"), []
     for at_ms, source in silences.items():
         silenced.learn(source, at_ms)
     for arrival in run(span("2026-10-06", "2026-10-07"), few(3_000)):
@@ -42,7 +42,9 @@ def test_what_a_silenced_feed_holds_back_comes_when_it_is_over_and_heartbeats_ne
     held = {name for name, event in usual.items() if PRESSED <= received(event) < ENDS}
     beats = {name for name in held if usual[name]["kind"] == "heartbeat"}
     assert len(held) > 10
-    assert silent.keys() == usual.keys() - beats
+    word = f"silenced-mailbox-{PRESSED}"
+    assert silent.keys() == usual.keys() - beats | {word}
+    assert (silent[word]["healthy"], received(silent[word])) == (False, PRESSED + MINUTE_MS)
     for name in usual.keys() - beats:
         expected = {**usual[name], "received_at": ""}
         assert {**silent[name], "received_at": ""} == expected
@@ -61,15 +63,19 @@ def test_no_other_feed_is_touched() -> None:
 def test_presses_in_a_row_make_one_long_silence() -> None:
     later = PRESSED + SILENCE_MS - MINUTE_MS
     silent = of("mailbox", sent({PRESSED: "mailbox", later: "mailbox"}))
-    assert not [event for event in silent.values() if PRESSED <= received(event) < later + SILENCE_MS]
+    meanwhile = [event for event in silent.values() if PRESSED <= received(event) < later + SILENCE_MS]
+    assert [(event["kind"], received(event)) for event in meanwhile] == [
+        ("heartbeat", at_ms + MINUTE_MS) for at_ms in (PRESSED, later)
+    ]
 
 
 def test_what_is_learned_again_changes_nothing() -> None:
-    silenced = Silenced()
+    silenced = Silenced("d")
     for _ in range(2):
         silenced.learn("mailbox", PRESSED)
     text = '{"kind":"reply","source":"mailbox","received_at":"2026-10-06T15:03:00.000Z"}'
     assert silenced.take(PRESSED + 1, text) is None
-    ((at_ms, later),) = silenced.due(ENDS)
-    assert at_ms == ENDS
+    (beat_ms, _), (at_ms, later) = silenced.due(ENDS)
+    assert beat_ms == PRESSED + MINUTE_MS
+    assert at_ms == ENDS + APART_MS
     assert silenced.take(at_ms, later) == later
