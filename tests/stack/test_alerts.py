@@ -97,6 +97,8 @@ def test_a_broken_promise_is_told_once_everywhere_and_history_to_nobody(
         until(lambda: len(receiver.calls) >= len(STEPS), "posts to the webhook")
         feed.add("reply", "live")
         until(lambda: len(receiver.calls) > len(STEPS), "the end of the alert")
+        # Receivers are told before it lands.
+        until(lambda: ("live", MET_LATE, 1) in rows(stream), "its row")
         assert rows(stream) == Counter([*expected, ("live", MET_LATE, 1)])
         bodies = [json.loads(call.body) for call in receiver.calls]
         course = [*STEPS, MET_LATE]
