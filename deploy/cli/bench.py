@@ -16,6 +16,7 @@ from bench import (
     clocks,
     core,
     incidents,
+    incidents_page,
     live_edge,
     native_server,
     pipeline,
@@ -57,23 +58,38 @@ def _configure(parser: argparse.ArgumentParser) -> None:
         "incidents: surges and silences over simulated school years",
     )
     parser.add_argument(
-        "--write", type=Path, metavar="FOLDER", help="live-edge: also the page recovery.md and its plots"
+        "--write",
+        type=Path,
+        metavar="FOLDER",
+        help="live-edge: also the page recovery.md and its plots; incidents: also a section of incidents.md",
     )
     parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
 
 
-def _written(folder: Path) -> dict[str, float]:
+def _recovery_written(folder: Path) -> dict[str, float]:
     found = live_edge.cells()
     recovery_page.write(found, folder)
     return live_edge.figures(found)
 
 
+def _incidents_written(folder: Path) -> dict[str, float]:
+    found = incidents.measure()
+    incidents_page.write(found, folder)
+    return found
+
+
+WRITTEN: dict[str, Callable[[Path], dict[str, float]]] = {
+    "live-edge": _recovery_written,
+    "incidents": _incidents_written,
+}
+
+
 def _run(args: argparse.Namespace) -> int:
-    if args.write and args.what != "live-edge":
-        raise UsageError("Only live-edge has a page to write.")
+    if args.write and args.what not in WRITTEN:
+        raise UsageError(f"Only these have a page to write: {', '.join(WRITTEN)}.")
     console = Console(stderr=True)
     with console.status(f"measuring {args.what}"):
-        figures = _written(args.write) if args.write else BENCHMARKS[args.what]()
+        figures = WRITTEN[args.what](args.write) if args.write else BENCHMARKS[args.what]()
     if args.json:
         sys.stdout.write(json.dumps(figures) + "\n")
         return 0

@@ -62,6 +62,6 @@ def test_a_chart_keeps_to_its_picture_and_its_scale() -> None:
     assert "a < b" in [each.text for each in drawn.findall(f"{SVG}text")]
 
 
-def test_only_the_live_edge_has_a_page(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_only_some_measurements_have_a_page(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert main(["bench", "core", "--write", str(tmp_path)]) == 2
-    assert "Only live-edge" in capsys.readouterr().err
+    assert "Only these have a page to write: live-edge, incidents." in capsys.readouterr().err

@@ -1,0 +1,68 @@
+"""The section "Measured" of docs/incidents.md, written from one run of `bench.incidents`."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+COMMAND = "./cx bench incidents --write docs"
+PAGE = "incidents.md"
+HEADING = "## Measured"
+HEAD = f"""{HEADING}
+
+<!-- From here on made by `{COMMAND}`; edit bench/incidents_page.py. -->
+
+`{COMMAND}` simulates school years of the sample district, {{seeds}} seeds: each year with the incidents of
+the simulator, the same year without any, and one day that begins with the breakdown and of which nothing is known
+before. It looks every hour of the simulation; a surge is told with the inquiry that opens it. Figures are sums over the
+seeds; found late is counted from the incident's first minute.
+"""
+SPANS = {"year": "years with incidents", "first_day": "first days"}
+ALL_SPANS = {"quiet_year": "years without incidents", **SPANS}
+KINDS = {
+    "breakdown": "bus breakdown, hundreds of calls in two hours",
+    "post": "people under one social post",
+    "snow_day": "snow day",
+    "silence": "silent feed",
+}
+COSTS = {
+    "replace_us": "an inquiry noted, µs",
+    "sign_us": "a sign of life noted, µs",
+    "surges_ms": "one look for surges, ms",
+    "silences_ms": "one look for silences, ms",
+}
+
+
+def _found(figures: Mapping[str, float]) -> list[str]:
+    lines = [
+        "| incident | in | there were | missed | minutes to open, median | at most |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    for span, said in SPANS.items():
+        for kind, of in KINDS.items():
+            name = f"{span}_{kind}"
+            if figures.get(name):
+                late = [f"{figures[f'{name}_minutes_{each}']}" for each in ("median", "most")]
+                lines.append(
+                    f"| {of} | {said} | {figures[name]} | {figures[f'{name}_missed']} | {late[0]} | {late[1]} |"
+                )
+    return lines
+
+
+def _told(figures: Mapping[str, float]) -> list[str]:
+    lines = ["| | false | told twice | without an end |", "| --- | --- | --- | --- |"]
+    for span, said in ALL_SPANS.items():
+        found = [figures.get(f"{span}_{each}", 0) for each in ("false", "repeated", "not_closed")]
+        lines.append(f"| {said} | {' | '.join(map(str, found))} |")
+    return lines
+
+
+def section(figures: Mapping[str, float]) -> str:
+    """The section in Markdown."""
+    costs = ["| cost | |", "| --- | --- |", *(f"| {said} | {figures[name]} |" for name, said in COSTS.items())]
+    return "\n".join([HEAD.format(seeds=figures["seeds"]), *_found(figures), "", *_told(figures), "", *costs, ""])
+
+
+def write(figures: Mapping[str, float], folder: Path) -> None:
+    """Put the section at the end of the page in a folder, in place of the one before."""
+    page = folder / PAGE
+    text, _, _ = page.read_text(encoding="utf-8").partition(HEADING)
+    page.write_text(f"{text.rstrip()}\n\n{section(figures)}", encoding="utf-8")
