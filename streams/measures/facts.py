@@ -146,7 +146,7 @@ def _fact(row: Row) -> Fact:
     )
     items = list(zip(*_ITEMS(row), strict=True))
     ratings = tuple(
-        Given(*given, tuple(item[1:] for item in items if item[0] == number))
+        Given(*(*given, tuple(item[1:] for item in items if item[0] == number)))
         for number, given in enumerate(zip(*_RATINGS(row), strict=True))
     )
     groups = (
