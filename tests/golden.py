@@ -52,7 +52,8 @@ def district(**more: Any) -> District:
 class History:
     """Collects events of one district, with readable defaults and ids in order of writing."""
 
-    def __init__(self) -> None:
+    def __init__(self, district: str = "demo") -> None:
+        self._district = district
         self.events: list[Event] = []
 
     def add(self, kind: str, when: str, conversation: str = "c1", **fields: Any) -> Event:
@@ -61,7 +62,7 @@ class History:
         event: dict[str, Any] = {
             "kind": kind,
             "event_id": f"e{len(self.events):02d}",
-            "district": "demo",
+            "district": self._district,
             "source": "crm",
             "occurred_at": moment,
             "received_at": moment,
@@ -81,7 +82,7 @@ class History:
         event = {
             "kind": "district_configured",
             "event_id": f"configuration-{document.revision}",
-            "district": "demo",
+            "district": self._district,
             "source": "cx",
             "occurred_at": moment,
             "received_at": moment,

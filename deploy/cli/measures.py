@@ -155,9 +155,10 @@ COMMANDS = {
     "measures": Command(
         "Reads events (one or an array a line) from standard input, folds them as ./cx fold does, and prints every "
         "measure of docs/measures.md for each unit of the district with all below it: satisfaction, pillars, trust, "
-        "answered within T, backlog, promises, owners, returns, distributions, consistency, goals, rollout, trainings; "
-        "with --peers, where the district stands among others. Exit code 0: printed, also where there is too little "
-        "to say anything. 2: wrong arguments or documents, or some events were refused, see stderr.",
+        "items of the district's own, answered within T, backlog, promises, owners, returns, distributions, "
+        "consistency, goals, rollout, trainings; with --peers, where the district stands among others. Exit code 0: "
+        "printed, also where there is too little to say anything. 2: "
+        "wrong arguments or documents, or some events were refused, see stderr.",
         _configure,
         _run,
     )

@@ -46,6 +46,8 @@ def _line(name: str, value: str) -> str:
 def _unit(report: UnitReport) -> Iterator[str]:
     for name, item in report.items.items():
         yield _line("was it answered?" if name == "answered" else name, _item(item))
+    for name, item in report.own_items.items():
+        yield _line(f"own item {name}", _item(item))
     if report.uncounted:
         yield _line("not averaged", f"{report.uncounted.late} late, {report.uncounted.unlinked} without an inquiry")
     coverage = report.coverage.coverage

@@ -35,7 +35,7 @@ class Wait(NamedTuple):
 
 
 class Given(NamedTuple):
-    """The score that counts of one rater and survey, with the items answered beside it."""
+    """The score that counts of one rater and survey, with the items answered beside it; `items`: the district's own."""
 
     rated_ms: int
     score: int
@@ -47,6 +47,11 @@ class Given(NamedTuple):
     environment: int | None
     trust: int | None
     answered: int | None
+    items: tuple[tuple[str, int], ...]
+
+    def item(self, code: str) -> int | None:
+        """The score of an item of the district's own; None if it was not answered."""
+        return next((score for item, score in self.items if item == code), None)
 
 
 class Verdict(NamedTuple):
@@ -118,6 +123,7 @@ _RATINGS = _picked(
     *("ratings.courtesy", "ratings.communication", "ratings.responsiveness", "ratings.environment"),
     *("ratings.trust", "ratings.answered"),
 )
+_ITEMS = _picked("items.rating", "items.item", "items.score")
 _VERDICTS = _picked(
     *("verdicts.clock", "verdicts.unit", "verdicts.due_at", "verdicts.breach_at", "verdicts.ended_at"),
     *("verdicts.outcome", "verdicts.opened_by_event"),
@@ -138,9 +144,14 @@ def _fact(row: Row) -> Fact:
         Wait(*(*wait, tuple(Held(*piece[1:]) for piece in pieces if piece[0] == number)))
         for number, wait in enumerate(zip(*_WAITS(row), strict=True))
     )
+    items = list(zip(*_ITEMS(row), strict=True))
+    ratings = tuple(
+        Given(*(*given, tuple(item[1:] for item in items if item[0] == number)))
+        for number, given in enumerate(zip(*_RATINGS(row), strict=True))
+    )
     groups = (
         waits,
-        tuple(Given(*given) for given in zip(*_RATINGS(row), strict=True)),
+        ratings,
         tuple(Verdict(*verdict) for verdict in zip(*_VERDICTS(row), strict=True)),
         tuple(Resolve(*resolve) for resolve in zip(*_RESOLUTIONS(row), strict=True)),
     )

@@ -1,13 +1,14 @@
 """The ratings of every unit as they may be shown at an instant: no small numbers, values in steps of ten."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from operator import methodcaller
 from typing import NamedTuple
 
 from streams.core.configuration import Configuration
 from streams.core.intervals import Share, share
 from streams.measures.facts import Fact
-from streams.measures.republication import Rolling, Stays, credited
-from streams.measures.satisfaction import ANSWERED, ITEMS, ScoresResult
+from streams.measures.republication import Rolling, Scored, Stays, credited, scored
+from streams.measures.satisfaction import ANSWERED, ITEMS, SCORED, ScoresResult
 from streams.measures.small_numbers import THRESHOLD, State, states
 from streams.measures.surveys import Coverage, CoverageResult
 from streams.measures.units import below, by_unit
@@ -29,6 +30,7 @@ class CoverageShown(NamedTuple):
     coverage: CoverageResult | None
 
 
+ANSWER = scored(ANSWERED)
 HIDDEN = Item("withheld", None, None, None)
 
 
@@ -37,18 +39,39 @@ def team(configuration: Configuration, unit: str) -> frozenset[str]:
     return frozenset(other for other in configuration.units() if unit in configuration.path(other))
 
 
-def items(
-    facts: Sequence[Fact], configuration: Configuration, rolling: Rolling, now_ms: int, own: Collection[str] = ()
-) -> dict[str, dict[str, Item]]:
-    """Every item of `ITEMS` of every unit; `own` units' values are those of now, whatever they hold."""
+class Asked(NamedTuple):
+    """What is asked of the ratings of all units; `own` units' values are those of now, whatever they hold."""
+
+    configuration: Configuration
+    rolling: Rolling
+    now_ms: int
+    own: Collection[str] = ()
+
+
+def items(facts: Sequence[Fact], asked: Asked) -> dict[str, dict[str, Item]]:
+    """Every item of `ITEMS` of every unit."""
+    return _by_unit(facts, asked, {**{name: scored(name) for name in SCORED}, ANSWERED: ANSWER})
+
+
+def own_items(facts: Sequence[Fact], asked: Asked) -> dict[str, dict[str, Item]]:
+    """The items that the district added, of every unit: those of its document, then others that came, by name."""
+    newest = asked.configuration.newest
+    declared = [item.item for item in newest.items] if newest else []
+    given = {code for fact in facts for rating in fact.ratings for code, _ in rating.items}
+    codes = dict.fromkeys([*(code for code in declared if code not in ITEMS), *sorted(given)])
+    return _by_unit(facts, asked, {code: methodcaller("item", code) for code in codes})
+
+
+def _by_unit(facts: Sequence[Fact], asked: Asked, scores: Mapping[str, Scored]) -> dict[str, dict[str, Item]]:
+    configuration, rolling, now_ms, own = asked
     found: dict[str, dict[str, Item]] = {unit: {} for unit in configuration.units()}
-    for name in ITEMS:
-        stays = by_unit(configuration, lambda _: Stays(), credited(facts, name, rolling))
+    for name, score in scores.items():
+        stays = by_unit(configuration, lambda _: Stays(), credited(facts, score, rolling))
         published = {unit: now_ms if unit in own else held.published_ms(now_ms) for unit, held in stays.items()}
         n = {unit: sum(1 for _ in held.values(now_ms)) for unit, held in stays.items()}
         small = [unit for unit, held in stays.items() if _count(held, published[unit]) < THRESHOLD]
         for unit, state in states(below(configuration), n, small, own).items():
-            found[unit][name] = _item(name, state, stays[unit], published[unit])
+            found[unit][name] = _item(score is ANSWER, state, stays[unit], published[unit])
     return found
 
 
@@ -56,10 +79,10 @@ def _count(held: Stays, at_ms: int | None) -> int:
     return 0 if at_ms is None else sum(1 for _ in held.values(at_ms))
 
 
-def _item(name: str, state: State, held: Stays, at_ms: int | None) -> Item:
+def _item(is_yes_or_no: bool, state: State, held: Stays, at_ms: int | None) -> Item:
     if state != "shown" or at_ms is None:
         return HIDDEN._replace(state=state)
-    if name == ANSWERED:
+    if is_yes_or_no:
         values = list(held.values(at_ms))
         return Item(state, at_ms, None, share(sum(values), len(values)))
     return Item(state, at_ms, held.scores(at_ms), None)

@@ -45,10 +45,11 @@ class Consistency(NamedTuple):
 
 
 class UnitReport(NamedTuple):
-    """The measures of one unit; `uncounted` None: not shown outside the owning team."""
+    """The measures of one unit; `own_items`: those that the district added; `uncounted` None: its own team's alone."""
 
     window: Window
     items: dict[str, Item]
+    own_items: dict[str, Item]
     coverage: CoverageShown
     uncounted: Uncounted | None
     within: WithinResult
@@ -66,12 +67,14 @@ def measure(facts: Sequence[Fact], configuration: Configuration, ask: Ask) -> di
     made = _Measured(facts, configuration, ask, windows.__getitem__)
     mine = ratings_shown.team(configuration, ask.own_team)
     rolling = Rolling(ask.window, windows.__getitem__, configuration.clock)
-    items = ratings_shown.items(facts, configuration, rolling, ask.at_ms, mine)
+    asked = ratings_shown.Asked(configuration, rolling, ask.at_ms, mine)
+    items, own_items = ratings_shown.items(facts, asked), ratings_shown.own_items(facts, asked)
     covered = ratings_shown.coverage(made.coverage, configuration, mine)
     return {
         unit: UnitReport(
             windows[unit],
             items[unit],
+            own_items[unit],
             covered[unit],
             made.uncounted(unit) if unit in mine else None,
             made.within[unit].result(),

@@ -6,15 +6,17 @@ value shown is that of the moment after the last tenth change.
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator
+from operator import attrgetter
 from typing import NamedTuple
 
 from schemas.rolling import SCHOOL_DAYS, SEVEN
 from streams.core.business_time import BusinessClock
-from streams.measures.facts import Fact
+from streams.measures.facts import Fact, Given
 from streams.measures.satisfaction import Scores, ScoresResult
 from streams.measures.windows import Window, rolling_ms
 
 STEP = 10
+Scored = Callable[[Given], int | None]
 Leaving = Callable[[int], int | None]
 
 
@@ -93,8 +95,13 @@ class Rolling(NamedTuple):
     clock: Callable[[str], BusinessClock]
 
 
-def credited(facts: Iterable[Fact], item: str, rolling: Rolling) -> Iterator[tuple[str, Stay]]:
-    """The stays of an item's scores (`satisfaction.ITEMS`; "answered?" 1 or 0), late and unlinked ratings left out.
+def scored(item: str) -> Scored:
+    """What a rating says of an item of `satisfaction.ITEMS`; of "answered?" 1 or 0."""
+    return attrgetter("score" if item == "satisfaction" else item)
+
+
+def credited(facts: Iterable[Fact], score: Scored, rolling: Rolling) -> Iterator[tuple[str, Stay]]:
+    """The stays of an item's scores, late and unlinked ratings left out; `score` is None where it was not answered.
 
     In a window that is never left only what lies in it counts: what came before is another window's.
     """
@@ -102,7 +109,7 @@ def credited(facts: Iterable[Fact], item: str, rolling: Rolling) -> Iterator[tup
     leave: dict[str, Leaving] = {}
     for fact in facts:
         for given in fact.ratings if fact.linked else ():
-            value = given.score if item == "satisfaction" else getattr(given, item)
+            value = score(given)
             if given.late or value is None or (whole and not rolling.window(given.unit).holds(given.rated_ms)):
                 continue
             if given.unit not in leave:

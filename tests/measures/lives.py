@@ -28,12 +28,15 @@ MINUTES = st.one_of(
 # Within seven weeks before the question, and a little after it.
 DAYS = st.one_of(st.integers(-49, 1), st.integers(-14, 0))
 SCORE = st.integers(1, 10)
+# The last bears the name of a pillar, and is none.
+OWN_ITEMS = ["clarity", "bus", "courtesy"]
 RATING = st.fixed_dictionaries(
     {"score": SCORE},
     optional={
         "pillars": st.fixed_dictionaries({}, optional={"courtesy": SCORE}),
         "trust": SCORE,
         "answered": st.booleans(),
+        "items": st.dictionaries(st.sampled_from(OWN_ITEMS), SCORE, max_size=2),
     },
 )
 

@@ -19,6 +19,7 @@ from streams.measures.facts import Fact
 from streams.measures.goals import Progress
 from streams.measures.plans import METRICS, goals, limit_of
 from streams.measures.report import Ask, measure
+from streams.measures.satisfaction import ScoresResult
 from streams.measures.windows import HOUR_MS
 from tests.golden import History, at, ms
 from tests.measures.lives import ASKED, folded, lives, with_goals
@@ -130,6 +131,35 @@ def test_goals_shown_to_others_rest_on_what_is_published(data: st.DataObject, do
             values = slow.ratings(one, unit, slow.OF_RATINGS[metric])
             assert len(slow.values_now(one, values)) >= 10
             assert len(slow.published(one, values) or ()) >= 10
+
+
+def assert_scores(found: ScoresResult | None, expected: list[int]) -> None:
+    """All statistics of an item."""
+    assert found is not None
+    high, low = (sum(score >= 8 for score in expected), sum(score <= 3 for score in expected))
+    assert (found.n, found.high.hits, found.low.hits) == (len(expected), high, low)
+    assert list(found.scores) == [expected.count(score) for score in range(1, 11)]
+    assert same(found.mean, slow.mean(expected))
+    assert same_range(found.interval, slow.mean_interval(expected))
+
+
+@slowly
+@given(st.data(), st.sampled_from([*HOURS]))
+def test_the_districts_own_items_are_those_of_a_slow_count(data: st.DataObject, window: str) -> None:
+    document = with_goals([])
+    facts, printed = folded(data.draw(lives(document, 60)))
+    tree, asked = configuration(document), question(printed, document, window, "1d")
+    given = {item["item"] for fact in asked.counting() for item in fact["items"]}
+    mine, others = (measure(facts, tree, ask(window, "1d", team)) for team in ("demo", ""))
+    for unit, report in mine.items():
+        assert set(report.own_items) == given
+        for code, found in report.own_items.items():
+            values = slow.own_item(asked, unit, code)
+            assert_scores(found.scores, slow.values_now(asked, values))
+            shown = others[unit].own_items[code].scores
+            if shown is not None:
+                assert min(len(slow.values_now(asked, values)), shown.n) >= 10
+                assert_scores(shown, slow.published(asked, values) or [])
 
 
 @slowly

@@ -194,6 +194,27 @@ def test_g26_the_own_team_sees_its_four() -> None:
     assert team(TREE, "") == frozenset()
 
 
+def test_the_districts_own_items_keep_the_rule_for_small_numbers_and_their_names() -> None:
+    declared = district(items=[{"item": "clarity", "label": "Clear words"}, {"item": "courtesy", "label": "Kindness"}])
+    tree = Configuration("demo", [ConfigurationEvent(1, 0, "configuration-1", declared)])
+    made = history()
+    for unit, times in (("a", 4), ("b", 20), ("line", 40)):
+        for number in range(times):
+            made.add("inquiry", "2026-10-05 10:00", f"{unit}-{number}", unit=unit)
+            items = {"bus": 2, **({"courtesy": 1} if unit == "line" else {})}
+            made.add("rating", "2026-10-05 12:00", f"{unit}-{number}", score=9, pillars={"courtesy": 10}, items=items)
+    found = measure(facts(made), tree, Ask(ms("2026-10-06 10:00")))
+    assert all(list(report.own_items) == ["clarity", "bus", "courtesy"] for report in found.values())
+    states = {unit: found[unit].own_items["bus"].state for unit in ("demo", "a", "b", "line")}
+    assert states == {"demo": "shown", "a": "small", "b": "withheld", "line": "shown"}
+    line = found["line"]
+    own, pillar = line.own_items["courtesy"].scores, line.items["courtesy"].scores
+    assert own is not None
+    assert pillar is not None
+    assert (own.n, own.mean, own.low.hits, pillar.mean) == (40, 1, 40, 10)
+    assert (line.own_items["clarity"].state, line.own_items["clarity"].scores) == ("small", None)
+
+
 def test_a_single_rating_more_changes_nothing_that_is_shown() -> None:
     made = history()
     _rated(made, "a", [7] * 20)

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streams.core.business_time import BusinessClock
-from streams.measures.republication import Rolling, Stay, Stays, credited, leaving
+from streams.measures.republication import Rolling, Stay, Stays, credited, leaving, scored
 from streams.measures.satisfaction import Satisfaction
 from streams.measures.satisfaction import credited as ratings
 from streams.measures.windows import Window, window
@@ -77,7 +77,7 @@ def test_the_stays_of_now_are_the_ratings_of_the_window(name: str) -> None:
             return current
 
         stays, direct = Stays(), Satisfaction(current)
-        for _, stay in credited(known, "satisfaction", Rolling(name, window_of, TREE.clock)):
+        for _, stay in credited(known, scored("satisfaction"), Rolling(name, window_of, TREE.clock)):
             stays.add(stay)
         for _, entry in ratings(known):
             direct.add(entry)

@@ -202,6 +202,18 @@ def ratings(asked: Question, unit: str, item: str) -> list[tuple[int, int]]:
     ]
 
 
+def own_item(asked: Question, unit: str, item: str) -> list[tuple[int, int]]:
+    """The same of an item that the district added."""
+    return [
+        (known(fact["ratings"][given["rating"]]["rated_at"]), given["score"])
+        for fact in asked.counting()
+        if fact["linked"]
+        for given in fact["items"]
+        if given["item"] == item
+        if asked.unit(given["unit"]) in asked.under(unit) and not fact["ratings"][given["rating"]]["late"]
+    ]
+
+
 def values_now(asked: Question, values: list[tuple[int, int]]) -> list[int]:
     """Those in the window now."""
     return [value for moment, value in values if asked.holds(moment)]

@@ -99,6 +99,18 @@ def test_an_event_of_a_newer_schema_is_mentioned_and_not_refused(
     assert said.err.startswith("line 1[0]: newer_schema")
 
 
+@pytest.mark.parametrize("flaw", [{"kind": "unheard_of"}, {"channel": "hologram"}, {"mood": "good"}])
+def test_an_event_of_a_newer_schema_needs_no_receipt_either(
+    flaw: dict[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    event = {name: value for name, value in json.loads(_inquiry("a", "1")).items() if name != "received_at"}
+    newer = json.dumps([event | {"schema_version": 9} | flaw, event]).encode()
+    assert _run(newer, monkeypatch) == 0
+    said = capsys.readouterr()
+    assert said.out.count("\n") == 1
+    assert said.err.startswith("line 1[0]: newer_schema")
+
+
 def test_a_missing_file_is_one_sentence(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     assert _run(b"", monkeypatch, "--district", "nowhere.yaml") == 2
     assert capsys.readouterr().err == "cx: Cannot read nowhere.yaml: No such file or directory.\n"
