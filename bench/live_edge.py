@@ -1,9 +1,10 @@
 """How long a worker that was started anew takes to the live edge, and how much memory, by what it has to know.
 
-Seeded once into the real engine: districts of ended conversations, older than every window, districts of open ones, each
-with a promise that runs, and a large district's year up to now. Each cell copies some of them into a database of its own
-and starts a real worker there, on a real Kafka in which a live event waits already. Measured from the start of the
-process to the commit behind that event; `recovery_s` of it is the reading back, the rest Python, Faust and the group.
+Seeded once into the real engine: districts of ended conversations, older than every window, districts of open ones,
+each with a promise that runs, and a large district's year up to now. Each cell copies some of them into a database of
+its own and starts a real worker there, on a real Kafka in which a live event waits already. Measured from the start of
+the process to the commit behind that event; `recovery_s` of it is the reading back, the rest Python, Faust and the
+group.
 """
 
 import json
