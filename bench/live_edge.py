@@ -1,24 +1,26 @@
 """How long a worker that was started anew takes to the live edge, and how much memory, by what it has to know.
 
-Seeded once into the real engine: districts of ended conversations, older than every window, and districts of open ones,
-each with a promise that runs. Each cell copies some of them into a database of its own and starts a real worker there,
-on a real Kafka in which a live event waits already. Measured from the start of the process to the commit behind that
-event; `recovery_s` of it is the reading back, the rest Python, Faust and the group.
+Seeded once into the real engine: districts of ended conversations, older than every window, districts of open ones,
+each with a promise that runs, and a large district's year up to now. Each cell copies some of them into a database of
+its own and starts a real worker there, on a real Kafka in which a live event waits already. Measured from the start of
+the process to the commit behind that event; `recovery_s` of it is the reading back, the rest Python, Faust and the
+group.
 """
 
 import json
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from statistics import median
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from bench.running import servers, until, worker
-from bench.workload import MINUTE_MS, configured, history, inquiry
+from bench.workload import EVENTS_PER_CONVERSATION, MINUTE_MS, configured, history, inquiry
 from deploy.local.state import DataDirectory
 from deploy.local.steps import create_topics
 from schemas.errors import EnvironmentProblem
@@ -26,9 +28,8 @@ from schemas.settings import Settings
 from schemas.topics import partition_of
 from sinks.clickhouse import ClickHouseSink
 from sinks.connection import connect
-from sinks.landing import Landing
 from sinks.migrate import migrate
-from streams.cuts import Delivery
+from streams.cuts import Delivery, landing_of
 from streams.intake.landing import GroupCommits
 from streams.intake.producer import EventProducer
 from streams.partition import Partition
@@ -36,8 +37,11 @@ from streams.present import wall_ms
 
 DAY_MS = 1_440 * MINUTE_MS
 HISTORIES = (60_000, 240_000, 960_000)
-OPEN = (1_000, 25_000, 50_000, 100_000, 200_000)
-EVENTS_OF_AN_ENDED = 3
+OPEN = (10_000, 30_000, 100_000, 200_000)
+REPETITIONS = 3
+YEAR = "year"
+# What 58,000 students come to in a year.
+YEAR_EVENTS, YEAR_DAYS = 1_100_000, 365
 ENDED_DAYS, OPENED_DAYS = 90, 30
 EVENTS_PER_MESSAGE = 500
 MESSAGES_PER_FLUSH = 40
@@ -46,19 +50,20 @@ SEED = "seed"
 USUAL = ("4h", "16h")
 # Far enough away that no promise breaks: the clocks of all open conversations run.
 LONG = ("2000h", "2000h")
-COPIED = ("events", "conversation_versions", "districts", "units")
+COPIED = ("events", "conversation_versions", "districts", "units", "alerts", "incidents")
 LIVE = "live"
 
 
 class Cell(NamedTuple):
-    """What a worker had to know, and what that took.
+    """What a worker had to know, and what that took; medians of `REPETITIONS` starts.
 
-    Seconds by the clock, of recovery and to the live edge, and of a processor, the worker's and ClickHouse's; memory is
-    the worker's largest resident set, in MB of 1,000,000 bytes.
+    `events_read` is how many events it read back. Seconds by the clock, of recovery and to the live edge, and of a
+    processor, the worker's and ClickHouse's; memory is the worker's largest resident set, in MB of 1,000,000 bytes.
     """
 
     history_events: int
     open_conversations: int
+    events_read: float
     recovery_s: float
     edge_s: float
     cpu_s: float
@@ -66,39 +71,57 @@ class Cell(NamedTuple):
     peak_mb: float
 
 
-def cells() -> list[Cell]:
-    """Every history with every number of open conversations."""
+class Measured(NamedTuple):
+    """Every history with every number of open conversations, and a large district's year."""
+
+    grid: list[Cell]
+    year: Cell
+
+
+def cells() -> Measured:
+    """Seed everything once and measure every cell."""
     with servers(PARTITIONS) as settings:
-        seed = settings.model_copy(update={"clickhouse_database": SEED})
-        migrate(seed)
-        now_ms = wall_ms()
-        for number, size in enumerate(HISTORIES):
-            ended = (size - (HISTORIES[number - 1] if number else 0)) // EVENTS_OF_AN_ENDED
-            start_ms = now_ms - ENDED_DAYS * DAY_MS - ended * MINUTE_MS
-            events = map(json.dumps, history(f"ended-{number}", ended, start_ms))
-            _seed(seed, f"ended-{number}", USUAL, events)
-        for number, size in enumerate(OPEN):
-            opened = _opened(f"open-{number}", size - (OPEN[number - 1] if number else 0), now_ms)
-            _seed(seed, f"open-{number}", LONG, opened)
-        return [_cell(settings, h, o) for h in range(len(HISTORIES)) for o in range(len(OPEN))]
+        _seed_all(settings.model_copy(update={"clickhouse_database": SEED}))
+        grid = []
+        for number, ended in enumerate(HISTORIES):
+            for place, opened in enumerate(OPEN):
+                districts = [*(f"ended-{n}" for n in range(number + 1)), *(f"open-{n}" for n in range(place + 1))]
+                grid.append(_cell(settings, ended, opened, districts))
+        return Measured(grid, _cell(settings, YEAR_EVENTS, 0, [YEAR]))
 
 
-def _opened(district: str, number: int, now_ms: int) -> Iterator[str]:
+def _seed_all(settings: Settings) -> None:
+    """Every district that a cell copies: of each size, what it has more than the one before."""
+    migrate(settings)
+    now_ms = wall_ms()
+    for number, size in enumerate(HISTORIES):
+        ended = (size - (HISTORIES[number - 1] if number else 0)) // EVENTS_PER_CONVERSATION
+        start_ms = now_ms - ENDED_DAYS * DAY_MS - ended * MINUTE_MS
+        _seed(settings, f"ended-{number}", USUAL, history(f"ended-{number}", ended, start_ms))
+    for number, size in enumerate(OPEN):
+        opened = size - (OPEN[number - 1] if number else 0)
+        _seed(settings, f"open-{number}", LONG, _opened(f"open-{number}", opened, now_ms))
+    conversations = YEAR_EVENTS // EVENTS_PER_CONVERSATION
+    span_ms = YEAR_DAYS * DAY_MS
+    _seed(settings, YEAR, USUAL, history(YEAR, conversations, now_ms - DAY_MS - span_ms, span_ms // conversations))
+
+
+def _opened(district: str, number: int, now_ms: int) -> Iterator[dict[str, Any]]:
     """Inquiries of the last month that nobody answered."""
     step_ms = OPENED_DAYS * DAY_MS // number
-    return (json.dumps(inquiry(district, each, now_ms - (number - each) * step_ms)) for each in range(number))
+    return (inquiry(district, each, now_ms - (number - each) * step_ms) for each in range(number))
 
 
-def _seed(settings: Settings, district: str, targets: tuple[str, str], events: Iterator[str]) -> None:
-    """Land a district as a worker would: its partition is fed and cut."""
+def _seed(settings: Settings, district: str, targets: tuple[str, str], events: Iterable[dict[str, Any]]) -> None:
+    """Land a district as a worker would: its partition is fed and cut, by its own time; alerts are told in theirs."""
     number = partition_of(district, PARTITIONS)
     partition, sink = Partition(number, PARTITIONS, "cx.events"), ClickHouseSink(settings)
     begin = configured(district, targets).model_dump_json(exclude_defaults=True)
-    for index, part in enumerate(_parts(begin, events)):
+    for index, part in enumerate(_parts(begin, map(json.dumps, events))):
         partition.take(Delivery(number, index, f"[{','.join(part)}]".encode(), 0))
         if index % MESSAGES_PER_FLUSH == 0:
-            _land(partition, sink, index)
-    _land(partition, sink, index + 1)
+            _land(partition, sink)
+    _land(partition, sink)
     sink.close()
 
 
@@ -112,41 +135,47 @@ def _parts(first: str, events: Iterator[str]) -> Iterator[list[str]]:
     yield part
 
 
-def _land(partition: Partition, sink: ClickHouseSink, at_ms: int) -> None:
-    cut = partition.cut()
-    sink.land(Landing(at_ms, cut.events, cut.conversations, cut.configurations, cut.units))
+def _land(partition: Partition, sink: ClickHouseSink) -> None:
+    now_ms = wall_ms()
+    sink.land(landing_of([partition.cut(now_ms)], now_ms))
 
 
-def _cell(settings: Settings, histories: int, opened: int) -> Cell:
-    """A worker on a copy of the districts up to these; group, topics and database are the cell's own."""
-    name = f"cell_{histories}_{opened}"
+def _cell(settings: Settings, history_events: int, opened: int, districts: Sequence[str]) -> Cell:
+    """Workers, one after another, on a copy of these districts; group, topics and database are the cell's own."""
+    name = f"cell_{history_events}_{opened}"
     own = settings.model_copy(update={"clickhouse_database": name, "topic_prefix": f"{name}.".replace("_", "-")})
     create_topics(own)
     migrate(own)
-    districts = [*(f"ended-{n}" for n in range(histories + 1)), *(f"open-{n}" for n in range(opened + 1))]
     with connect(own) as client:
         for table in COPIED:
             names = ", ".join(f"'{district}'" for district in districts)
             client.execute(f"INSERT INTO {table} SELECT * FROM {SEED}.{table} WHERE district IN ({names})")  # noqa: S608
-    with EventProducer(own) as producer:
-        event = json.dumps(inquiry(LIVE, 0, wall_ms())).encode()
+    taken = [_start(own, number) for number in range(REPETITIONS)]
+    with connect(own, "default") as client:
+        client.execute(f"DROP DATABASE {name}")
+    return Cell(history_events, opened, *map(median, zip(*taken, strict=True)))
+
+
+def _start(settings: Settings, number: int) -> tuple[float, ...]:
+    """One worker's figures in the order of a cell: a live event waits, and it is ended once that is acknowledged."""
+    with EventProducer(settings) as producer:
+        event = json.dumps(inquiry(LIVE, number, wall_ms())).encode()
         written = producer.publish(LIVE, event).result()
-    clickhouse = _clickhouse_pid(own)
-    with closing(GroupCommits(own)) as commits:
+    clickhouse = _clickhouse_pid(settings)
+    with closing(GroupCommits(settings)) as commits:
         started, before = time.perf_counter(), _cpu_s(clickhouse)
-        with worker(own, is_awaited=False) as running:
+        with worker(settings, is_awaited=False) as running:
             ask = partial(commits.committed, [written.partition])
             until(lambda: ask().get(written.partition, 0) > written.offset, "the live event's commit")
-            taken = (
+            seconds = time.perf_counter() - started
+            return (
+                running.value("cx_recovered_events_total"),
                 running.value("cx_recovery_seconds_sum"),
-                time.perf_counter() - started,
+                seconds,
                 _cpu_s(running.pid),
                 _cpu_s(clickhouse) - before,
                 _peak_mb(running.pid),
             )
-    with connect(own, "default") as client:
-        client.execute(f"DROP DATABASE {name}")
-    return Cell(HISTORIES[histories], OPEN[opened], *taken)
 
 
 def _clickhouse_pid(settings: Settings) -> int:
@@ -196,16 +225,15 @@ FITTED: dict[str, Callable[[Cell], float]] = {
 }
 
 
-def figures(found: Sequence[Cell]) -> dict[str, float]:
+def figures(found: Measured) -> dict[str, float]:
     """Cells and fits by name, flat."""
     flat: dict[str, float] = {}
-    for cell in found:
-        name = f"{cell.history_events}_events_{cell.open_conversations}_open"
+    for cell in (*found.grid, found.year):
+        name = YEAR if cell is found.year else f"{cell.history_events}_events_{cell.open_conversations}_open"
         flat |= {f"{name}_{what}": round(value, 2) for what, value in list(cell._asdict().items())[2:]}
     for what, of in FITTED.items():
-        flat |= {
-            f"{what}_{part}": round(value, 2) for part, value in fit(found, list(map(of, found)))._asdict().items()
-        }
+        plane = fit(found.grid, list(map(of, found.grid)))
+        flat |= {f"{what}_{part}": round(value, 2) for part, value in plane._asdict().items()}
     return flat
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from bench.live_edge import FITTED, Cell, fit
+from bench.live_edge import FITTED, REPETITIONS, YEAR_DAYS, YEAR_EVENTS, Cell, Measured, fit
 from bench.plot import Chart, svg
 
 COMMAND = "./cx bench live-edge --write docs"
@@ -14,7 +14,10 @@ HEAD = f"""# Recovery, measured
 A worker that is started anew reads back from ClickHouse what stands, and takes what waits in Kafka. How long that is
 and how much memory it needs, by the length of the history (events of conversations that ended before every window) and
 the number of open conversations (each with a promise that runs). `{COMMAND}` does it again: a stack of
-its own, a real worker process for each line; this run's machine has two cores, shared with other work.
+its own; each line is the median of {REPETITIONS} real worker processes, started one after another on a machine of two
+cores that has other work too: compare processor seconds.
+
+- *read*: events read back. What ended before every window is not among them, however long the history is.
 
 - *recovery*: seconds from the assignment of the partitions until all of them take messages.
 - *live edge*: seconds from the start of the process until an event that waited in Kafka had landed and was
@@ -27,6 +30,7 @@ PICTURES: dict[str, tuple[str, str, Callable[[Cell], float]]] = {
     "recovery-seconds": ("Processor seconds to the live edge", "seconds, worker and ClickHouse", FITTED["both_cpu_s"]),
     "recovery-memory": ("Memory of a worker", "MB, largest resident set", FITTED["peak_mb"]),
 }
+COLUMNS = "read | recovery, s | live edge, s | processor: worker, s | ClickHouse, s | memory, MB"
 SAID = {
     "edge_s": ("Live edge, by the clock", "s"),
     "both_cpu_s": ("Live edge, processor", "s"),
@@ -36,16 +40,28 @@ SAID = {
 
 def _table(found: Sequence[Cell]) -> list[str]:
     lines = [
-        "| history, events | open conversations | recovery, s | live edge, s | processor: worker, s | ClickHouse, s "
-        "| memory, MB |",
-        "| --- | --- | --- | --- | --- | --- | --- |",
+        f"| history, events | open conversations | {COLUMNS} |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
-    lines += [
-        f"| {cell.history_events:,} | {cell.open_conversations:,} | {cell.recovery_s:.1f} | {cell.edge_s:.1f} "
-        f"| {cell.cpu_s:.1f} | {cell.clickhouse_cpu_s:.1f} | {cell.peak_mb:,.0f} |"
-        for cell in found
+    return lines + [f"| {cell.history_events:,} | {cell.open_conversations:,} | {_taken(cell)} |" for cell in found]
+
+
+def _taken(cell: Cell) -> str:
+    return (
+        f"{cell.events_read:,.0f} | {cell.recovery_s:.1f} | {cell.edge_s:.1f} | {cell.cpu_s:.1f} "
+        f"| {cell.clickhouse_cpu_s:.1f} | {cell.peak_mb:,.0f}"
+    )
+
+
+def _year(cell: Cell) -> list[str]:
+    return [
+        f"A district of 58,000 students: {YEAR_EVENTS:,} events in {YEAR_DAYS} days up to yesterday, in office hours'",
+        "promises of 4 and 16 hours; the last 35 days of it are in memory, with every alert of the year.",
+        "",
+        f"| {COLUMNS} |",
+        "| --- | --- | --- | --- | --- | --- |",
+        f"| {_taken(cell)} |",
     ]
-    return lines
 
 
 def _fits(found: Sequence[Cell]) -> list[str]:
@@ -71,14 +87,15 @@ def _chart(found: Sequence[Cell], title: str, up: str, of: Callable[[Cell], floa
     return Chart(title, "open conversations", up, lines)
 
 
-def write(found: Sequence[Cell], folder: Path) -> None:
+def write(measured: Measured, folder: Path) -> None:
     """Write `recovery.md` into a folder and the pictures into its `images`."""
-    images = folder / "images"
+    found, images = measured.grid, folder / "images"
     images.mkdir(parents=True, exist_ok=True)
     for name, (title, up, of) in PICTURES.items():
         (images / f"{name}.svg").write_text(svg(_chart(found, title, up, of)), encoding="utf-8")
     shown = [f"![{title}, by open conversations](images/{name}.svg)" for name, (title, *_) in PICTURES.items()]
     straight = "A plane through all lines, by least squares; it is straight as far as the farthest line is near."
-    blocks = ["\n".join(_table(found)), "## Growth", straight, "\n".join(_fits(found)), *shown]
+    year = ["## A large district's year", "\n".join(_year(measured.year))]
+    blocks = ["\n".join(_table(found)), *year, "## Growth", straight, "\n".join(_fits(found)), *shown]
     page = HEAD + "\n" + "\n\n".join(blocks) + "\n"
     (folder / "recovery.md").write_text(page, encoding="utf-8")

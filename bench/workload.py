@@ -62,8 +62,10 @@ def _event(district: str, number: int, kind: str, at_ms: int, **more: Any) -> di
     }
 
 
-def _conversation(district: str, number: int, start_ms: int = START_MS) -> list[dict[str, Any]]:
-    opened = start_ms + number * MINUTE_MS
+def _conversation(
+    district: str, number: int, start_ms: int = START_MS, step_ms: int = MINUTE_MS
+) -> list[dict[str, Any]]:
+    opened = start_ms + number * step_ms
     replied = opened + (5 + number % 600) * MINUTE_MS
     return [
         inquiry(district, number, opened),
@@ -78,9 +80,12 @@ def inquiry(district: str, number: int, at_ms: int) -> dict[str, Any]:
     return _event(district, number, "inquiry", at_ms, channel="email", **asked)
 
 
-def history(district: str, conversations: int, start_ms: int = START_MS) -> list[dict[str, Any]]:
-    """Three events for each conversation, in order of event time."""
-    events = [event for number in range(conversations) for event in _conversation(district, number, start_ms)]
+def history(
+    district: str, conversations: int, start_ms: int = START_MS, step_ms: int = MINUTE_MS
+) -> list[dict[str, Any]]:
+    """Three events for each conversation, in order of event time; conversations begin so many ms apart."""
+    numbers = range(conversations)
+    events = [event for number in numbers for event in _conversation(district, number, start_ms, step_ms)]
     return sorted(events, key=lambda event: str(event["occurred_at"]))
 
 

@@ -28,6 +28,7 @@ _FORMATS = {
     "UInt64": "Q",
     "Int32": "i",
     "Int64": "q",
+    "Float64": "d",
     "DateTime64(3, 'UTC')": "q",
 }
 _ENCODING = "utf-8"

@@ -117,7 +117,7 @@ class Process:
         around = Surroundings(
             sink=ClickHouseSink(settings, reached),
             outlet=KafkaOutlet(settings),
-            stands=partial(stands, settings),
+            stands=partial(stands, settings, self._metrics.hanging),
             recover=self._recover,
             acknowledge=self._acknowledge,
             current=self._current,

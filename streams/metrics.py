@@ -75,6 +75,12 @@ class WorkerMetrics:
         self.incidents = Counter(
             "cx_incidents_total", "Incident transitions landed", ["kind", "transition"], registry=registry
         )
+        self.hanging_ended = Counter(
+            "cx_hanging_transactions_total",
+            "Transactions of alerts that hung in Kafka and were ended at a recovery: commit or abort",
+            ["how"],
+            registry=registry,
+        )
         self.notifications = Counter(
             "cx_notifications_total",
             "Transitions told: delivered, refused (for good, by the receiver), failed (attempts that are made again)",
@@ -121,6 +127,10 @@ class WorkerMetrics:
         self.recovery_seconds = Histogram(
             "cx_recovery_seconds", "Time to recover one partition, in seconds", buckets=FLUSH_BUCKETS, registry=registry
         )
+
+    def hanging(self, how: str) -> None:
+        """Count a transaction that was ended."""
+        self.hanging_ended.labels(how).inc()
 
     def rolled(self, landing: Landing) -> None:
         """Count the rolling rows that landed."""

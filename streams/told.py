@@ -4,11 +4,12 @@ What stands on `cx.alerts` and may not have landed is read, so that nothing said
 
 `cx.alerts` is the truth of what was told. Each transaction that writes it also commits, for the same group, the place
 up to which everything had landed by then: no more than the last transactions are read again. A transaction of a worker
-that lost its partitions is refused by the broker, or was decided before this reading is over.
+that lost its partitions is refused by the broker, or was decided before this reading is over; one that nobody decides
+is ended by `streams.hanging`.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 
 from kafka import KafkaConsumer, TopicPartition
@@ -18,16 +19,18 @@ from schemas.errors import Unavailable
 from schemas.settings import Settings
 from schemas.topics import ALERTS, EVENTS
 from schemas.transitions import Transition, from_json
+from streams.hanging import end_hanging
 from streams.stand import Stand
 
 POLL_MS = 500
 UNDECIDED_SECONDS = 0.5
 
 
-def stands(settings: Settings, numbers: Sequence[int]) -> dict[int, Stand]:
+def stands(settings: Settings, ended: Callable[[str], None], numbers: Sequence[int]) -> dict[int, Stand]:
     """How each partition stands. Raises `Unavailable` while Kafka is away or a transaction is undecided.
 
-    Whoever could have told or acknowledged more was refused by the broker since the assignment began.
+    Whoever could have told or acknowledged more was refused by the broker since the assignment began. `ended` hears of
+    each transaction that was ended here, because it hung.
     """
     topic = settings.topic(ALERTS)
     asked = [TopicPartition(topic, number) for number in numbers]
@@ -37,7 +40,9 @@ def stands(settings: Settings, numbers: Sequence[int]) -> dict[int, Stand]:
             closing(_consumer(settings, "read_committed")) as decided,
         ):
             ends, first = everything.end_offsets(asked), everything.beginning_offsets(asked)
-            if any(decided.end_offsets(asked)[each] < end for each, end in ends.items()):
+            stable = decided.end_offsets(asked)
+            if undecided := [each for each, end in ends.items() if stable[each] < end]:
+                end_hanging(settings, undecided, ended)
                 raise Unavailable("a transaction of alerts is not decided yet", UNDECIDED_SECONDS)
             starts = {each: max(decided.committed(each) or 0, first[each]) for each in asked if ends[each]}
             read = _read(decided, {each: start for each, start in starts.items() if start < ends[each]}, ends)

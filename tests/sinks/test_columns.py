@@ -15,7 +15,9 @@ from sinks.columns import ColumnStream, writer
 from sinks.tables import TABLES
 
 OLD_SERVER, NEW_SERVER = 54429, 54468
-KINDS = sorted({column.type for table in TABLES for column in table.columns})
+# ClickHouse itself makes these rows, of the facts.
+MADE_THERE = ("daily_cells", "daily_marks")
+KINDS = sorted({column.type for table in TABLES if table.name not in MADE_THERE for column in table.columns})
 RANGES = {
     "UInt8": (0, 2**8),
     "UInt16": (0, 2**16),
@@ -63,6 +65,8 @@ def _values(kind: str) -> st.SearchStrategy[Any]:
         return st.none() | _values(kind[9:-1])
     if "String" in kind:
         return st.text(max_size=3)
+    if kind == "Float64":
+        return st.floats(allow_nan=False)
     low, high = RANGES[kind]
     return st.integers(low, high - 1)
 
@@ -86,7 +90,7 @@ def test_many_distinct_codes(count: int) -> None:
     assert _bytes(ColumnStream, kind, items, OLD_SERVER) == _bytes(BlockOutputStream, kind, items, OLD_SERVER)
 
 
-@pytest.mark.parametrize("kind", ["Array(Array(UInt8))", "Float64", "Nullable(String)"])
+@pytest.mark.parametrize("kind", ["Array(Array(UInt8))", "Float32", "Nullable(String)"])
 def test_a_type_that_is_not_ours_goes_the_drivers_way(kind: str) -> None:
     examples: dict[str, list[Any]] = {"A": [[[1], [2, 3]], []], "F": [0.5], "N": ["a", None]}
     items = examples[kind[0]]

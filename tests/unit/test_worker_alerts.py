@@ -360,6 +360,24 @@ def test_daily_cells_catch_up_when_something_changed_and_before_it_is_acknowledg
     asyncio.run(scene())
 
 
+def test_daily_cells_of_partitions_that_were_lost_meanwhile_are_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("streams.worker.REVOKE_SECONDS", 0.01)
+
+    async def scene() -> None:
+        sink = SlowSink()
+        world = World(sink)
+        world.now_ms = ms("2026-10-06 10:01")
+        await given(world)
+        flush = asyncio.ensure_future(world.worker.flush())
+        await asyncio.to_thread(sink.was_asked.wait)
+        await world.worker.revoke()
+        sink.may_go_on.set()
+        await flush
+        assert world.caught_up == []
+
+    asyncio.run(scene())
+
+
 def test_daily_cells_that_cannot_catch_up_hold_up_nothing() -> None:
     async def scene() -> None:
         world = World(MemorySink())
