@@ -33,8 +33,10 @@ STATIC: tuple[Phase, ...] = (
 
 # What asserts seconds that a person is promised runs with nothing beside it.
 ALONE = "browser or timed"
+# A file's tests share what they started; files begin in the order in which tests/conftest.py puts them.
+IN_ORDER = ("--dist", "loadfile", "--no-loadscope-reorder")
 TESTS: tuple[Phase, ...] = (
-    Phase("tests, two at a time", ("pytest", "-n", "2", "--dist", "loadfile", "-m", f"not ({ALONE})")),
+    Phase("tests, three at a time", ("pytest", "-n", "3", *IN_ORDER, "-m", f"not ({ALONE})")),
     Phase("tests that need the machine alone", ("pytest", "-m", ALONE)),
 )
 
