@@ -4,6 +4,7 @@ import json
 import time
 from collections import Counter
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -17,7 +18,7 @@ from sinks.connection import connect
 from streams.notifier import signature
 from tests.fixtures_stack import Workers
 from tests.receiver import Receiver
-from tests.stack.processes import until
+from tests.stack.processes import WorkerProcess, until
 from tests.stack.test_stream import Writer
 
 pytestmark = pytest.mark.stack
@@ -126,6 +127,20 @@ def test_a_broken_promise_is_told_once_everywhere_and_history_to_nobody(
         assert {key for key, m in messages if m["notify"]} == {body["idempotency_key"] for body in bodies}
 
 
+def hold(worker: WorkerProcess, feed: Feed) -> None:
+    """Stop a worker until its promises are broken; what answers one in time lies unread until it goes on."""
+    with worker.stopped():
+        breaks_at = time.monotonic() + STALL_SECONDS
+        feed.add("inquiry", "answered")
+        feed.add("reply", "answered")
+        until(lambda: time.monotonic() > breaks_at, "all of them are broken meanwhile")
+
+
+def told_all(settings: Settings, expected: set[tuple[str, str, int]]) -> bool:
+    """Whether all of these stand in the table."""
+    return rows(settings).keys() >= expected
+
+
 def test_after_kills_no_transition_stands_twice(stream: Settings, workers: Workers, feed: Feed) -> None:
     worker = workers.start().wait_ready()
     # Without surges, which would mute so many at once.
@@ -139,13 +154,9 @@ def test_after_kills_no_transition_stands_twice(stream: Settings, workers: Worke
         if turn == 1:
             until(lambda: any(step == "breached" for _, step, _ in rows(stream)), "an alert before the kill")
         if turn == 2:
-            with worker.stopped():
-                breaks_at = time.monotonic() + STALL_SECONDS
-                # What answers the held worker's promises in time lies unread until it goes on.
-                feed.add("inquiry", "answered")
-                feed.add("reply", "answered")
-                until(lambda: time.monotonic() > breaks_at, "all of them are broken meanwhile")
-            until(lambda: rows(stream).keys() >= {(name, "breached", 1) for name in storm}, "it went on")
+            hold(worker, feed)
+            broken = {(name, "breached", 1) for name in storm}
+            until(partial(told_all, stream, broken), "it went on")
         worker.kill()
         worker = workers.start().wait_ready()
     for name in names[3 * STORM :]:
