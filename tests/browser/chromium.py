@@ -113,9 +113,9 @@ class Page:
             raise AssertionError(f"{expression}: {found['exceptionDetails']}")
         return found["result"].get("value")
 
-    async def until(self, expression: str) -> None:
+    async def until(self, expression: str, seconds: float = WAIT_SECONDS) -> None:
         """Wait until an expression is true."""
-        for _ in range(round(WAIT_SECONDS / LOOK_SECONDS)):
+        for _ in range(round(seconds / LOOK_SECONDS)):
             if await self.value(f"Boolean({expression})"):
                 return
             await asyncio.sleep(LOOK_SECONDS)

@@ -54,14 +54,16 @@ def settings(tmp_path: Path) -> Settings:
 class Demo:
     """One run of the demo, ended by its process id."""
 
-    def __init__(self, settings: Settings, log: Path) -> None:
+    def __init__(self, settings: Settings, log: Path, speed: int = 1) -> None:
         self.settings = settings
         self.log = log
         self.environment = {**os.environ, **child_environment(settings)}
         # Without a password of its own, as a person starts it.
         del self.environment["CX_CLICKHOUSE_PASSWORD"]
         with log.open("w") as out:
-            self.process = subprocess.Popen([*PYTHON, "demo"], env=self.environment, stdout=out, stderr=out)
+            self.process = subprocess.Popen(
+                [*PYTHON, "demo", "--speed", str(speed)], env=self.environment, stdout=out, stderr=out
+            )
 
     def wait_until_shown(self) -> None:
         """Until it says what to try."""
