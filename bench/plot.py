@@ -6,7 +6,7 @@ from math import floor, log10
 from typing import NamedTuple
 
 WIDTH, HEIGHT = 640, 360
-LEFT, RIGHT, TOP, BOTTOM = 64, 20, 40, 56
+LEFT, RIGHT, TOP, BOTTOM = 64, 36, 40, 56
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00")
 TICKS = 5
 

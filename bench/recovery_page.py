@@ -13,12 +13,11 @@ HEAD = f"""# Recovery, measured
 
 A worker that is started anew reads back from ClickHouse what stands, and takes what waits in Kafka. How long that is
 and how much memory it needs, by the length of the history (events of conversations that ended before every window) and
-the number of open conversations (each with a promise that runs). `{COMMAND}` does it again: a stack of
-its own; each line is the median of {REPETITIONS} real worker processes, started one after another on a machine of two
-cores that has other work too: compare processor seconds.
+the number of open conversations (each with a promise that runs). `{COMMAND}` does it again, on a
+stack of its own. Each line is the median of {REPETITIONS} real worker processes, started one after another. The machine
+has two cores and other work too, by which the clock's seconds vary: compare processor seconds.
 
-- *read*: events read back. What ended before every window is not among them, however long the history is.
-
+- *read*: events read back. What ended before every window is not among them, but for what was answered or due since.
 - *recovery*: seconds from the assignment of the partitions until all of them take messages.
 - *live edge*: seconds from the start of the process until an event that waited in Kafka had landed and was
   acknowledged; Python, Faust and the group are in it, some seconds that depend on no history.
@@ -55,8 +54,8 @@ def _taken(cell: Cell) -> str:
 
 def _year(cell: Cell) -> list[str]:
     return [
-        f"A district of 58,000 students: {YEAR_EVENTS:,} events in {YEAR_DAYS} days up to yesterday, in office hours'",
-        "promises of 4 and 16 hours; the last 35 days of it are in memory, with every alert of the year.",
+        f"A district of 58,000 students: {YEAR_EVENTS:,} events in {YEAR_DAYS} days up to yesterday, with promises of",
+        "4 and 16 hours in office hours. The last 35 days of it are in memory, and every alert of the year.",
         "",
         f"| {COLUMNS} |",
         "| --- | --- | --- | --- | --- | --- |",
