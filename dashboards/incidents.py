@@ -13,7 +13,7 @@ from schemas.alerts import ALERT
 from schemas.facts import Column
 from schemas.incidents import INCIDENT
 from schemas.transitions import Transition
-from streams.alert_words import what
+from streams.couriers.messages import fields
 
 RECENT_MS = 86_400_000
 MOST = 10
@@ -110,9 +110,17 @@ MESSAGES = (OF_INCIDENTS, OF_ALERTS)
 
 
 def messages(panels: Mapping[str, Iterable[Mapping[str, Any]]]) -> list[dict[str, Any]]:
-    """When and in which words receivers are told of the rows of `MESSAGES`, by panel; the newest first."""
+    """When and in which words receivers are told of the rows of `MESSAGES`, by panel; the newest first.
+
+    The words are those of a message but for its link, which leads to this very page.
+    """
     told: list[Transition] = [
         *(incidents.of_row(row[column.name] for column in INCIDENT) for row in panels[OF_INCIDENTS.name]),
         *(alerts.of_row(row[column.name] for column in ALERT) for row in panels[OF_ALERTS.name]),
     ]
-    return [{"at": one.at, "text": what(one)} for one in sorted(told, key=lambda one: -one.at)]
+    return [{"at": one.at, "text": _words(one)} for one in sorted(told, key=lambda one: -one.at)]
+
+
+def _words(transition: Transition) -> str:
+    found = fields(transition, "")
+    return " ".join(found["text"].removesuffix(found["link"]).split())

@@ -27,14 +27,7 @@ _WORDS: Mapping[str, str] = {
 
 
 def subject(transition: Transition) -> str:
-    """Such as `A promise is broken: first reply`; of an incident, the same as `what`."""
+    """Such as `A promise is broken: first reply`; of an incident, its sentence."""
     if isinstance(transition, IncidentTransition):
         return sentence(transition)
     return f"{_WORDS[transition.base]}: {transition.clock.replace('_', ' ')}"
-
-
-def what(transition: Transition) -> str:
-    """Such as `A promise is broken: first reply in dispatch`."""
-    if isinstance(transition, IncidentTransition):
-        return sentence(transition)
-    return f"{subject(transition)} in {transition.unit}"

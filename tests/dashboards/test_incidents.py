@@ -8,9 +8,11 @@ from dashboards.present import instants
 from schemas.alerts import AT_RISK, BREACHED, MET_LATE, AlertTransition
 from schemas.incidents import IncidentTransition
 from schemas.settings import Settings
+from schemas.transitions import Transition
 from sinks.clickhouse import ClickHouseSink
 from sinks.connection import connect
 from sinks.landing import Landing, unit_rows
+from streams.couriers.messages import fields
 from streams.incident_words import sentence
 from tests.dashboards.test_now import SAMPLE, TUESDAY
 
@@ -113,12 +115,14 @@ def test_the_messages_are_those_that_receivers_get(clickhouse: Settings) -> None
     risk, broken = (promise(transition, ago) for transition, ago in ((AT_RISK, 40), (BREACHED, 30)))
     muted = promise(MET_LATE, 20)._replace(notify=0)
     _, found = ask(clickhouse, [*told, quiet, said("c", "opened", 26 * HOUR_MS)], (risk, broken, muted))
-    assert [(one["at"], one["text"]) for one in found] == [
-        (told[1].at, sentence(told[1])),
-        (broken.at, "A promise is broken: first reply in dispatch"),
-        (risk.at, "A promise is at risk: first reply in dispatch"),
-        (told[0].at, "A surge: 21 inquiries about bus-late in dispatch, where 2.8 are usual within 30 min"),
-    ]
+    order: tuple[Transition, ...] = (told[1], broken, risk, told[0])
+    assert [one["at"] for one in found] == [transition.at for transition in order]
+    for one, transition in zip(found, order, strict=True):
+        words = fields(transition, "https://cx.example/")
+        assert f"{one['text']} {words['link']}" == " ".join(words["text"].split())
+    assert found[1]["text"].startswith("A promise is broken: first reply, dispatch in ")
+    surge = "A surge: 21 inquiries about bus-late in dispatch, where 2.8 are usual within 30 min."
+    assert found[3]["text"].startswith(surge)
 
 
 def test_every_transition_has_words() -> None:
