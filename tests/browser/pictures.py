@@ -16,7 +16,7 @@ PICTURES: dict[str, tuple[View, int]] = {
     "live-dark": (DARK, 1400),
     "live-phone": (PHONE, 1900),
 }
-BOTTOMS = "[...document.querySelectorAll('#units tbody tr')].map(row => row.getBoundingClientRect().bottom)"
+BOTTOMS = "[...document.querySelectorAll('tbody tr')].map(row => row.getBoundingClientRect().bottom)"
 
 
 async def take(url: str) -> dict[str, bytes]:
