@@ -8,7 +8,6 @@ that lost its partitions is refused by the broker, or was decided before this re
 is ended by `streams.hanging`.
 """
 
-import json
 from collections.abc import Callable, Sequence
 from contextlib import closing
 
@@ -18,7 +17,7 @@ from kafka.errors import KafkaError
 from schemas.errors import Unavailable
 from schemas.settings import Settings
 from schemas.topics import ALERTS, EVENTS
-from schemas.transitions import Transition, from_json
+from schemas.transitions import Transition, of_message
 from streams.hanging import end_hanging
 from streams.stand import Stand
 
@@ -83,5 +82,6 @@ def _read(
     found: dict[TopicPartition, list[Transition]] = {each: [] for each in starts}
     while any(consumer.position(each) < ends[each] for each in starts):
         for each, records in consumer.poll(POLL_MS).items():
-            found[each].extend(from_json(json.loads(record.value)) for record in records)
+            read = (of_message(record.value, f"{each.topic}-{each.partition}@{record.offset}") for record in records)
+            found[each].extend(transition for transition in read if transition is not None)
     return found

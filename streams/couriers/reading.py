@@ -3,7 +3,6 @@
 A new receiver begins with what was said in the last hours; one that was there before goes on where it was.
 """
 
-import json
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -14,7 +13,7 @@ from schemas.alerts import EVERYBODY, AlertTransition
 from schemas.receivers import Receiver
 from schemas.settings import Settings
 from schemas.topics import ALERTS
-from schemas.transitions import Transition, from_json
+from schemas.transitions import Transition, of_message
 from streams.core.alerting import NOTIFY_WITHIN_MS
 from streams.present import wall_ms
 
@@ -49,9 +48,10 @@ def wanted(receiver: Receiver, alert: Transition) -> str:
     return GROUPED if meant <= set(grouped) else NOW
 
 
-def decoded(record: Any) -> Said:
-    """A record of `cx.alerts`."""
-    return Said(record.partition, record.offset, from_json(json.loads(record.value)))
+def decoded(record: Any) -> Said | None:
+    """A record of `cx.alerts`; None if it is none of ours."""
+    alert = of_message(record.value, f"{record.topic}-{record.partition}@{record.offset}")
+    return None if alert is None else Said(record.partition, record.offset, alert)
 
 
 class Share:
@@ -110,7 +110,8 @@ class AlertReader:
             time.sleep(seconds)
             return []
         records = self._consumer.poll(int(seconds * 1000), max_records=AT_ONCE)
-        return [decoded(record) for some in records.values() for record in some]
+        read = (decoded(record) for some in records.values() for record in some)
+        return [said for said in read if said is not None]
 
     def _place(self) -> None:
         moves, numbers = self._share.now

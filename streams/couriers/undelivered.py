@@ -77,9 +77,9 @@ def _waiting(settings: Settings, receiver: Receiver) -> Iterator[Undelivered]:
         places |= places_of_new(consumer, [each for each, place in places.items() if place is None])
         first = consumer.beginning_offsets(partitions)
         for record in _records(consumer, {each: max(place, first[each]) for each, place in places.items()}):
-            alert = decoded(record).alert
-            if wanted(receiver, alert) != NO:
-                yield Undelivered(receiver.receiver, WAITING, record.timestamp, "", alert)
+            said = decoded(record)
+            if said is not None and wanted(receiver, said.alert) != NO:
+                yield Undelivered(receiver.receiver, WAITING, record.timestamp, "", said.alert)
 
 
 def _refused(settings: Settings) -> Iterator[Undelivered]:
@@ -105,5 +105,6 @@ def _alert_at(consumer: KafkaConsumer, partition: TopicPartition, offset: int) -
     consumer.seek(partition, offset)
     while consumer.position(partition) <= offset:
         for record in consumer.poll(POLL_MS, max_records=1).get(partition, ()):
-            return decoded(record).alert if record.offset == offset else None
+            said = decoded(record)
+            return said.alert if said is not None and record.offset == offset else None
     return None

@@ -21,6 +21,7 @@ from schemas.topics import ALERTS, partition_of
 from streams.couriers.service import Couriers
 from streams.metrics import WorkerMetrics
 from streams.present import wall_ms
+from streams.told import stands
 from tests.mailbox import Mailbox
 from tests.receiver import Receiver
 from tests.sinks.samples import alert
@@ -58,6 +59,13 @@ class Writer:
             self._producer.commit_transaction()
         else:
             self._producer.abort_transaction()
+
+    def write(self, district: str, value: bytes) -> None:
+        """A message of somebody else, into the district's partition."""
+        self._producer.begin_transaction()
+        number = partition_of(district, self._settings.partitions)
+        self._producer.send(self._settings.topic(ALERTS), value, partition=number)
+        self._producer.commit_transaction()
 
     def close(self) -> None:
         """Let go of the connection."""
@@ -143,8 +151,13 @@ def test_a_new_receiver_begins_with_the_last_hours(stream: Settings, writer: Wri
     writer.say(numbered(2), written_ms=wall_ms() - 5 * HOUR_MS)
     with Receiver() as receiver, running(having(stream, tmp_path, [hook(receiver)])):
         until(lambda: keys(receiver) == ["k2"], "what is recent")
+        writer.write("d", b"[1]")
         writer.say(numbered(3))
         until(lambda: keys(receiver) == ["k2", "k3"], "what is new")
+    number = partition_of("d", stream.partitions)
+    hung: list[str] = []
+    told = stands(stream, hung.append, [number])[number].told
+    assert ([each.key for each in told], hung) == (["k1", "k2", "k3"], [])
 
 
 def test_a_dead_receiver_keeps_nobody_waiting_and_loses_nothing(
