@@ -47,4 +47,5 @@ def sentence(now: Mapping[str, Any], units: Sequence[Mapping[str, Any]]) -> str:
     share = f"with {round(100 * worst['within'])} of 100"
     if len(slow) == 1:
         return f"{said}; {worst['label']} is the exception, {share}."
-    return f"{said}; {worst['label']} stands out, {share}, and {len(slow) - 1} more lie five points behind or worse."
+    more = "1 more lies" if len(slow) == 2 else f"{len(slow) - 1} more lie"
+    return f"{said}; {worst['label']} stands out, {share}, and {more} five points behind or worse."

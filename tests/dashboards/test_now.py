@@ -88,7 +88,11 @@ def test_the_day_is_the_districts_own() -> None:
         ([("Near", 400, 0.88)], "no school or department is far behind."),
         (
             [("Small", 40, 0.5), ("Large", 400, 0.7)],
-            "Large stands out, with 70 of 100, and 1 more lie five points behind or worse.",
+            "Large stands out, with 70 of 100, and 1 more lies five points behind or worse.",
+        ),
+        (
+            [("Small", 40, 0.5), ("Large", 400, 0.7), ("Less", 60, 0.6)],
+            "Large stands out, with 70 of 100, and 2 more lie five points behind or worse.",
         ),
     ],
 )

@@ -1,4 +1,4 @@
-"""What the page shows at an instant is what `./cx fold` prints for the same events: every number of every panel.
+"""What the page shows at an instant is what `./cx fold` prints: each number of the first view and of the windows.
 
 Simulated weeks go through a partition into ClickHouse, piece by piece, as a worker would bring them; the same lines are
 folded offline, and the numbers are computed anew in Python from those rows.

@@ -10,6 +10,7 @@ const TILES = ["within", "median_ms", "p90_ms", "mean_ms", "kept", "satisfaction
 const HIDDEN = ["decided", "rolled_at", "published_at", "published_n"];
 /* Which instant a number of the last four weeks is of. */
 const AS_OF = { median_ms: "rolled_at", p90_ms: "rolled_at", mean_ms: "rolled_at", kept: "rolled_at", satisfaction: "published_at" };
+const TOLD = "What receivers are sent at that instant: what, where, for how long, which promise. Instants are in UTC.";
 let tiles = null;
 let waited = null;
 let shownDistrict = "";
@@ -39,6 +40,8 @@ function drawIncidents(panel, messages) {
   messages.forEach(({ at, text }, i) => {
     const said = `${short(at)}: ${text}`;
     if (told[i].textContent !== said) told[i].textContent = said;
+    told[i].tabIndex = 0;
+    told[i].dataset.explained = TOLD;
   });
 }
 
@@ -125,7 +128,9 @@ function follow(pressed, unsure) {
   if (!state) {
     if (!unsure.includes(waited.name)) waited.before = row;
   } else {
-    waited.landedMs ??= Math.round(performance.now() - waited.since);
+    // A snow day has landed before the first promise has moved.
+    const { metric, before } = waited;
+    if (state.left === 0 || (metric && row[metric] !== before[metric])) waited.landedMs ??= Math.round(performance.now() - waited.since);
     Object.assign(waited, { state, after: row });
   }
   sayMoved();
