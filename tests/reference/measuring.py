@@ -1,7 +1,6 @@
 """Measures over facts as `./cx fold` prints them, from the text of the definitions: one question, one loop.
 
-Nothing is merged or kept: each unit's number is counted anew from the facts of the unit and of all below it. Shares are
-pairs (hits, of); lengths are milliseconds.
+Each unit's number is counted anew from its facts and all below it. Shares are (hits, of); lengths are milliseconds.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -18,10 +17,8 @@ from schemas.vocabulary import UNROUTED, to_ms
 Fact = dict[str, Any]
 Share = tuple[int, int]
 Range = tuple[float, float] | None
-HOUR = 3_600_000
-MINUTE = 60_000
-SCHOOL_DAY = 8 * HOUR
-Z = 1.959963984540054
+HOUR, MINUTE = 3_600_000, 60_000
+SCHOOL_DAY, Z = 8 * HOUR, 1.959963984540054
 SCORES = ("satisfaction", "courtesy", "communication", "responsiveness", "environment", "trust")
 REPLIES = ("first_reply", "next_reply")
 

@@ -36,11 +36,7 @@ class World:
     """The surroundings of one worker, each step written down in order."""
 
     def __init__(
-        self,
-        sink: MemorySink,
-        buffer: int = 1_000,
-        quiet: float = 0,
-        monotonic: Callable[[], float] = time.monotonic,
+        self, sink: MemorySink, buffer: int = 1_000, quiet: float = 0, monotonic: Callable[[], float] = time.monotonic
     ) -> None:
         self.steps: list[str] = []
         self.acknowledged: list[int] = []
