@@ -6,12 +6,11 @@ does not have is empty. docs/alerts.md explains each transition.
 """
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
 from schemas.facts import CODE, COUNT, FLAG, INSTANT, Column
-from schemas.vocabulary import from_ms, to_ms
+from schemas.records import as_object, of_object
 
 PROMISE = "promise"
 EVERYBODY = "everybody"
@@ -119,12 +118,7 @@ def alert_key(district: str, conversation: str, clock: str, event_id: str) -> st
 
 def as_json(transition: AlertTransition) -> dict[str, Any]:
     """A transition as an object: instants in ISO 8601, with its idempotency key."""
-    shown: dict[str, Any] = {"idempotency_key": transition.idempotency_key}
-    for column, value in zip(ALERT, transition, strict=True):
-        if isinstance(value, int) and "DateTime64" in column.type:
-            shown[column.name] = from_ms(value).isoformat(timespec="milliseconds")
-        else:
-            shown[column.name] = value
+    shown = {"idempotency_key": transition.idempotency_key} | as_object(ALERT, transition)
     return shown | {"notify": bool(transition.notify), "critical": bool(transition.critical)}
 
 
@@ -133,13 +127,7 @@ def from_json(shown: Mapping[str, Any]) -> AlertTransition:
 
     Raises `KeyError` or `ValueError` for anything else.
     """
-    values: list[Any] = []
-    whole = _completed(shown)
-    for column in ALERT:
-        value = whole[column.name]
-        is_instant = "DateTime64" in column.type and value is not None
-        values.append(to_ms(datetime.fromisoformat(value)) if is_instant else value)
-    return of_row(values)
+    return of_row(of_object(ALERT, _completed(shown)))
 
 
 def of_row(values: Iterable[Any]) -> AlertTransition:

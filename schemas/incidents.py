@@ -5,12 +5,11 @@ whatever comes late. Instants and lengths are milliseconds, UTC.
 """
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
 from schemas.facts import CODE, COUNT, FLAG, INSTANT, LENGTH, Column
-from schemas.vocabulary import from_ms, to_ms
+from schemas.records import as_object, of_object
 
 SURGE, SILENCE, VALUE = "surge", "silence", "value"
 INCIDENTS = (SURGE, SILENCE, VALUE)
@@ -81,24 +80,13 @@ def incident_key(district: str, what: tuple[str, str, str], window_ms: int, bega
 
 def as_json(transition: IncidentTransition) -> dict[str, Any]:
     """A transition as an object: instants in ISO 8601, with its idempotency key."""
-    shown: dict[str, Any] = {"idempotency_key": transition.idempotency_key}
-    for column, value in zip(INCIDENT, transition, strict=True):
-        if isinstance(value, int) and "DateTime64" in column.type:
-            shown[column.name] = from_ms(value).isoformat(timespec="milliseconds")
-        else:
-            shown[column.name] = value
-    shown["notify"] = bool(transition.notify)
-    return shown
+    shown = {"idempotency_key": transition.idempotency_key} | as_object(INCIDENT, transition)
+    return shown | {"notify": bool(transition.notify)}
 
 
 def from_json(shown: Mapping[str, Any]) -> IncidentTransition:
     """The transition that `as_json` shows as this object. Raises `KeyError` or `ValueError` for anything else."""
-    values: list[Any] = []
-    for column in INCIDENT:
-        value = shown[column.name]
-        is_instant = "DateTime64" in column.type and value is not None
-        values.append(to_ms(datetime.fromisoformat(value)) if is_instant else value)
-    return of_row(values)
+    return of_row(of_object(INCIDENT, shown))
 
 
 def of_row(values: Iterable[Any]) -> IncidentTransition:

@@ -8,10 +8,8 @@ import logging
 import time
 from itertools import islice
 
-from kafka.errors import KafkaError
-
 from schemas.receivers import AlertmanagerReceiver
-from streams.couriers.courier import KAFKA_PAUSE, LOOK_SECONDS, Tools
+from streams.couriers.courier import LOOK_SECONDS, Tools, read_until_stop
 from streams.couriers.reading import NO, AlertReader, wanted
 from streams.couriers.sending import Answer, post
 from streams.couriers.standing import Standing
@@ -39,19 +37,7 @@ class AlertmanagerCourier:
 
     def run(self) -> None:
         """Read and tell until `stop`; whatever goes wrong, it begins again."""
-        while not self._tools.stop.is_set():
-            try:
-                reader = AlertReader(self._tools.settings, self._receiver.receiver, self._tools.share, whole=True)
-                try:
-                    self._read(reader)
-                finally:
-                    reader.close()
-            except (KafkaError, OSError) as error:
-                log.warning("%s waits for Kafka: %s", self._receiver.receiver, type(error).__name__)
-                self._tools.stop.wait(KAFKA_PAUSE)
-            except Exception:  # the thread has to live: others' alerts are still to come
-                log.exception("unforeseen error while telling %s", self._receiver.receiver)
-                self._tools.stop.wait(KAFKA_PAUSE)
+        read_until_stop(self._tools, self._receiver.receiver, self._read, whole=True)
 
     def _read(self, reader: AlertReader) -> None:
         moves = -1

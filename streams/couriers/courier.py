@@ -45,6 +45,23 @@ class Tools(NamedTuple):
     first_pause: float = FIRST_PAUSE
 
 
+def read_until_stop(tools: Tools, receiver: str, read: Callable[[AlertReader], None], whole: bool = False) -> None:
+    """Give `read` a reader of `cx.alerts`, and a new one after whatever goes wrong; `whole` as of `AlertReader`."""
+    while not tools.stop.is_set():
+        try:
+            reader = AlertReader(tools.settings, receiver, tools.share, whole)
+            try:
+                read(reader)
+            finally:
+                reader.close()
+        except (KafkaError, OSError, Unavailable) as error:
+            log.warning("%s waits for Kafka: %s", receiver, type(error).__name__)
+            tools.stop.wait(KAFKA_PAUSE)
+        except Exception:  # the thread has to live: others' alerts are still to come
+            log.exception("unforeseen error while telling %s", receiver)
+            tools.stop.wait(KAFKA_PAUSE)
+
+
 class Courier:
     """One receiver of single or grouped messages."""
 
@@ -62,19 +79,7 @@ class Courier:
 
     def run(self) -> None:
         """Read and tell until `stop`; whatever goes wrong, it begins again."""
-        while not self._tools.stop.is_set():
-            try:
-                reader = AlertReader(self._tools.settings, self._receiver.receiver, self._tools.share)
-                try:
-                    self._read(reader)
-                finally:
-                    reader.close()
-            except (KafkaError, OSError, Unavailable) as error:
-                log.warning("%s waits for Kafka: %s", self._receiver.receiver, type(error).__name__)
-                self._tools.stop.wait(KAFKA_PAUSE)
-            except Exception:  # the thread has to live: others' alerts are still to come
-                log.exception("unforeseen error while telling %s", self._receiver.receiver)
-                self._tools.stop.wait(KAFKA_PAUSE)
+        read_until_stop(self._tools, self._receiver.receiver, self._read)
 
     def _read(self, reader: AlertReader) -> None:
         moves = -1
