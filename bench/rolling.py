@@ -35,7 +35,7 @@ school day's noon. Processor time.
 """
 COSTS = {
     "added_us_per_event": "added to an event by all windows, µs",
-    "added_share_of_hot_path": "of decoding, applying and folding it, a share of",
+    "added_share_of_hot_path": "the same as a share of decoding, applying and folding it",
     "loop_held_ms": "a minute's rows hold the event loop, ms",
     "loop_held_each_hour_ms": "once an hour, ms",
     "rows_ms": "made beside it: the rows of `rolling`, ms",
