@@ -1,5 +1,6 @@
 """A sink and reader in memory with the contract of the real ones: for tests, and for trying things without a server."""
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
@@ -133,6 +134,16 @@ class MemorySink:
             for row in self.rows("conversations")
             if row["district"] in districts
         }
+
+    def running(self, districts: Sequence[str], since_ms: int) -> list[Key]:
+        """Rows of these districts with a running promise clock, what happens next first."""
+        steps = [f"verdicts.{step}_at" for step in ("at_risk", "breach", "escalated_50", "escalated_100")]
+        found = []
+        for row in self.rows("conversations"):
+            if row["district"] in districts and not row["retracted"] and "open" in row["verdicts.outcome"]:
+                instants = (at for step in steps for at in row[step] if at is not None and at >= since_ms)
+                found.append((min(instants, default=math.inf), row["district"], row["conversation"]))
+        return [(district, name) for _, district, name in sorted(found)]
 
     def alerts(self, districts: Sequence[str]) -> list[AlertTransition]:
         """Every alert transition that has landed of these districts, once."""

@@ -76,6 +76,20 @@ SELECT district, conversation, version, retracted
 FROM conversations FINAL
 WHERE district IN %(districts)s
 """
+RUNNING = """
+SELECT district, conversation
+FROM (
+    SELECT district, conversation, arrayMin(
+        at -> if(at >= fromUnixTimestamp64Milli(toInt64(%(since_ms)s)), toUnixTimestamp64Milli(at), {never}),
+        arrayMap(at -> ifNull(at, toDateTime64(0, 3)), arrayConcat(
+            `verdicts.at_risk_at`, `verdicts.breach_at`, `verdicts.escalated_50_at`, `verdicts.escalated_100_at`
+        ))
+    ) AS next_ms
+    FROM conversations FINAL
+    WHERE district IN %(districts)s AND retracted = 0 AND has(`verdicts.outcome`, 'open')
+)
+ORDER BY next_ms, district, conversation
+""".replace("{never}", str(2**63 - 1))
 ALERTS = """
 SELECT {columns}
 FROM alerts FINAL

@@ -79,6 +79,12 @@ class Reader(Protocol):
     def versions(self, districts: Sequence[str]) -> dict[Key, LandedVersion]:
         """The landed version of every conversation of these districts, by (district, conversation)."""
 
+    def running(self, districts: Sequence[str], since_ms: int) -> list[Key]:
+        """Rows of these districts with a running promise clock, by (district, conversation).
+
+        First those of which something becomes true from an instant on, by when.
+        """
+
     def alerts(self, districts: Sequence[str]) -> list[AlertTransition]:
         """Every alert transition that has landed of these districts, once."""
 
@@ -161,6 +167,14 @@ class ClickHouseReader:
                 if columns:
                     names, conversations, *landed = columns
                     found.update(zip(zip(names, conversations, strict=True), map(LandedVersion, *landed), strict=True))
+        return found
+
+    def running(self, districts: Sequence[str], since_ms: int) -> list[Key]:
+        """Rows of these districts with a running promise clock, what happens next first."""
+        found: list[Key] = []
+        with errors_mapped(self._settings):
+            for some in _slices(sorted(set(districts))):
+                found.extend(self._client.execute(queries.RUNNING, {"districts": some, "since_ms": since_ms}))
         return found
 
     def alerts(self, districts: Sequence[str]) -> list[AlertTransition]:

@@ -74,7 +74,7 @@ class Partition:
 
     @property
     def stale(self) -> int:
-        """Conversations that a changed configuration left to be folded in slices."""
+        """Conversations that a changed configuration or a recovery left to be folded in slices."""
         return sum(state.stale for state in self.states.values())
 
     @property
@@ -235,9 +235,9 @@ class Partition:
         self.arrivals[arrival] = self.arrivals.get(arrival, 0) + 1
 
     def refold(self, is_over: Callable[[], bool], clocks: bool = False) -> None:
-        """Fold again what a changed configuration left, step by step, until that is over; `clocks`: what runs only."""
+        """Fold again what is stale, step by step, until that is over; `clocks`: only what has a promise clock."""
         for state in self.states.values():
-            while (state.has_stale_clocks if clocks else state.stale) and not is_over():
+            while (state.has_soonest if clocks else state.stale) and not is_over():
                 self._keep(self._cut, state.district, state.refold(STEP))
 
     def _keep(self, cut: Cut, district: str, settled: Settled) -> None:

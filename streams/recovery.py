@@ -27,6 +27,7 @@ from schemas.vocabulary import from_ms
 from sinks.landing import UnitRow, unit_rows
 from sinks.reading import Key, LandedEvent, LandedVersion, Reader
 from streams.core.aggregates import watched_units
+from streams.core.alerting import NOTIFY_WITHIN_MS
 from streams.core.district import DistrictState
 from streams.core.packed import digest_of
 from streams.core.parts import whole_name
@@ -97,6 +98,7 @@ def recover(
             found.states[owner[event.district]][event.district].apply(event, digest)
             found.events += 1
     versions, unit_versions = reader.versions(districts), reader.unit_versions(districts)
+    running = _running(reader.running(districts, now_ms - NOTIFY_WITHIN_MS))
     for district, published in groupby(reader.published(districts), attrgetter("district")):
         found.states[owner[district]][district].rolling.publishing.known(published)
     said = _said(found, (*reader.alerts(districts), *reader.incidents(districts)), told)
@@ -112,7 +114,9 @@ def recover(
             before = said.get(district, ())
             state.alerts.known(one for one in before if isinstance(one, AlertTransition))
             state.watching.known(one for one in before if isinstance(one, IncidentTransition))
-            behind = _compare(state, landed.get(district, {}), lacking.get(district, frozenset()))
+            _let_depart(state, landed.get(district, {}))
+            behind = _behind(state, landed.get(district, {}), lacking.get(district, frozenset()))
+            state.refill(running.get(district, ()), behind)
             state.rolling.prune(now_ms, state.configuration)
             state.watching.refill(_watched(state, reader, now_ms))
             found.repaired += len(behind)
@@ -130,13 +134,12 @@ def _by_district(versions: Mapping[Key, LandedVersion], retired: Container[Key])
     return found
 
 
-def _compare(state: DistrictState, landed: Mapping[str, LandedVersion], lacking: Container[str]) -> list[str]:
-    """Let go of what was not read back, fold the rest for what is kept beside rows, and find what is to land again."""
-    _let_depart(state, landed)
-    behind = _behind(state, landed, lacking)
-    state.refill()
-    state.touch(behind)
-    return behind
+def _running(rows: Iterable[Key]) -> dict[str, list[str]]:
+    """Names by district, in the same order."""
+    found: dict[str, list[str]] = {}
+    for district, name in rows:
+        found.setdefault(district, []).append(name)
+    return found
 
 
 def _said(

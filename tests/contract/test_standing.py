@@ -120,6 +120,7 @@ def test_what_is_due_within_the_windows_stands(store: Store) -> None:
     assert whole.evict(NOW) == 1
     state = recover([NUMBER], 16, store.reader, NOW).states[NUMBER]["demo"]
     assert sorted(state.conversations) == ["soon"]
+    assert state.settle().rows == []
     assert state.rolling.rows(NOW, state.configuration) == whole.rolling.rows(NOW, whole.configuration)
     assert [row.promises_met for row in whole.rolling.rows(NOW, whole.configuration) if row.unit == "demo"] != [0] * 5
 
@@ -136,9 +137,30 @@ def test_a_long_break_has_recovery_reach_further_back(store: Store) -> None:
     assert whole.evict(now_ms) == 1
     state = recover([NUMBER], 16, store.reader, now_ms).states[NUMBER]["demo"]
     assert (sorted(state.conversations), "winter" in state.departed) == (["spring"], True)
+    assert state.settle().rows == []
     rows = state.rolling.rows(now_ms, state.configuration)
     assert rows == whole.rolling.rows(now_ms, whole.configuration)
     assert [row.inquiries for row in rows if (row.unit, row.window, row.channel) == ("a", "7sd", "all")] == [1]
+
+
+def test_what_has_a_promise_is_named_by_what_becomes_true_next(store: Store) -> None:
+    history = History()
+    history.configured(district(promises=[{"promise": "done", "clock": "resolution", "target": "8h"}]))
+    for name, moment in (("broken", "2026-10-01 08:00"), ("next", "2026-10-05 13:00"), ("first", "2026-10-05 11:00")):
+        history.add("inquiry", moment, name)
+    answered(history, "answered", "2026-10-05")
+    history.add("inquiry", "2026-10-05 11:30", "spam")
+    history.add("spam", "2026-10-05 11:31", "spam")
+    land(store, history.events)
+    running = [("demo", name) for name in ("first", "next", "broken")]
+    assert store.reader.running(["demo", "unknown"], ms("2026-10-06 08:00")) == running
+    assert store.reader.running(["unknown"], 0) == []
+    state = recover([NUMBER], 16, store.reader, ms("2026-10-06 08:00")).states[NUMBER]["demo"]
+    folded = []
+    while state.has_soonest:
+        state.refold(1)
+        folded += [name for name in state.conversations if state.alerts.is_running(name) and name not in folded]
+    assert folded == ["first", "next", "broken"]
 
 
 def test_an_event_for_one_that_left_is_folded_with_its_history(store: Store) -> None:
