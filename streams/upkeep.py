@@ -80,8 +80,9 @@ class Upkeep:
                 found = await self._attempts.persist(partial(self._around.log.histories, district, names))
                 # Asked last: what leaves is marked before it goes, so a history without a mark was whole.
                 gone = await self._attempts.persist(partial(self._around.log.retired_of, district, names))
+                said = await self._attempts.persist(partial(self._around.log.said, district, names))
                 self._around.reached("after:read-back")
-                owned.restore(district, names, found, gone)
+                owned.restore(district, names, found, gone, said)
                 self._metrics.read_back.inc(len(names))
 
     async def _seek_erased(self) -> None:

@@ -12,6 +12,7 @@ Conversations that ended long ago leave memory (`evict`). One that gets an event
 from collections.abc import Collection, Iterable, Sequence
 from operator import itemgetter
 
+from schemas.alerts import AlertTransition
 from schemas.events import AlertAcknowledged, AlertSilenced, DistrictConfigured, Erased, Event, Refused, canonical
 from schemas.facts import Row, row_version
 from schemas.vocabulary import to_ms
@@ -123,8 +124,11 @@ class DistrictState:
                 if number > 1:
                     self.departed.parts[conversation] = max(number, self.departed.parts.get(conversation, 1))
 
-    def restore(self, conversation: str, history: Iterable[tuple[Event, int | None]]) -> None:
-        """Give a returning conversation its whole history; empty if it never left."""
+    def restore(
+        self, conversation: str, history: Iterable[tuple[Event, int | None]], said: Iterable[AlertTransition] = ()
+    ) -> None:
+        """Give a returning conversation its whole history, and all that was said of it; empty if it never left."""
+        self.alerts.known(said)
         held = self.conversations.setdefault(conversation, Conversation())
         as_stale = self._passing.get(conversation)
         for event, digest in history:

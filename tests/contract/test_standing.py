@@ -227,3 +227,31 @@ def test_what_was_published_of_ratings_stays_published_after_a_restart(store: St
     late = row._replace(at=SINCE + 60_000, ratings=(1, *twenty[1:]))
     (published,) = state.rolling.publishing.publish([late])
     assert (published.published_at, published.published_ratings, published.changes) == (SINCE - 60_000, twenty, 4)
+
+
+def test_alerts_of_what_left_are_read_back_with_it(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("streams.recovery.FEW", 0)
+    history = History()
+    history.configured(district(promises=PROMISES))
+    for name in ("old", "older", "lately"):
+        answered(history, name, "2026-01-05", reply=False)
+        history.add("reply", "2026-01-05 16:00", name)
+        history.add("status_changed", "2026-01-05 16:00", name, status="resolved")
+    state = land(store, history.events)
+    told = state.alerts.advance(ms("2026-01-07 00:00"))
+    lately = [one._replace(at=NOW, transition="corrected") for one in told if one.conversation == "lately"][:1]
+    store.sink.land(Landing(0, alerts=[*told, *lately]))
+    assert [one[:2] for one in store.reader.alerted(["demo"], NOW)] == [("demo", n) for n in ("lately", "old", "older")]
+    assert [bool(one[2]) for one in store.reader.alerted(["demo"], NOW)] == [True, False, False]
+    assert sorted(store.reader.alerts_of("demo", ["old", "unknown"])) == [o for o in sorted(told) if o[6] == "old"]
+    state = recover([NUMBER], 16, store.reader, NOW).states[NUMBER]["demo"]
+    late = history.add("reply", "2026-01-05 09:30", "old")
+    done = history.add("status_changed", "2026-01-05 09:30", "old", status="resolved")
+    for event in (late, done):
+        state.apply(event)
+    log = Log(lambda: store.reader)
+    state.restore("old", log.histories("demo", ["old"])["old"], log.said("demo", ["old"])["old"])
+    state.settle()
+    made = state.alerts.advance(NOW)
+    assert {(one.conversation, one.revision, one.transition) for one in made} == {("old", 0, "corrected")}
+    assert state.alerts.advance(NOW + 1) == []
