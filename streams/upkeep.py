@@ -47,6 +47,10 @@ class Upkeep:
 
         One slice in the first flush, so that what breaks next lands at once, then twice as many each time.
         """
+        await self._refold()
+        self._metrics.to_fold.set(sum(partition.stale for partition in self._owned()))
+
+    async def _refold(self) -> None:
         for number in range(self._slices):
             if number:
                 await asyncio.sleep(BETWEEN_SLICES)

@@ -99,6 +99,7 @@ def test_after_a_restart_a_live_event_lands_before_what_was_read_back_is_folded(
         await after.worker.receive(delivery(MANY + 2, reply.model_dump_json(exclude_defaults=True).encode()))
         await after.worker.flush()
         assert (after.acknowledged, after.partition.stale) == ([MANY + 2], MANY - STEP)
+        assert after.value("cx_conversations_to_fold") == MANY - STEP
         assert after.now_ms not in {row["at"] for row in after.sink.rows("rolling")}
         while after.partition.stale:
             await after.worker.flush()
