@@ -215,8 +215,7 @@ class DistrictState:
     def _erase(self) -> None:
         """Forget who it was wherever an erased key stands. Looks at every event held: erasures are rare."""
         for conversation, held in self.conversations.items():
-            events = self.erasures.held(held.events, conversation)
-            if events is not None:
+            if (events := self.erasures.held(held.events, conversation)) is not None:
                 held.events = events
                 self._dirty.setdefault(conversation, [])
 
@@ -242,9 +241,8 @@ class DistrictState:
 
     def clean(self) -> None:
         """Forget what changed: after a recovery everything held has landed before."""
-        self._dirty.clear()
-        self._stale.clear()
-        self.erasures.unsought.clear()
+        for changed in (self._dirty, self._stale, self.erasures.unsought):
+            changed.clear()
 
     @property
     def holds_windows(self) -> bool:
@@ -272,6 +270,11 @@ class DistrictState:
         """Whether one of these has a promise clock, of which something may become true soon."""
         return self._stale.has_soonest
 
+    @property
+    def has_waiting_clocks(self) -> bool:
+        """After a `settle`: whether one runs whose conversation waits for a history; an answer may be among it."""
+        return any(map(self._is_running, self._dirty))
+
     def linked(self, conversation: str) -> list[str]:
         """The conversation and those that a merge ever named with it, whether or not they hold events."""
         return self._links.together(conversation) if conversation in self._links else [conversation]
@@ -287,10 +290,8 @@ class DistrictState:
 
     def version(self, conversation: str) -> int:
         """The row version the conversation's set has now, without folding it."""
-        return row_version(self.configuration.count, *known_of(self._held(self._together(conversation))))
-
-    def _held(self, together: Sequence[str]) -> dict[str, Conversation]:
-        return {name: self.conversations[name] for name in together}
+        held = {name: self.conversations[name] for name in self._together(conversation)}
+        return row_version(self.configuration.count, *known_of(held))
 
     def settle(self, most_stale: int | None = None) -> Settled:
         """Fold every conversation with new events, and of the stale ones at most so many (None: all).
@@ -346,13 +347,12 @@ class DistrictState:
         except Exception:  # noqa: BLE001 -- whatever it is, it must cost no other event
             rows = without_culprits(together, self.conversations, self._dirty, self._fold, culprits)
         self._stale.discard(together)
-        present = {row[1] for row in rows}
+        present = {row[1]: row for row in rows}
         for conversation in together:
             names = self._part_names(conversation)
             gone = [name for name in names if name not in present]
             if conversation in present:
-                first = next(row for row in rows if row[1] == conversation)
-                rows.extend(withdrawn(first, name) for name in gone)
+                rows.extend(withdrawn(present[conversation], name) for name in gone)
             for name in gone:
                 self._drop(name)
         self._keep(rows)
@@ -394,4 +394,5 @@ class DistrictState:
                     self.touch(together)
 
     def _fold(self, together: Sequence[str]) -> list[Row]:
-        return fold_together(self.district, self._held(together), self.configuration)
+        held = {name: self.conversations[name] for name in together}
+        return fold_together(self.district, held, self.configuration)
