@@ -127,6 +127,15 @@ def test_g13_each_owner_has_its_slices_in_its_own_calendar() -> None:
     assert [(each.from_department, each.to_department, each.bounce) for each in part.handoffs] == [("a", "line", False)]
 
 
+def test_an_answer_says_with_whom_it_stays_or_to_whom_it_goes_back() -> None:
+    history = story()
+    history.add("reply", "2026-10-06 09:00", unit="b")
+    answer = history.add("inquiry", "2026-10-06 10:00", unit=None)
+    assert did(part_of(history.events), answer)[1] == "goes back to b, who wrote first"
+    history.add("transfer", "2026-10-06 09:30", unit="line")
+    assert did(part_of(history.events), answer)[1] == "stays with line, who had it before"
+
+
 def test_g24_a_closure_declared_late_names_both_revisions() -> None:
     history = story(promises=PROMISES)
     first = history.add("inquiry", "2026-01-20 15:30")
