@@ -151,12 +151,11 @@ def test_g24_a_closure_declared_late_names_both_revisions() -> None:
     assert [(policy.revision, policy.decided) for policy in clock.policies] == [(1, False), (2, True)]
     assert clock.why[1] == "revision 1 was in force at its start; the promise is the same in both"
     assert clock.why[-1] == "met, 3:00:00 before it would have been broken"
-    restatement = found.restatements[0]
-    assert (restatement.number, restatement.by_configurations) == (
-        f"due_at first_reply {first.event_id}",
-        [snow.event_id],
-    )
-    assert (restatement.before, restatement.after) == ("2026-01-21T17:00:00.000Z", "2026-01-22T17:00:00.000Z")
+    moved = [f"breach_at first_reply {first.event_id}", f"due_at first_reply {first.event_id}"]
+    assert [each.number for each in found.restatements] == [*moved, f"school_day_at {first.event_id}"]
+    assert {tuple(each.by_configurations) for each in found.restatements} == {(snow.event_id,)}
+    due = found.restatements[1]
+    assert (due.before, due.after) == ("2026-01-21T17:00:00.000Z", "2026-01-22T17:00:00.000Z")
     assert [(each.revision, each.newest) for each in found.revisions] == [(1, False), (2, True)]
 
 
