@@ -271,7 +271,7 @@ class Partition:
         clock_ms = now_ms if live else min(self.latest_receipt_ms, now_ms)
         for state in self.states.values():
             self._keep(self._cut, state.district, state.settle(0))
-            if clock_ms and not state.has_stale_clocks:
+            if clock_ms and not state.has_stale_clocks and not state.has_waiting_clocks:
                 if not state.stale:
                     self._cut.alerts.extend(state.watching.advance(clock_ms, now_ms))
                 self._cut.alerts.extend(state.alerts.advance(clock_ms, now_ms))

@@ -42,6 +42,12 @@ class Upkeep:
         """Whether a changed configuration left something to be folded."""
         return any(partition.stale for partition in self._owned())
 
+    @property
+    def lacks_history(self) -> bool:
+        """Whether something has to be read back before the next cut."""
+        states = [state for partition in self._owned() for state in partition.states.values()]
+        return any(state.returning or state.erasures.unsought for state in states)
+
     async def refold(self) -> None:
         """Fold what a changed configuration left, slice by slice; what is to be done meanwhile is done in between.
 

@@ -3,7 +3,7 @@
 The order of a flush, which every step relies on:
 
     (0) dead letters and forwards to Kafka    acknowledged by the broker; too many of them end the process before
-    (1) alerts to Kafka                        acknowledged by the broker; also while (2) and (3) take long
+    (1) alerts to Kafka                        acknowledged by the broker; also while ClickHouse takes long at any step
     (2) configurations, units, events          in ClickHouse
     (3) facts, once per changed conversation   in ClickHouse; then the rows of (1)
     (4) rolling rows, each full minute; then some days of daily cells, of one district at a time
@@ -18,6 +18,7 @@ import math
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
+from typing import TypeVar
 
 from schemas.errors import Fenced
 from sinks.landing import DeadLetterRow, Landing
@@ -42,6 +43,8 @@ PAST_MS = 60_000
 JUST_AFTER = 0.005
 BREATH_SECONDS = 0.1
 AHEAD_SECONDS = 1.0
+
+T = TypeVar("T")
 
 
 class Worker:
@@ -290,8 +293,9 @@ class Worker:
     async def flush(self) -> None:
         """Land everything taken so far and acknowledge it; waits as long as ClickHouse or Kafka is away."""
         async with self._flushing:
-            await self._upkeep.bring_back()
-            await self._upkeep.refold()
+            await self._telling(self._upkeep.refold())
+            while self._upkeep.lacks_history:
+                await self._telling(self._upkeep.bring_back())
             # Nothing may be awaited between this and the cut: what comes meanwhile could need its history too.
             now_ms = self._around.now_ms()
             owned = dict(self._owned)
@@ -327,16 +331,20 @@ class Worker:
                 await self._sweep()
 
     async def _land(self, landing: Landing) -> None:
-        """Steps (2) and (3). If that takes long, ClickHouse may be away: what is to be told goes out all the same."""
+        """Steps (2) and (3)."""
         told = self._teller.told()
-        landed = asyncio.ensure_future(self._attempts.persist(partial(self._around.sink.land, landing)))
-        begun = self._around.monotonic()
-        while not landed.done():
-            await asyncio.wait({landed}, timeout=self._pause())
-            if not landed.done() and self._around.monotonic() - begun >= AHEAD_SECONDS:
-                await self._tell_ahead()
-        landed.result()
+        await self._telling(self._attempts.persist(partial(self._around.sink.land, landing)))
         self._teller.landed(told)
+
+    async def _telling(self, work: Awaitable[T]) -> T:
+        """What ClickHouse is to do. If that takes long, it may be away: what is to be told goes out all the same."""
+        done = asyncio.ensure_future(work)
+        begun = self._around.monotonic()
+        while not done.done():
+            await asyncio.wait({done}, timeout=self._pause())
+            if not done.done() and self._around.monotonic() - begun >= AHEAD_SECONDS:
+                await self._tell_ahead()
+        return done.result()
 
     async def _tell_ahead(self) -> None:
         membership = self._membership
@@ -355,13 +363,13 @@ class Worker:
     async def _land_windows(self, cuts: Sequence[Cut], now_ms: int) -> None:
         """Step (4): rows are made in a thread of what the cuts hold, while the next messages are taken."""
         landing = await asyncio.to_thread(windows_of, cuts, now_ms)
-        await self._attempts.persist(partial(self._around.sink.land, landing))
+        await self._telling(self._attempts.persist(partial(self._around.sink.land, landing)))
         self._metrics.rolled(landing)
         for partition in self._owned.values():
             partition.judge(landing.rolling, now_ms)
 
     async def _sweep(self) -> None:
-        if await self._upkeep.sweep():
+        if await self._telling(self._upkeep.sweep()):
             self._due.set()
 
     async def _told(self, dead_letters: Sequence[DeadLetterRow], news: News) -> bool:

@@ -209,16 +209,14 @@ class DistrictState:
     def _erase(self) -> None:
         """Forget who it was wherever an erased key stands. Looks at every event held: erasures are rare."""
         for conversation, held in self.conversations.items():
-            events = self.erasures.held(held.events, conversation)
-            if events is not None:
+            if (events := self.erasures.held(held.events, conversation)) is not None:
                 held.events = events
                 self._dirty.setdefault(conversation, [])
 
     def touch(self, conversations: Iterable[str]) -> None:
         """Have these conversations folded again, slice by slice."""
         for conversation in conversations:
-            runs = any(self.alerts.is_running(name) for name in self._part_names(conversation))
-            self._stale.add(conversation, runs)
+            self._stale.add(conversation, any(map(self.alerts.is_running, self._part_names(conversation))))
 
     def _part_names(self, conversation: str) -> list[str]:
         held = self.conversations.get(conversation)
@@ -234,9 +232,8 @@ class DistrictState:
 
     def clean(self) -> None:
         """Forget what changed: after a recovery everything held has landed before."""
-        self._dirty.clear()
-        self._stale.clear()
-        self.erasures.unsought.clear()
+        for changed in (self._dirty, self._stale, self.erasures.unsought):
+            changed.clear()
 
     @property
     def holds_windows(self) -> bool:
@@ -258,6 +255,11 @@ class DistrictState:
         """Whether a promise clock still runs by an earlier configuration; none may break meanwhile."""
         return self._stale.has_clocks
 
+    @property
+    def has_waiting_clocks(self) -> bool:
+        """After a `settle`: whether one runs whose conversation waits for a history; an answer may be among it."""
+        return any(any(map(self.alerts.is_running, self._part_names(each))) for each in self._dirty)
+
     def linked(self, conversation: str) -> list[str]:
         """The conversation and those that a merge ever named with it, whether or not they hold events."""
         return self._links.together(conversation) if conversation in self._links else [conversation]
@@ -273,10 +275,8 @@ class DistrictState:
 
     def version(self, conversation: str) -> int:
         """The row version the conversation's set has now, without folding it."""
-        return row_version(self.configuration.count, *known_of(self._held(self._together(conversation))))
-
-    def _held(self, together: Sequence[str]) -> dict[str, Conversation]:
-        return {name: self.conversations[name] for name in together}
+        held = {name: self.conversations[name] for name in self._together(conversation)}
+        return row_version(self.configuration.count, *known_of(held))
 
     def settle(self, most_stale: int | None = None) -> Settled:
         """Fold every conversation with new events, and of the stale ones at most so many (None: all).
@@ -323,13 +323,12 @@ class DistrictState:
             rows = self._fold(together)
         except Exception:  # noqa: BLE001 -- whatever it is, it must cost no other event
             rows = self._without_culprits(together, culprits)
-        present = {row[1] for row in rows}
+        present = {row[1]: row for row in rows}
         for conversation in together:
             names = self._part_names(conversation)
             gone = [name for name in names if name not in present]
             if conversation in present:
-                first = next(row for row in rows if row[1] == conversation)
-                rows.extend(withdrawn(first, name) for name in gone)
+                rows.extend(withdrawn(present[conversation], name) for name in gone)
             for name in gone:
                 self._drop(name)
         self._keep(rows)
@@ -364,7 +363,8 @@ class DistrictState:
                     self.touch(together)
 
     def _fold(self, together: Sequence[str]) -> list[Row]:
-        return fold_together(self.district, self._held(together), self.configuration)
+        held = {name: self.conversations[name] for name in together}
+        return fold_together(self.district, held, self.configuration)
 
     def _without_culprits(self, together: Sequence[str], culprits: list[Culprit]) -> list[Row]:
         """Each alone without what makes its fold raise; if together they still do, without the merges."""

@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import pytest
@@ -12,7 +12,7 @@ from schemas.rolling import RollingRow
 from sinks.memory import MemorySink
 from streams.core.publishing import Publishing
 from tests.golden import History, district, ms
-from tests.unit.test_worker import NUMBER, SlowSink, World, delivery
+from tests.unit.test_worker import SlowSink, World, delivery
 
 PROMISE = {"promise": "reply", "clock": "first_reply", "target": "1s", "hours": "calendar"}
 BROKEN_MS = ms("2026-10-06 10:00") + 1_001
@@ -214,109 +214,6 @@ def test_rolling_rows_are_made_beside_the_event_loop() -> None:
         await world.worker.flush()
         assert len(Watched.threads) == len(world.sink.rows("rolling")) > 0
         assert threading.get_ident() not in Watched.threads
-
-    asyncio.run(scene())
-
-
-async def until(holds: Callable[[], bool]) -> None:
-    """Let the worker go on until something holds, for a bounded number of looks."""
-    for _ in range(2_000):
-        if holds():
-            return
-        await asyncio.sleep(0.005)
-    raise AssertionError("never came")
-
-
-def transitions(world: World) -> list[str]:
-    return [alert.transition for alert in world.published]
-
-
-@pytest.fixture
-def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Any landing counts as one that takes long."""
-    monkeypatch.setattr("streams.worker.AHEAD_SECONDS", 0.0)
-
-
-async def stuck(world: World) -> "asyncio.Future[None]":
-    """A flush that waits for ClickHouse, with a promise at risk told before it."""
-    world.now_ms = BROKEN_MS - 1
-    await given(world)
-    flush = asyncio.ensure_future(world.worker.flush())
-    await until(lambda: transitions(world) == ["at_risk"])
-    return flush
-
-
-@pytest.mark.usefixtures("at_once")
-def test_promises_that_break_while_clickhouse_is_away_are_told_at_once_and_land_later() -> None:
-    async def scene() -> None:
-        sink = SlowSink()
-        world = World(sink)
-        flush = await stuck(world)
-        world.now_ms = BROKEN_MS
-        await until(lambda: transitions(world) == ["at_risk", "breached"])
-        assert not flush.done()
-        assert sink.rows("alerts") == []
-        sink.may_go_on.set()
-        await flush
-        # What was told ahead has not landed with it.
-        assert landed(world) == [AT_RISK]
-        assert world.landed_to == {NUMBER: 1}
-        await world.worker.flush()
-        assert landed(world) == [AT_RISK, ("breached", BROKEN_MS - 1)]
-        assert transitions(world) == ["at_risk", "breached"]
-        assert world.landed_to == {NUMBER: 2}
-
-    asyncio.run(scene())
-
-
-@pytest.mark.usefixtures("at_once")
-def test_an_answer_that_comes_meanwhile_keeps_its_promise() -> None:
-    async def scene() -> None:
-        sink = SlowSink()
-        world = World(sink)
-        flush = await stuck(world)
-        await world.worker.receive(delivery(2, payloads("2026-10-06 10:00:01")[-1]))
-        world.now_ms = BROKEN_MS
-        await until(lambda: transitions(world) == ["at_risk", "resolved"])
-        sink.may_go_on.set()
-        await flush
-        assert world.acknowledged == [0, 1]
-        await world.worker.flush()
-        assert world.acknowledged == [0, 1, 2]
-        assert [transition for transition, _ in landed(world)] == ["at_risk", "resolved"]
-
-    asyncio.run(scene())
-
-
-@pytest.mark.usefixtures("at_once")
-def test_what_kafka_does_not_take_meanwhile_is_told_as_soon_as_it_does() -> None:
-    async def scene() -> None:
-        sink = SlowSink()
-        world = World(sink)
-        flush = await stuck(world)
-        world.deaf = 3
-        world.now_ms = BROKEN_MS
-        await until(lambda: transitions(world) == ["at_risk", "breached"])
-        assert world.deaf == 0
-        sink.may_go_on.set()
-        await flush
-
-    asyncio.run(scene())
-
-
-@pytest.mark.usefixtures("at_once")
-def test_a_worker_that_loses_its_partitions_meanwhile_says_no_more() -> None:
-    async def scene() -> None:
-        sink = SlowSink()
-        world = World(sink)
-        flush = await stuck(world)
-        world.fenced = True
-        world.now_ms = BROKEN_MS
-        await until(lambda: not world.worker.holds)
-        sink.may_go_on.set()
-        await flush
-        assert transitions(world) == ["at_risk"]
-        assert world.value("cx_flushes_fenced_total") == 1
 
     asyncio.run(scene())
 
