@@ -60,7 +60,9 @@ def _began(items: list[Item]) -> int:
     """The start: the district's first word before the opening, unless its clock only ran a little behind."""
     first = opening(items)
     words = [item for item in items if is_reply(item) and (first is None or item.at < first.at)]
-    if first is not None and all(item.event.source != first.event.source and first.at - item.at <= SKEW for item in words):
+    if first is not None and all(
+        word.event.source != first.event.source and first.at - word.at <= SKEW for word in words
+    ):
         return first.at
     return words[0].at if words else items[0].at
 

@@ -24,7 +24,7 @@ class Owners:
                 self.changes.append((item.at, unit))
 
     def _of_opening(self, items: list[Item], first: Item) -> str | None:
-        """Where the opening goes: nowhere if a known unit was handed it before; else back to who wrote, if not routed."""
+        """Where the opening goes: nowhere if a known unit had it before; else back to who wrote, if not routed."""
         before = [item for item in items if item.at < first.at]
         handed = [item.event.unit for item in before if item.event.kind == "transfer"]
         if any(unit is not None and self.setting.known(unit) for unit in handed):

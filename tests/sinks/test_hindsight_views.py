@@ -147,7 +147,9 @@ def test_an_edit_of_a_pillar_alone_is_a_restatement(lived: Lived, ask: Ask) -> N
     edited = {**said, "trust": 6, "answered": False, "items": {"food": 2}}
     edit = lived.add("rating", "2026-10-06 13:00", pillars={"courtesy": 2, "communication": 6}, **edited)
     changed = [("answered", "1", "0"), ("courtesy", "8", "2"), ("item food", "7", "2"), ("trust", "5", "6")]
-    wanted = [("c1", f"{name} default ", before, after, [edit.event_id], []) for name, before, after in changed]
+    wanted: list[tuple[Any, ...]] = [
+        ("c1", f"{name} default ", before, after, [edit.event_id], []) for name, before, after in changed
+    ]
     assert ask(RESTATED) == wanted
 
 
@@ -158,7 +160,14 @@ def test_a_reopening_that_was_none_and_the_length_of_a_full_resolution_are_resta
     lived.add("status_changed", "2026-10-07 10:20", status="resolved")
     assert ask(RESTATED) == []
     taken_back = lived.add("correction", "2026-10-07 11:00", corrects=thanks.event_id, needs_reply=False)
-    again = ("c1", "reopened_at 2026-10-06T15:30:00.000Z", "2026-10-07 15:00:00.000", "", [taken_back.event_id], [])
+    again: tuple[Any, ...] = (
+        "c1",
+        "reopened_at 2026-10-06T15:30:00.000Z",
+        "2026-10-07 15:00:00.000",
+        "",
+        [taken_back.event_id],
+        [],
+    )
     assert again in ask(RESTATED)
     calendars = {**district().model_dump(mode="json")["calendars"], "office": {**OFFICE, "closed": ["2026-10-07"]}}
     snow = lived.configured(district(promises=PROMISES, calendars=calendars, revision=2), "2026-10-08 12:00")

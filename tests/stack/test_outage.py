@@ -99,7 +99,9 @@ def test_alerts_go_out_while_clickhouse_is_down_and_land_once_when_it_is_back(
         until(lambda: rows(settings).keys() == expected | {("first", MET_LATE, 1)}, "every alert in the table")
         # What landed in the moment of the kill, unacknowledged, lands again over itself.
         with connect(settings) as client:
-            ((found, different),) = client.execute("SELECT count(), uniqExact(conversation, transition) FROM alerts FINAL")
+            ((found, different),) = client.execute(
+                "SELECT count(), uniqExact(conversation, transition) FROM alerts FINAL"
+            )
         assert (found, different) == (len(expected) + 1,) * 2
     finally:
         workers.end()
