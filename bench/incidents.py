@@ -1,13 +1,16 @@
 """Surges and silences over simulated school years: how many are found, missed and false, how soon, and what they cost.
 
 For each seed one year as it is declared, one without incidents, and one day that begins with the breakdown, so that
-nothing is known of the district. Only what opens a conversation is folded; feeds see every event.
+nothing is known of the district. Only what opens a conversation is folded; feeds see every event. Beside each surge
+stands the fewest inquiries that could tell it: to one who knew the minute it began, where, about what and the rate that
+is usual, and who asked of every inquiry of a year whether so many are chance, with two false answers a year.
 """
 
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from math import exp, factorial
 from statistics import median
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
@@ -21,17 +24,18 @@ from streams.core.incidents import IncidentBook
 from streams.core.openings import HORIZON_S, Openings
 from streams.core.packed import pack
 from streams.core.silence import Feeds
-from streams.core.surge import Calendar, surges
+from streams.core.surge import Calendar, Found, surges
 from streams.intake.simulator import Span, sample_district, simulate
 from streams.intake.simulator_incidents import Almanac
 from streams.intake.simulator_parameters import Parameters, default_parameters
 from streams.intake.simulator_writing import Arrived
 
-SEEDS = (1, 2, 3)
+SEEDS = (1, 2, 3, 4, 5)
 YEAR = ("2026-07-01", "2027-07-01")
 FIRST_DAY = ("2026-09-15", "2026-09-16")
 STEP_MS, DAY_MS = 3_600_000, 86_400_000
 SOON_S = 6 * 3_600
+FALSE_A_YEAR = 2
 _RECEIVED, _SOURCE = '"received_at":"', '"source":"'
 
 
@@ -43,10 +47,28 @@ class Due(NamedTuple):
     about: str
     start_s: int
 
+    def fewest(self, seconds: Sequence[int], usual_per_s: float, chance: float) -> int:
+        """The fewest of these instants since it began that a usual rate gives with no more than a chance."""
+        since = [second for second in seconds if second >= self.start_s]
+        for count, second in enumerate(since, 1):
+            if _poisson(count, (second - self.start_s) * usual_per_s) <= chance:
+                return count
+        return len(since)
+
     def is_met(self, opened: IncidentTransition) -> bool:
         """Whether this is it."""
         is_about = (opened.metric, opened.about) == (self.metric, self.about)
         return is_about and 0 <= opened.at // 1000 - self.start_s <= SOON_S
+
+
+def _poisson(least: int, mean: float) -> float:
+    """The probability of so many or more."""
+    term, total, count = exp(-mean) * mean**least / factorial(least), 0.0, least
+    while term > total * 1e-12:
+        total += term
+        count += 1
+        term *= mean / count
+    return total
 
 
 class Watched:
@@ -54,6 +76,7 @@ class Watched:
 
     def __init__(self) -> None:
         self.told: list[IncidentTransition] = []
+        self.found: dict[tuple[str, str, int], Found] = {}
         self.seconds: defaultdict[str, float] = defaultdict(float)
         self.counts: Counter[str] = Counter()
         self._openings = Openings()
@@ -114,6 +137,7 @@ class Watched:
         between = time.thread_time()
         found += self._feeds.silent(self._calendar.types, rule.silences, now_ms)
         ended = time.thread_time()
+        self.found |= {(one.metric, one.about, one.opened_s): one for one in found}
         self.seconds["surges"] += between - started
         self.seconds["silences"] += ended - between
         self.counts.update(("surges", "silences"))
@@ -150,7 +174,9 @@ class _Tally:
 
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
-        self.minutes: dict[str, list[float]] = {}
+        self.late: defaultdict[str, list[float]] = defaultdict(list)
+        self.inquiries = 1
+        self.false_a_year: list[int] = []
         self.seconds: defaultdict[str, float] = defaultdict(float)
         self.times: Counter[str] = Counter()
 
@@ -168,18 +194,31 @@ class _Tally:
             self.counts[f"{name}_repeated"] += max(0, len(met) - 1)
             self.counts[f"{name}_not_closed"] += any(one.key not in closed for one in met)
             if met:
-                late_s = met[0].at // 1000 - each.start_s
-                self.minutes.setdefault(f"{name}_{each.kind}", []).append(late_s / 60)
+                self._delay(f"{name}_{each.kind}", watched, each, met[0])
         self.counts[f"{name}_false"] += len(left)
+        if name == "quiet_year":
+            self.false_a_year.append(len(left))
+        self.inquiries = max(self.inquiries, watched.counts["replace"])
         self.times.update(watched.counts)
         for what, taken in watched.seconds.items():
             self.seconds[what] += taken
 
+    def _delay(self, name: str, watched: Watched, due: Due, opened: IncidentTransition) -> None:
+        """How late an incident was told, and with how many inquiries since it began."""
+        self.late[f"{name}_minutes"].append((opened.at // 1000 - due.start_s) / 60)
+        found = watched.found[opened.metric, opened.about, opened.at // 1000]
+        if found.metric != SIGNS:
+            since = [second for second in found.joined[: found.began_with] if second >= due.start_s]
+            chance = FALSE_A_YEAR / (watched.counts["replace"] if name.startswith("year") else self.inquiries)
+            self.late[f"{name}_inquiries"].append(len(since))
+            self.late[f"{name}_fewest"].append(due.fewest(found.joined, found.expected / found.window_s, chance))
+
     def figures(self) -> dict[str, float]:
         """By name: counts, minutes until an incident was known, and costs."""
         found: dict[str, float] = {name: self.counts[name] for name in sorted(self.counts)}
-        found |= {f"{name}_minutes_median": round(median(each), 1) for name, each in sorted(self.minutes.items())}
-        found |= {f"{name}_minutes_most": round(max(each), 1) for name, each in sorted(self.minutes.items())}
+        found["quiet_year_false_most"] = max(self.false_a_year)
+        found |= {f"{name}_median": round(median(each), 1) for name, each in sorted(self.late.items())}
+        found |= {f"{name}_most": round(max(each), 1) for name, each in sorted(self.late.items())}
         for unit, factor, names in (("us", 1e6, ("replace", "sign")), ("ms", 1e3, ("surges", "silences"))):
             found |= {f"{name}_{unit}": round(self.seconds[name] / self.times[name] * factor, 2) for name in names}
         return found

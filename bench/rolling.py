@@ -8,8 +8,10 @@ import gc
 import time
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from statistics import median
 
+from bench.section import put
 from schemas.facts import Row
 from streams.core.admission import admit
 from streams.core.district import DistrictState
@@ -19,6 +21,28 @@ from streams.intake.simulator_parameters import default_parameters
 
 MINUTE_MS = 60_000
 DAY_MS = 1_440 * MINUTE_MS
+COMMAND = "./cx bench rolling --write docs"
+HEADING = "## The windows' cost, measured"
+HEAD = f"""{HEADING}
+
+<!-- From here on made by `{COMMAND}`; edit bench/rolling.py. -->
+
+`{COMMAND}` folds five weeks of the sample district, {{events:,}} events and {{conversations:,}} conversations, up to a
+school day's noon. Processor time.
+
+| cost | |
+| --- | --- |
+"""
+COSTS = {
+    "added_us_per_event": "added to an event by all windows, µs",
+    "added_share_of_hot_path": "the same as a share of decoding, applying and folding it",
+    "loop_held_ms": "a minute's rows hold the event loop, ms",
+    "loop_held_each_hour_ms": "once an hour, ms",
+    "rows_ms": "made beside it: the rows of `rolling`, ms",
+    "slices_ms": "and of `rolling_slices`, ms",
+    "rolling_rows": "rows of `rolling`",
+    "slice_rows": "rows of `rolling_slices`",
+}
 NOON_MS = 1_791_306_000_000
 DAYS = 35
 ROUNDS = 9
@@ -75,3 +99,9 @@ def measure() -> dict[str, float]:
         "added_us_per_event": round(filling / events * 1e6, 2),
         "added_share_of_hot_path": round(filling / whole, 4),
     }
+
+
+def write(figures: dict[str, float], folder: Path) -> None:
+    """Put the figures at the end of architecture.md in a folder."""
+    costs = "".join(f"| {said} | {figures[name]:,} |\n" for name, said in COSTS.items())
+    put(folder / "architecture.md", HEADING, HEAD.format_map(figures) + costs)

@@ -22,14 +22,14 @@ class _Part(BaseModel):
 
 
 class SurgeRule(_Part):
-    """When so many are too many: within `window`, at least `least`, and more than chance gives by what is usual."""
+    """When so many are too many: at least `least` within `window` or a part of it, and more than chance gives."""
 
     window: Annotated[str, StringConstraints(pattern=r"^([1-9][0-9]?m|[1-6]h)$")] = Field(
         description="whole minutes: 30m or 2h, at most 6 hours"
     )
     least: Annotated[int, Field(ge=3, le=100_000)]
     usual: Annotated[float, Field(gt=0, le=100_000, allow_inf_nan=False)] = Field(
-        description="what an hour usually brings where no comparable day is known yet"
+        description="what an hour brings where no comparable day is known yet; of a topic never too many anywhere"
     )
 
     @property
@@ -42,10 +42,10 @@ class Surges(_Part):
     """Surges watched for; null: none."""
 
     topics: SurgeRule | None = Field(
-        default=SurgeRule(window="30m", least=20, usual=3.0), description="inquiries about one topic in a unit"
+        default=SurgeRule(window="30m", least=8, usual=3.0), description="inquiries about one topic in a unit"
     )
     posts: SurgeRule | None = Field(
-        default=SurgeRule(window="2h", least=15, usual=0.5), description="distinct people under one social post"
+        default=SurgeRule(window="2h", least=6, usual=0.5), description="distinct people under one social post"
     )
 
 

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bench import (
+    alert_year,
     beside,
     calendar,
     clocks,
@@ -42,6 +43,7 @@ BENCHMARKS: dict[str, Callable[[], dict[str, float]]] = {
     "slices": slices.measure,
     "telling": telling.measure,
     "incidents": incidents.measure,
+    "alert-year": alert_year.measure,
     "native-server": partial(native_server.run, NATIVE_SERVER_ROWS),
 }
 
@@ -55,13 +57,14 @@ def _configure(parser: argparse.ArgumentParser) -> None:
         "beside: a live event's delay beside an import; "
         "clocks: running promises; telling: from a breach to a webhook; rolling: a minute of windows; "
         "slices: how long a changed calendar holds up a worker; "
-        "incidents: surges and silences over simulated school years",
+        "incidents: surges and silences over simulated school years; "
+        "alert-year: what people are told in one",
     )
     parser.add_argument(
         "--write",
         type=Path,
         metavar="FOLDER",
-        help="live-edge: also the page recovery.md and its plots; incidents: also a section of incidents.md",
+        help="also into the pages of a folder: live-edge, incidents, alert-year, rolling",
     )
     parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
 
@@ -72,15 +75,19 @@ def _recovery_written(folder: Path) -> dict[str, float]:
     return live_edge.figures(found)
 
 
-def _incidents_written(folder: Path) -> dict[str, float]:
-    found = incidents.measure()
-    incidents_page.write(found, folder)
+def _written(
+    measure: Callable[[], dict[str, float]], write: Callable[[dict[str, float], Path], None], folder: Path
+) -> dict[str, float]:
+    found = measure()
+    write(found, folder)
     return found
 
 
 WRITTEN: dict[str, Callable[[Path], dict[str, float]]] = {
     "live-edge": _recovery_written,
-    "incidents": _incidents_written,
+    "incidents": partial(_written, incidents.measure, incidents_page.write),
+    "alert-year": partial(_written, alert_year.measure, alert_year.write),
+    "rolling": partial(_written, rolling.measure, rolling.write),
 }
 
 

@@ -3,7 +3,7 @@
 Compared is with days of the same type (`streams.core.day_types`) in the 28 days before: those of the same weekday, and
 the others together, worth two of them. Of every four days of the weekday, and every ten others, the busiest is left out
 for each hour, so that one bad morning does not make the next one usual. What is expected is a gamma distribution: a
-stated prior, worth half an inquiry, and what was seen. So the first day has a wide expectation and every comparable day
+stated prior, worth one inquiry, and what was seen. So the first day has a wide expectation and every comparable day
 narrows it. Counts are surprising from the smallest one that this expectation (a negative binomial of counts) gives with
 a probability of at most one in a million.
 """
@@ -21,7 +21,8 @@ Floats = NDArray[np.float64]
 COMPARED_DAYS = 28
 WORTH_OF_OTHERS = 2
 LEFT_OUT, LEFT_OUT_OF_WEEKDAY = 10, 4
-PRIOR_SHAPE = 0.5
+PRIOR_SHAPE = 1.0
+WORTH_OF_USUAL = 2.0
 # A rate that is known for certain still differs from day to day, upwards more than downwards.
 LARGEST_SHAPE, LARGEST_SHAPE_OF_NONE = 6.0, 30.0
 CHANCE = 1e-6
@@ -39,6 +40,15 @@ class Expected(NamedTuple):
         """For each window the probability that nothing comes."""
         shape = np.minimum(self.shape, LARGEST_SHAPE_OF_NONE)
         return np.asarray((shape / (shape + self.mean)) ** shape)
+
+    def on_a_day_of(self, seen: Ints, usual: Floats) -> "Expected":
+        """The same where `seen` came in the day before each window and `usual` was expected of it.
+
+        A season that begins raises every hour of a day. A day is taken to be as usual until it shows otherwise, with
+        the weight of `WORTH_OF_USUAL` inquiries; a quiet one lowers nothing.
+        """
+        level = (WORTH_OF_USUAL + seen) / (WORTH_OF_USUAL + usual)
+        return Expected(self.mean * np.maximum(1.0, level), self.shape)
 
     def surprising(self) -> Ints:
         """For each window the smallest count that is too many to be chance."""

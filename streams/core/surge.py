@@ -1,14 +1,15 @@
 """Surges of one district: too many inquiries about a topic in a unit, too many people under one social post.
 
 Which surges there are is a function of the facts known and of an instant, whatever the order in which they came. A
-surge begins with the inquiry that is too much (`streams.core.baseline`), at the deepest unit that holds three quarters
-of that window. It takes every inquiry in from a window before until it ends: when for a whole window fewer than half of
-what begins one were left. What one took in counts in no other, so that a breakdown is one surge and not one for every
-unit above.
+surge begins with the inquiry that is too much (`streams.core.baseline`) for the window or for a half, a quarter or an
+eighth of it, at the deepest unit that holds three quarters of that stretch: what comes at once shows in a short one
+first, what rises slowly in a long one. It takes every inquiry in from a window before until it ends: when for a whole
+window fewer than half of what begins one were left. What one took in counts in no other, so that a breakdown is one
+surge and not one for every unit above.
 """
 
 from collections.abc import Callable, Iterator
-from functools import partial
+from functools import lru_cache, partial
 from typing import NamedTuple
 
 import numpy as np
@@ -16,14 +17,15 @@ from numpy.typing import NDArray
 
 from schemas.incidents import INQUIRIES, PEOPLE
 from schemas.watches import SurgeRule, Surges
-from streams.core.baseline import Baseline
+from streams.core.baseline import LARGEST_SHAPE, Baseline, Expected
 from streams.core.configuration import Configuration
 from streams.core.day_types import DayTypes, day_of
 from streams.core.openings import HORIZON_S, Openings
 from streams.core.windows import Ints, Tree
 
 LOOKBACK_S = 3 * 86_400
-MINUTE_S = 60
+MINUTE_S, HOUR_S, DAY_S = 60, 3_600, 86_400
+PARTS = (1, 2, 4, 8)
 HELD = 0.75
 _ABSENT, _DISTRICT = -1, 0
 
@@ -47,35 +49,65 @@ class Found(NamedTuple):
     joined: tuple[int, ...]
 
 
+class _Stretch(NamedTuple):
+    """A window or a part of one, in seconds, and the fewest inquiries within it that can be too many."""
+
+    length_s: int
+    least: int
+
+
 class _Crossing(NamedTuple):
-    """The first inquiry that is too much: its second, and how many were expected of the window that it ends."""
+    """The first inquiry that is too much: its second, and the seconds of the stretch that it ends."""
 
     second: int
-    expected: float
+    length_s: int
+
+
+@lru_cache
+def _stretches(rule: SurgeRule, has_seasons: bool) -> tuple[_Stretch, ...]:
+    """The longest first. With seasons, what the rule's usual rate gives by chance is too much for no unit."""
+    lengths = np.array([max(1, rule.window_s // part) for part in PARTS])
+    many = Expected(lengths * rule.usual / HOUR_S, np.full(len(PARTS), LARGEST_SHAPE)).surprising()
+    least = np.maximum(rule.least, many if has_seasons else np.zeros_like(many))
+    return tuple(map(_Stretch, lengths.tolist(), least.tolist()))
 
 
 class _Watch(NamedTuple):
-    """A rule at an instant: what is looked at is `[since_s, now_s)`."""
+    """A rule at an instant: what is looked at is `[since_s, now_s)`. Topics have seasons, posts have none."""
 
     rule: SurgeRule
+    has_seasons: bool
     since_s: int
     now_s: int
 
+    @property
+    def stretches(self) -> tuple[_Stretch, ...]:
+        """The window and its parts."""
+        return _stretches(self.rule, self.has_seasons)
+
     def crossing(self, seconds: Ints, baseline: Callable[[], Baseline]) -> _Crossing | None:
         """The first of these instants, in ascending order, that is too much."""
-        window, least = self.rule.window_s, self.rule.least
-        counts = np.arange(len(seconds)) - np.searchsorted(seconds, seconds - window, side="right") + 1
+        found = (self._crossing(seconds, stretch, baseline) for stretch in self.stretches)
+        return min((one for one in found if one is not None), default=None)
+
+    def _crossing(self, seconds: Ints, stretch: _Stretch, baseline: Callable[[], Baseline]) -> _Crossing | None:
+        length, least = stretch
+        before = np.searchsorted(seconds, seconds - length, side="right")
+        counts = np.arange(len(seconds)) - before + 1
         places = np.flatnonzero((counts >= least) & (seconds >= self.since_s) & (seconds < self.now_s))
         if not len(places):
             return None
-        expected = baseline().expected(seconds[places], window)
+        ends = seconds[places]
+        expected = baseline().expected(ends, length)
+        if self.has_seasons:
+            seen = before[places] - np.searchsorted(seconds, ends - length - DAY_S, side="right")
+            expected = expected.on_a_day_of(seen, baseline().expected(ends - length, DAY_S).mean)
         over = counts[places] >= np.maximum(least, expected.surprising())
-        first = int(np.argmax(over))
-        return _Crossing(int(seconds[places[first]]), float(expected.mean[first])) if over[first] else None
+        return _Crossing(int(ends[np.argmax(over)]), length) if over.any() else None
 
     def end(self, seconds: Ints, began_s: int, baseline: Callable[[], Baseline]) -> int | None:
         """The full minute at which a surge has ended: a whole window was calm."""
-        window, least = self.rule.window_s, self.rule.least
+        window, least = self.stretches[0]
         minutes = np.arange(began_s // MINUTE_S + 1, self.now_s // MINUTE_S + 1, dtype=np.int64) * MINUTE_S
         counts = np.searchsorted(seconds, minutes) - np.searchsorted(seconds, minutes - window)
         busy = np.flatnonzero(2 * counts >= least)
@@ -178,16 +210,18 @@ class _Series:
             unit, crossing = crossed
             free = topic.free(unit)
             seconds = topic.seconds[free]
-            unit = topic.deepest(unit, free[(seconds > crossing.second - window) & (seconds <= crossing.second)])
+            began_s, length = crossing
+            unit = topic.deepest(unit, free[(seconds > began_s - length) & (seconds <= began_s)])
             free = topic.free(unit)
             seconds = topic.seconds[free]
-            ended = watch.end(seconds, crossing.second, partial(topic.baseline, unit))
+            ended = watch.end(seconds, began_s, partial(topic.baseline, unit))
             until = watch.now_s if ended is None else ended
-            members = free[(seconds > crossing.second - window) & (seconds < until)]
+            members = free[(seconds > began_s - window) & (seconds < until)]
             topic.take(members)
             joined = topic.seconds[members]
-            began_with = int(np.searchsorted(joined, crossing.second, side="right"))
-            times = crossing.second, crossing.second, ended, crossing.expected
+            began_with = int(np.searchsorted(joined, began_s, side="right"))
+            expected = topic.baseline(unit).expected(np.array([began_s]), window).mean[0]
+            times = began_s, began_s, ended, float(expected)
             what = self._metric, self._about, tree.units[unit], window
             yield Found(*what, *times, began_with, tuple(joined.tolist()))
 
@@ -209,10 +243,12 @@ def surges(openings: Openings, calendar: Calendar, now_ms: int) -> list[Found]:
     first_day = day_of(int(calendar.types.local(np.array([first_s]))[0]))
     now_s = now_ms // 1000
     found: list[Found] = []
-    for rule, search in ((calendar.rules.topics, _topics), (calendar.rules.posts, _posts)):
+    rules = calendar.rules
+    for rule, search, has_seasons in ((rules.topics, _topics, True), (rules.posts, _posts, False)):
         if rule is not None:
             usual = partial(Baseline, calendar.types, usual=rule.usual, first_day=first_day)
-            for series in search(openings, calendar.tree, _Watch(rule, now_s - LOOKBACK_S, now_s), usual):
+            watch = _Watch(rule, has_seasons, now_s - LOOKBACK_S, now_s)
+            for series in search(openings, calendar.tree, watch, usual):
                 found.extend(series.surges(calendar.tree))
     return found
 

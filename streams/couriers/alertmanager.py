@@ -10,6 +10,7 @@ from itertools import islice
 
 from schemas.receivers import AlertmanagerReceiver
 from streams.couriers.courier import LOOK_SECONDS, Tools, read_until_stop
+from streams.couriers.deliveries import Deliveries
 from streams.couriers.reading import NO, AlertReader, wanted
 from streams.couriers.sending import Answer, post
 from streams.couriers.standing import Standing
@@ -33,7 +34,7 @@ class AlertmanagerCourier:
         self._resent = 0.0
         self._pause_until = 0.0
         self._pause = tools.first_pause
-        self._failing_since: float | None = None
+        self._deliveries = Deliveries(receiver.receiver, tools.metrics)
 
     def run(self) -> None:
         """Read and tell until `stop`; whatever goes wrong, it begins again."""
@@ -78,20 +79,15 @@ class AlertmanagerCourier:
         return post(self._receiver.url.rstrip("/") + API, content, headers)
 
     def _succeeded(self, number: int) -> None:
-        self._pause, self._failing_since = self._tools.first_pause, None
-        name, metrics = self._receiver.receiver, self._tools.metrics
-        metrics.notifications.labels(name, "delivered").inc(number)
-        metrics.receiver_failing.labels(name).set(0)
-        metrics.notifications_waiting.labels(name).set(len(self._untold))
+        self._pause = self._tools.first_pause
+        self._deliveries.delivered(number)
+        self._tools.metrics.notifications_waiting.labels(self._receiver.receiver).set(len(self._untold))
 
     def _failed(self, answer: Answer, number: int) -> None:
         """Whatever it answers it is told again: all of it is said again and again anyway."""
-        now = time.monotonic()
-        self._failing_since = now if self._failing_since is None else self._failing_since
-        self._pause_until = now + max(self._pause, answer.wait)
+        self._pause_until = time.monotonic() + max(self._pause, answer.wait)
         self._pause = min(self._pause * 2, LONGEST_PAUSE)
-        name, metrics = self._receiver.receiver, self._tools.metrics
-        metrics.notifications.labels(name, "failed").inc()
-        metrics.receiver_failing.labels(name).set(max(now - self._failing_since, 0.001))
-        metrics.notifications_waiting.labels(name).set(len(self._untold))
+        self._deliveries.failed()
+        name = self._receiver.receiver
+        self._tools.metrics.notifications_waiting.labels(name).set(len(self._untold))
         log.warning("%s did not take %d alerts, they are told again: %s", name, number, answer.reason)

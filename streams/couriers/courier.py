@@ -19,6 +19,7 @@ from schemas.settings import Settings
 from schemas.topics import ALERTS
 from sinks.landing import DeadLetterRow
 from streams.core.admission import digest
+from streams.couriers.deliveries import Deliveries
 from streams.couriers.messages import idempotency_key
 from streams.couriers.reading import GROUPED, NO, AlertReader, Said, Share, wanted
 from streams.couriers.sending import Answer, Sender
@@ -75,7 +76,7 @@ class Courier:
         self._held: list[Said] = []
         self._held_since = 0.0
         self._committed: dict[int, int] = {}
-        self._failing_since: float | None = None
+        self._deliveries = Deliveries(receiver.receiver, tools.metrics)
 
     def run(self) -> None:
         """Read and tell until `stop`; whatever goes wrong, it begins again."""
@@ -156,19 +157,13 @@ class Courier:
         name, metrics = self._receiver.receiver, self._tools.metrics
         if answer.reason:
             log.warning("%s took %s, but %s", name, told[0].alert.idempotency_key, answer.reason)
-        self._failing_since = None
-        metrics.receiver_failing.labels(name).set(0)
-        metrics.notifications.labels(name, "delivered").inc(len(told))
+        self._deliveries.delivered(len(told))
         for said in told:
             metrics.notification_seconds.labels(name).observe(max(0, wall_ms() - said.alert.at) / 1000)
 
     def _failed(self, key: str, reason: str) -> None:
-        now = time.monotonic()
-        self._failing_since = now if self._failing_since is None else self._failing_since
-        name, metrics = self._receiver.receiver, self._tools.metrics
-        metrics.notifications.labels(name, "failed").inc()
-        metrics.receiver_failing.labels(name).set(max(now - self._failing_since, 0.001))
-        log.warning("%s did not take %s, it is tried again: %s", name, key, reason)
+        self._deliveries.failed()
+        log.warning("%s did not take %s, it is tried again: %s", self._receiver.receiver, key, reason)
 
     def _refused(self, reader: AlertReader, told: Sequence[Said], reason: str) -> bool:
         """Make visible what can never be delivered; it stays in `alerts` and on `cx.alerts` anyway."""

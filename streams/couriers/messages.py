@@ -1,20 +1,45 @@
 """What people read of an alert: what, where, how long, which promise, and where to look. Pure."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 from string import Template
 from typing import Any
 from urllib.parse import urlencode
 
+from schemas.alerts import (
+    AT_RISK,
+    BREACHED,
+    CORRECTED,
+    ESCALATED_50,
+    ESCALATED_100,
+    MET_LATE,
+    RESOLVED,
+)
 from schemas.incidents import IncidentTransition
 from schemas.transitions import Transition, as_json
 from schemas.vocabulary import from_ms
-from streams.alert_words import subject
+from streams.incident_words import sentence
 
 _SLACK = '{"text": "${text}", "unfurl_links": false}'
 _UNITS = (("d", 86_400), ("h", 3_600), ("min", 60))
 MOST_LINES = 50
+_WORDS: Mapping[str, str] = {
+    AT_RISK: "A promise is at risk",
+    BREACHED: "A promise is broken",
+    ESCALATED_50: "A broken promise still waits, half its time over",
+    ESCALATED_100: "A broken promise still waits, twice its time used",
+    MET_LATE: "A broken promise was met late",
+    RESOLVED: "A promise is no longer at stake",
+    CORRECTED: "What was said of a promise was wrong",
+}
+
+
+def subject(transition: Transition) -> str:
+    """Such as `A promise is broken: first reply`; of an incident, its sentence."""
+    if isinstance(transition, IncidentTransition):
+        return sentence(transition)
+    return f"{_WORDS[transition.base]}: {transition.clock.replace('_', ' ')}"
 
 
 def how_long(length_ms: int) -> str:

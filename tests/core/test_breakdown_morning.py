@@ -62,7 +62,7 @@ def test_it_is_one_incident_that_is_known_within_minutes_and_ends() -> None:
     assert len({one.key for one in incidents}) == 1
     opened, *grown, closed = incidents
     assert (opened.transition, {one.transition for one in grown}, closed.transition) == (OPENED, {GROWN}, CLOSED)
-    assert BREAKS < opened.at < BREAKS + 25 * MINUTE_MS
+    assert BREAKS < opened.at < BREAKS + 15 * MINUTE_MS
     assert len(of_buses()) > 200
 
 

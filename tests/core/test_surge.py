@@ -13,7 +13,7 @@ from schemas.watches import SurgeRule, Surges
 from streams.core.baseline import CHANCE, PRIOR_SHAPE, Baseline, Expected
 from streams.core.day_types import BREAK, CLOSED, EARLY_RELEASE, SCHOOL_DAY, DayTypes
 from streams.core.openings import Openings
-from streams.core.surge import Calendar, Found, surges
+from streams.core.surge import PARTS, Calendar, Found, surges
 from tests.core.openings_made import DISTRICT, USUAL, calendar, days, held, history, row, spread
 from tests.golden import ms
 
@@ -73,14 +73,34 @@ def test_local_hours_follow_the_clocks() -> None:
 
 def test_on_the_first_day_only_what_is_far_beyond_the_stated_prior_is_a_surge() -> None:
     """Nothing is known: an hour is taken to bring three, give or take a lot."""
-    prior = Expected(np.array([USUAL.topics.usual / 2 if USUAL.topics else 0.0]), np.array([PRIOR_SHAPE]))
-    (enough,) = prior.surprising().tolist()
     assert RULE is not None
-    assert RULE.least < enough < 60
-    assert found([row(s) for s in spread("2026-10-06 08:00", 25, enough - 1)]) == []
-    (one,) = found([row(s) for s in spread("2026-10-06 08:00", 25, enough)])
+    shortest = RULE.window_s / PARTS[-1] / 3_600
+    (enough,) = Expected(np.array([RULE.usual * shortest]), np.array([PRIOR_SHAPE])).surprising().tolist()
+    assert RULE.least <= enough < 15
+    assert found([row(s) for s in spread("2026-10-06 08:00", 3, enough - 1)]) == []
+    (one,) = found([row(s) for s in spread("2026-10-06 08:00", 3, enough)])
     assert (one.about, one.unit, one.began_with, len(one.joined)) == ("bus-late", "dispatch", enough, enough)
-    assert one.began_s == spread("2026-10-06 08:00", 25, enough)[-1]
+    assert one.began_s == spread("2026-10-06 08:00", 3, enough)[-1]
+
+
+def test_what_comes_at_once_is_known_before_what_rises_slowly() -> None:
+    """The same calls, in three minutes or in half an hour, in a district whose mornings bring three an hour."""
+    past = history("2026-10-06", {8: 3})
+    (sudden,) = found(past + [row(s) for s in spread("2026-10-06 08:00", 3, 24)])
+    (slow,) = found(past + [row(s) for s in spread("2026-10-06 08:00", 30, 24)])
+    assert sudden.began_with < slow.began_with
+    began = ms("2026-10-06 08:00") // 1000
+    assert sudden.began_s - began < 120 < 600 < slow.began_s - began
+
+
+def test_a_season_that_raises_every_hour_is_no_surge_and_a_burst_within_it_is() -> None:
+    """Two an hour all day long, then twelve from one midnight on; in the middle of that fifty within minutes."""
+    past = history("2026-10-05", dict.fromkeys(range(24), 2))
+    season = [row(s) for s in spread("2026-10-05 00:00", 44 * 60, 44 * 12)]
+    assert found(past + season) == []
+    burst = [row(s) for s in spread("2026-10-06 10:00", 10, 50)]
+    (one,) = found(past + season + burst)
+    assert ms("2026-10-06 10:00") < one.began_s * 1000 < ms("2026-10-06 10:10")
 
 
 def test_what_every_monday_brings_is_no_surge_and_the_same_at_another_hour_is() -> None:
@@ -218,7 +238,7 @@ def test_what_left_the_horizon_is_forgotten_with_its_topics() -> None:
 def test_a_single_old_date_does_not_make_a_history() -> None:
     """Else everything before would have been quiet, and any morning a surge."""
     types = DISTRICT.types
-    calls = [row(s) for s in spread("2026-10-06 08:00", 28, 30)]
+    calls = [row(s) for s in spread("2026-10-06 08:00", 28, 24)]
     assert found(calls) == []
     assert found([row(ms("2026-09-10 08:00") // 1000), *calls]) == []
     quiet = Baseline(types, np.array([ms("2026-09-10 08:00") // 1000]), 3.0, 0)

@@ -10,6 +10,10 @@ FIGURES = {
     "year_breakdown_missed": 1,
     "year_breakdown_minutes_median": 8.5,
     "year_breakdown_minutes_most": 12.0,
+    "year_breakdown_inquiries_median": 9,
+    "year_breakdown_inquiries_most": 10,
+    "year_breakdown_fewest_median": 6,
+    "quiet_year_false_most": 2,
     "quiet_year_false": 4,
     "replace_us": 1.5,
     "sign_us": 0.5,
@@ -24,7 +28,7 @@ def test_the_section_is_replaced_and_the_page_before_it_stays(tmp_path: Path) ->
     write(FIGURES, tmp_path)
     first = page.read_text()
     assert first.startswith(f"# Incidents\n\nWords.\n\n{HEADING}\n")
-    assert "years with incidents | 3 | 1 | 8.5 | 12.0 |" in first
+    assert "years with incidents | 3 | 1 | 8.5 | 12.0 | 9 | 10 | 6 |" in first
     assert "| years without incidents | 4 | 0 | 0 |" in first
     assert "| one look for surges, ms | 2.5 |" in first
     assert "people under one social post" not in first

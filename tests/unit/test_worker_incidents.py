@@ -92,7 +92,8 @@ class Morning:
         return sorted(one.conversation for one in self.promises() if one.notify)
 
 
-BREAKDOWN = [("surge", "opened", 0), ("surge", "grown", 2), ("surge", "grown", 4), ("surge", "closed", 0)]
+GROWN = (2, 4, 8, 16, 32)
+BREAKDOWN = [("surge", "opened", 0), *(("surge", "grown", step) for step in GROWN), ("surge", "closed", 0)]
 
 
 def test_a_breakdown_is_one_incident_and_no_storm_of_alerts() -> None:
@@ -110,7 +111,7 @@ def test_a_breakdown_is_one_incident_and_no_storm_of_alerts() -> None:
         assert sorted((row["transition"], row["step"]) for row in rows) == sorted(one[1:] for one in BREAKDOWN)
         assert len({row["key"] for row in rows}) == 1
         count = morning.world.registry.get_sample_value
-        assert count("cx_incidents_total", {"kind": "surge", "transition": "grown"}) == 2
+        assert count("cx_incidents_total", {"kind": "surge", "transition": "grown"}) == len(GROWN)
         assert len(set(morning.keys())) == len(morning.keys())
 
     asyncio.run(scene())

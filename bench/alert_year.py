@@ -1,0 +1,119 @@
+"""What a district's people are told in one simulated school year: every transition, and what of it reaches somebody.
+
+The sample district's year, with the incidents of the simulator, passes through the core as through a worker at the live
+edge: minute by minute, every event at the instant at which it was received.
+"""
+
+from collections import Counter
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from bench.section import put
+from schemas.alerts import INHIBITED, QUIET, AlertTransition
+from schemas.transitions import Transition
+from schemas.vocabulary import to_ms
+from streams.core.admission import admit
+from streams.core.district import DistrictState
+from streams.intake.simulator import Span, sample_district, simulate
+from streams.intake.simulator_parameters import default_parameters
+
+MINUTE_MS = 60_000
+DAY_MS = 1_440 * MINUTE_MS
+YEAR = ("2026-07-01", "2027-07-01")
+SEED = 1
+ONE_BY_ONE, GROUPED, NOBODY = "one_by_one", "grouped", "nobody"
+WAYS = (ONE_BY_ONE, GROUPED, QUIET, INHIBITED, NOBODY)
+COMMAND = "./cx bench alert-year --write docs"
+HEADING = "## A school year, measured"
+HEAD = f"""{HEADING}
+
+<!-- From here on made by `{COMMAND}`; edit bench/alert_year.py. -->
+
+`{COMMAND}` passes one simulated year of the sample district through the core, with the incidents of the simulator:
+{{events:,}} events. *Became true* is every transition, by kind, {{critical:,}} of them of critical conversations; each
+goes one of five ways. People are told of {{reached:,}} of {{true:,}}, on the busiest day of {{busiest:,}}.
+
+Grouped is what is over the day's budget; closed, what came in quiet hours and is told later if it still stands; surge,
+what belongs to one that was told; nobody, what is old or the end of what nobody heard of.
+
+| what | became true | told one by one | grouped | closed | surge | nobody |
+| --- | --- | --- | --- | --- | --- | --- |
+"""
+
+
+def _way(one: Transition) -> str:
+    if not one.notify:
+        return one.muted if one.muted in WAYS else NOBODY
+    is_grouped = isinstance(one, AlertTransition) and set(one.recipients) <= set(one.grouped)
+    return GROUPED if is_grouped else ONE_BY_ONE
+
+
+class _Year:
+    """The district while the year passes, and what was told of it."""
+
+    def __init__(self) -> None:
+        document = sample_district()
+        self.state = DistrictState(document.district)
+        self.ways: Counter[tuple[str, str]] = Counter()
+        self.days: Counter[int] = Counter()
+        self.critical = 0
+        self.events = 0
+        zone = ZoneInfo(document.calendars["offices"].time_zone)
+        first, last = (to_ms(datetime.fromisoformat(day).replace(tzinfo=zone).astimezone(UTC)) for day in YEAR)
+        self._messages = simulate(document, default_parameters(), Span(first, last, SEED))
+        self._now_ms = first - first % MINUTE_MS
+
+    def live(self) -> None:
+        """The whole year."""
+        for received_ms, text in self._messages:
+            while self._now_ms <= received_ms:
+                self._minute()
+            for _, event in admit(text.encode()).events:
+                self.state.apply(event)
+            self.events += 1
+        self._minute()
+
+    def _minute(self) -> None:
+        now_ms, state = self._now_ms, self.state
+        state.settle()
+        self._note(state.watching.advance(now_ms, now_ms))
+        self._note(state.alerts.advance(now_ms, now_ms))
+        if now_ms % DAY_MS == 0:
+            state.watching.prune(now_ms)
+            state.rolling.prune(now_ms, state.configuration)
+        self._now_ms += MINUTE_MS
+
+    def _note(self, told: Iterable[Transition]) -> None:
+        for one in told:
+            way = _way(one)
+            self.ways[f"{one.kind}_{one.transition}", way] += 1
+            self.critical += isinstance(one, AlertTransition) and bool(one.critical)
+            self.days[one.at // DAY_MS] += way in (ONE_BY_ONE, GROUPED)
+
+
+def measure() -> dict[str, float]:
+    """By transition how many went each way; all that became true, were told, and were told on the busiest day."""
+    year = _Year()
+    year.live()
+    found: dict[str, float] = {"events": year.events, "critical": year.critical}
+    found |= {"true": year.ways.total(), "reached": year.days.total(), "busiest": max(year.days.values(), default=0)}
+    for what in sorted({what for what, _ in year.ways}):
+        found |= {f"{what}-{way}": year.ways[what, way] for way in WAYS}
+    return found
+
+
+def section(figures: dict[str, float]) -> str:
+    """The section in Markdown."""
+    lines = []
+    for what in dict.fromkeys(name.partition("-")[0] for name in figures if "-" in name):
+        counts = [figures[f"{what}-{way}"] for way in WAYS]
+        said = what.replace("_", ": ", 1).replace("_", " ")
+        lines.append(f"| {said} | {' | '.join(f'{each:,}' for each in (sum(counts), *counts))} |")
+    return HEAD.format_map(figures) + "\n".join(lines) + "\n"
+
+
+def write(figures: dict[str, float], folder: Path) -> None:
+    """Put the section at the end of alerts.md in a folder."""
+    put(folder / "alerts.md", HEADING, section(figures))
