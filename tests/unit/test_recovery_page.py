@@ -71,4 +71,4 @@ def test_a_chart_keeps_to_its_picture_and_its_scale() -> None:
 
 def test_only_some_measurements_have_a_page(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert main(["bench", "core", "--write", str(tmp_path)]) == 2
-    assert "Only these have a page to write: live-edge, incidents." in capsys.readouterr().err
+    assert "Only these have a page to write: live-edge, incidents, alert-year, rolling." in capsys.readouterr().err
