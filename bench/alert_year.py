@@ -1,7 +1,7 @@
 """What a district's people are told in one simulated school year: every transition, and what of it reaches somebody.
 
 The sample district's year, with the incidents of the simulator, passes through the core as through a worker at the live
-edge: minute by minute, every event at the instant at which it was received.
+edge, every event at the instant at which it was received; what became true is taken up every ten minutes.
 """
 
 from collections import Counter
@@ -19,8 +19,8 @@ from streams.core.district import DistrictState
 from streams.intake.simulator import Span, sample_district, simulate
 from streams.intake.simulator_parameters import default_parameters
 
-MINUTE_MS = 60_000
-DAY_MS = 1_440 * MINUTE_MS
+STEP_MS = 600_000
+DAY_MS = 86_400_000
 YEAR = ("2026-07-01", "2027-07-01")
 SEED = 1
 ONE_BY_ONE, GROUPED, NOBODY = "one_by_one", "grouped", "nobody"
@@ -32,8 +32,9 @@ HEAD = f"""{HEADING}
 <!-- From here on made by `{COMMAND}`; edit bench/alert_year.py. -->
 
 `{COMMAND}` passes one simulated year of the sample district through the core, with the incidents of the simulator:
-{{events:,}} events. *Became true* is every transition, by kind, {{critical:,}} of them of critical conversations; each
-goes one of five ways. People are told of {{reached:,}} of {{true:,}}, on the busiest day of {{busiest:,}}.
+{{events:,}} events, looked at every ten minutes. *Became true* is every transition, by kind, {{critical:,}} of them of
+critical conversations; each goes one of five ways. People are told of {{reached:,}} of {{true:,}}, of {{busiest:,}} on
+the busiest day.
 
 Grouped is what is over the day's budget; closed, what came in quiet hours and is told later if it still stands; surge,
 what belongs to one that was told; nobody, what is old or the end of what nobody heard of.
@@ -63,19 +64,19 @@ class _Year:
         zone = ZoneInfo(document.calendars["offices"].time_zone)
         first, last = (to_ms(datetime.fromisoformat(day).replace(tzinfo=zone).astimezone(UTC)) for day in YEAR)
         self._messages = simulate(document, default_parameters(), Span(first, last, SEED))
-        self._now_ms = first - first % MINUTE_MS
+        self._now_ms = first - first % STEP_MS
 
     def live(self) -> None:
         """The whole year."""
         for received_ms, text in self._messages:
             while self._now_ms <= received_ms:
-                self._minute()
+                self._step()
             for _, event in admit(text.encode()).events:
                 self.state.apply(event)
             self.events += 1
-        self._minute()
+        self._step()
 
-    def _minute(self) -> None:
+    def _step(self) -> None:
         now_ms, state = self._now_ms, self.state
         state.settle()
         self._note(state.watching.advance(now_ms, now_ms))
@@ -83,7 +84,7 @@ class _Year:
         if now_ms % DAY_MS == 0:
             state.watching.prune(now_ms)
             state.rolling.prune(now_ms, state.configuration)
-        self._now_ms += MINUTE_MS
+        self._now_ms += STEP_MS
 
     def _note(self, told: Iterable[Transition]) -> None:
         for one in told:

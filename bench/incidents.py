@@ -33,7 +33,7 @@ from streams.intake.simulator_writing import Arrived
 SEEDS = (1, 2, 3, 4, 5)
 YEAR = ("2026-07-01", "2027-07-01")
 FIRST_DAY = ("2026-09-15", "2026-09-16")
-STEP_MS, DAY_MS = 3_600_000, 86_400_000
+STEP_MS, DAY_MS = 6 * 3_600_000, 86_400_000
 SOON_S = 6 * 3_600
 FALSE_A_YEAR = 2
 _RECEIVED, _SOURCE = '"received_at":"', '"source":"'
@@ -72,7 +72,7 @@ def _poisson(least: int, mean: float) -> float:
 
 
 class Watched:
-    """A district watched while a span passes, looked at every hour; times are summed."""
+    """A district watched while a span passes, looked at every six hours; times are summed."""
 
     def __init__(self) -> None:
         self.told: list[IncidentTransition] = []

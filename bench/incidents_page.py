@@ -14,10 +14,10 @@ HEAD = f"""{HEADING}
 
 `{COMMAND}` simulates school years of the sample district, {{seeds}} seeds: each year with the incidents of
 the simulator, the same year without any, and one day that begins with the breakdown and of which nothing is known
-before. It looks every hour of the simulation; a surge is told with the inquiry that opens it. Figures are sums over the
-seeds; found late is counted from the incident's first minute, with how many inquiries (or people) since then. *At
-least* is what nobody could undercut: to one who knew when it began, where, about what and the rate that is usual, so
-many are no chance if two false answers a year are allowed.
+before. It looks every six hours of the simulation: at which instant an incident opens does not depend on it. Figures
+are sums over the seeds; found late is counted from the incident's first minute, with how many inquiries (or people)
+since then. *At least* is what nobody could undercut: to one who knew when it began, where, about what and the rate that
+is usual, so many are no chance if two false answers a year are allowed.
 """
 SPANS = {"year": "years with incidents", "first_day": "first days"}
 ALL_SPANS = {"quiet_year": "years without incidents", **SPANS}

@@ -92,12 +92,13 @@ class _Watch(NamedTuple):
 
     def _crossing(self, seconds: Ints, stretch: _Stretch, baseline: Callable[[], Baseline]) -> _Crossing | None:
         length, least = stretch
-        before = np.searchsorted(seconds, seconds - length, side="right")
-        counts = np.arange(len(seconds)) - before + 1
-        places = np.flatnonzero((counts >= least) & (seconds >= self.since_s) & (seconds < self.now_s))
+        first, last = np.searchsorted(seconds, (self.since_s, self.now_s)).tolist()
+        before = np.searchsorted(seconds, seconds[first:last] - length, side="right")
+        counts = np.arange(first, last) - before + 1
+        places = np.flatnonzero(counts >= least)
         if not len(places):
             return None
-        ends = seconds[places]
+        ends = seconds[first:last][places]
         expected = baseline().expected(ends, length)
         if self.has_seasons:
             seen = before[places] - np.searchsorted(seconds, ends - length - DAY_S, side="right")
