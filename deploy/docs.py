@@ -92,7 +92,10 @@ def tables_page() -> str:
     """Every table: key, rule of replacement, columns."""
     intro = [
         "All tables are `ReplacingMergeTree`s: read them with `FINAL`, or through the views, which do so and leave out",
-        "retracted rows: `current_conversations`, `waits`, `segments`, `ratings`, `verdicts`, `current_units`.",
+        "retracted rows: `current_conversations`, `waits`, `segments`, `ratings`, `verdicts`, `items`, `resolutions`,",
+        "`transfers`, `repeat_contacts`, `unlinked_ratings`, `current_units`. What was known at an instant: all but",
+        "that as `waits_as_known(at = '2026-10-06 12:00:00')`, and `conversations_as_known`. What changed since:",
+        "`restatements`. Rows of `rolling`, `alerts` and `incidents` stay as they were first known.",
         "Columns with a dot are one nested group: arrays of equal length, an entry a wait, segment, rating or verdict.",
     ]
     return _page("Tables", intro, *map(_table_section, TABLES))

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from schemas.vocabulary import from_ms
 
-DEFINITION_VERSION = 7
+DEFINITION_VERSION = 8
 Row = tuple[Any, ...]
 
 INSTANT = "DateTime64(3, 'UTC')"

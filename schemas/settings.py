@@ -184,6 +184,11 @@ class Settings(BaseModel):
         host, _, port = (self.clickhouse or f"{self.bind}:{self.clickhouse_port}").rpartition(":")
         return host.strip("[]"), int(port)
 
+    @property
+    def workers_group(self) -> str:
+        """Full name of the consumer group of the workers."""
+        return f"{self.topic_prefix}{self.group}"
+
     def topic(self, name: str) -> str:
         """Full name of a topic (`schemas.topics`) in this system."""
         return f"{self.topic_prefix}{name}"

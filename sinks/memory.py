@@ -1,10 +1,11 @@
 """A sink and reader in memory with the contract of the real ones: for tests, and for trying things without a server."""
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from schemas.alerts import AlertTransition
+from schemas.alerts import QUIET, AlertTransition
 from schemas.facts import NAMES, Row
 from schemas.incidents import IncidentTransition
 from schemas.rolling import Published, RollingRow
@@ -134,11 +135,41 @@ class MemorySink:
             if row["district"] in districts
         }
 
+    def running(self, districts: Sequence[str], since_ms: int) -> list[Key]:
+        """Rows of these districts with a running promise clock, what happens next first."""
+        steps = [f"verdicts.{step}_at" for step in ("at_risk", "breach", "escalated_50", "escalated_100")]
+        found = []
+        for row in self.rows("conversations"):
+            if row["district"] in districts and not row["retracted"] and "open" in row["verdicts.outcome"]:
+                instants = (at for step in steps for at in row[step] if at is not None and at >= since_ms)
+                found.append((min(instants, default=math.inf), row["district"], row["conversation"]))
+        return [(district, name) for _, district, name in sorted(found)]
+
     def alerts(self, districts: Sequence[str]) -> list[AlertTransition]:
         """Every alert transition that has landed of these districts, once."""
         names = AlertTransition._fields
         rows = (row for row in self.rows("alerts") if row["district"] in districts)
         return [AlertTransition(*(row[name] for name in names)) for row in rows]
+
+    def alerts_of(self, district: str, conversations: Sequence[str]) -> list[AlertTransition]:
+        """The same of these conversations of a district, with all their parts."""
+        return [one for one in self.alerts([district]) if one.conversation.partition("~")[0] in conversations]
+
+    def alerted(self, districts: Sequence[str], since_ms: int) -> list[tuple[str, str, int]]:
+        """Every conversation that an alert has landed of, and whether it may still matter."""
+        told: defaultdict[Key, list[AlertTransition]] = defaultdict(list)
+        for one in self.alerts(districts):
+            told[one.district, one.conversation.partition("~")[0]].append(one)
+        return [
+            (
+                *key,
+                int(
+                    any(one.at >= since_ms for one in own)
+                    or sum((one.muted == QUIET) - one.is_release for one in own) > 0
+                ),
+            )
+            for key, own in sorted(told.items())
+        ]
 
     def incidents(self, districts: Sequence[str]) -> list[IncidentTransition]:
         """Every transition of an incident that has landed of these districts, once."""

@@ -76,15 +76,43 @@ SELECT district, conversation, version, retracted
 FROM conversations FINAL
 WHERE district IN %(districts)s
 """
-ALERTS = """
+RUNNING = """
+SELECT district, conversation
+FROM (
+    SELECT district, conversation, arrayMin(
+        at -> if(at >= fromUnixTimestamp64Milli(toInt64(%(since_ms)s)), toUnixTimestamp64Milli(at), {never}),
+        arrayMap(at -> ifNull(at, toDateTime64(0, 3)), arrayConcat(
+            `verdicts.at_risk_at`, `verdicts.breach_at`, `verdicts.escalated_50_at`, `verdicts.escalated_100_at`
+        ))
+    ) AS next_ms
+    FROM conversations FINAL
+    WHERE district IN %(districts)s AND retracted = 0 AND has(`verdicts.outcome`, 'open')
+)
+ORDER BY next_ms, district, conversation
+""".replace("{never}", str(2**63 - 1))
+SAID = """
 SELECT {columns}
 FROM alerts FINAL
-WHERE district IN %(districts)s
+WHERE {condition}
 ORDER BY district, key, revision, transition
 """.replace(
     "{columns}",
     ", ".join(f"toUnixTimestamp64Milli({c.name})" if "DateTime64" in c.type else c.name for c in ALERT),
 )
+ALERTS = SAID.format(condition="district IN %(districts)s")
+ALERTS_OF = SAID.format(condition="district = %(district)s AND splitByChar('~', conversation)[1] IN %(conversations)s")
+# What quiet hours muted was released, or another word on it came first: it counts as fresh all the same.
+ALERTED = """
+SELECT
+    district,
+    splitByChar('~', conversation)[1] AS whole,
+    max(at) >= fromUnixTimestamp64Milli(toInt64(%(since_ms)s))
+        OR countIf(muted = 'quiet') > countIf(endsWith(transition, '_released'))
+FROM alerts FINAL
+WHERE district IN %(districts)s
+GROUP BY district, whole
+ORDER BY district, whole
+"""
 
 PUBLISHED = """
 SELECT district, unit, ratings, toUnixTimestamp64Milli(published_at), published_ratings, changes

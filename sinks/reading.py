@@ -79,8 +79,23 @@ class Reader(Protocol):
     def versions(self, districts: Sequence[str]) -> dict[Key, LandedVersion]:
         """The landed version of every conversation of these districts, by (district, conversation)."""
 
+    def running(self, districts: Sequence[str], since_ms: int) -> list[Key]:
+        """Rows of these districts with a running promise clock, by (district, conversation).
+
+        First those of which something becomes true from an instant on, by when.
+        """
+
     def alerts(self, districts: Sequence[str]) -> list[AlertTransition]:
         """Every alert transition that has landed of these districts, once."""
+
+    def alerts_of(self, district: str, conversations: Sequence[str]) -> list[AlertTransition]:
+        """The same of these conversations of a district, with all their parts."""
+
+    def alerted(self, districts: Sequence[str], since_ms: int) -> list[tuple[str, str, int]]:
+        """Every conversation that an alert has landed of: (district, conversation, whether it may still matter).
+
+        It does if something was told of it since an instant, or if quiet hours muted more than was released.
+        """
 
     def incidents(self, districts: Sequence[str]) -> list[IncidentTransition]:
         """Every transition of an incident that has landed of these districts, once."""
@@ -163,12 +178,37 @@ class ClickHouseReader:
                     found.update(zip(zip(names, conversations, strict=True), map(LandedVersion, *landed), strict=True))
         return found
 
+    def running(self, districts: Sequence[str], since_ms: int) -> list[Key]:
+        """Rows of these districts with a running promise clock, what happens next first."""
+        found: list[Key] = []
+        with errors_mapped(self._settings):
+            for some in _slices(sorted(set(districts))):
+                found.extend(self._client.execute(queries.RUNNING, {"districts": some, "since_ms": since_ms}))
+        return found
+
     def alerts(self, districts: Sequence[str]) -> list[AlertTransition]:
         """Every alert transition that has landed of these districts, once."""
         found: list[AlertTransition] = []
         with errors_mapped(self._settings):
             for some in _slices(sorted(set(districts))):
                 found.extend(map(of_row, self._client.execute(queries.ALERTS, {"districts": some})))
+        return found
+
+    def alerts_of(self, district: str, conversations: Sequence[str]) -> list[AlertTransition]:
+        """The same of these conversations of a district, with all their parts."""
+        found: list[AlertTransition] = []
+        with errors_mapped(self._settings):
+            for some in _slices(sorted(set(conversations))):
+                asked = {"district": district, "conversations": some}
+                found.extend(map(of_row, self._client.execute(queries.ALERTS_OF, asked)))
+        return found
+
+    def alerted(self, districts: Sequence[str], since_ms: int) -> list[tuple[str, str, int]]:
+        """Every conversation that an alert has landed of, and whether it may still matter."""
+        found: list[tuple[str, str, int]] = []
+        with errors_mapped(self._settings):
+            for some in _slices(sorted(set(districts))):
+                found.extend(self._client.execute(queries.ALERTED, {"districts": some, "since_ms": since_ms}))
         return found
 
     def incidents(self, districts: Sequence[str]) -> list[IncidentTransition]:

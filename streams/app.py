@@ -6,6 +6,7 @@ Faust decides which partitions are ours and brings their messages; nothing is ac
 import asyncio
 import logging
 import os
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import closing
@@ -33,6 +34,7 @@ from streams.frozen_heap import freeze_survivors
 from streams.metrics import WorkerMetrics
 from streams.outlet import KafkaOutlet
 from streams.partition import Partition
+from streams.predecessors import Note, let_leave
 from streams.present import now_ms
 from streams.recovery import Log, Recovered, recover
 from streams.stalls import GROUP, KAFKA
@@ -50,6 +52,8 @@ DAY_SECONDS = 86_400.0
 UNASSIGNED_SECONDS = 60.0
 STANDSTILL_SECONDS = 300.0
 LAG_SECONDS = 2.0
+# With a heartbeat a worker learns that another wants to join, who waits for that.
+HEARTBEAT_SECONDS = 1.0
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
@@ -65,7 +69,7 @@ def make_app(settings: Settings) -> faust.App:
     folder = Path(settings.data) / "faust"
     folder.mkdir(parents=True, exist_ok=True)
     return faust.App(
-        f"{settings.topic_prefix}{settings.group}",
+        settings.workers_group,
         broker=f"kafka://{settings.kafka_address}",
         store="memory://",
         datadir=str(folder),
@@ -75,7 +79,7 @@ def make_app(settings: Settings) -> faust.App:
         consumer_max_fetch_size=LARGEST_FETCH,
         broker_max_poll_interval=DAY_SECONDS,
         broker_session_timeout=settings.session_seconds,
-        broker_heartbeat_interval=settings.session_seconds / 4,
+        broker_heartbeat_interval=min(settings.session_seconds / 4, HEARTBEAT_SECONDS),
         stream_buffer_maxsize=64,
         stream_wait_empty=False,
         web_enabled=False,
@@ -106,6 +110,7 @@ class Process:
         self._acknowledged: dict[int, int] = {}
         self._received: dict[int, int] = {}
         self._reached = fault_points(settings)
+        self._note = Note(settings)
         self._couriers = Couriers(settings, self._metrics)
         self._worker: Worker | None = None
         self.app = make_app(settings)
@@ -218,7 +223,9 @@ class Process:
         if self._worker is None:
             self._worker = self._make_worker()
             self._spawn(self._worker.run())
-        self._worker.assign(numbers, self._membership())
+        membership = self._membership()
+        self._note.write(membership.member)
+        self._worker.assign(numbers, membership)
         self._couriers.assign(numbers)
 
     def _membership(self) -> Membership:
@@ -248,6 +255,7 @@ class Process:
     async def _stopping(self) -> None:
         if self._worker is not None:
             await self._worker.revoke()
+        self._note.remove()
         await asyncio.to_thread(self._couriers.close)
 
     async def _watch(self) -> None:
@@ -302,6 +310,7 @@ def run(settings: Settings) -> NoReturn:
     # The clients tell every request and every attempt; what matters of it is in the metrics.
     calm()
     freeze_survivors()
+    threading.Thread(target=let_leave, args=(settings,), name="predecessors", daemon=True).start()
     process = Process(settings)
     faust.Worker(process.app, loglevel="INFO", quiet=False, redirect_stdouts=False).execute_from_commandline()
     raise SystemExit(0)

@@ -111,6 +111,11 @@ class WorkerMetrics:
         )
         self.ready = Gauge("cx_partitions_ready", "Owned partitions that are recovered", registry=registry)
         self.conversations = Gauge("cx_conversations_held", "Conversations in memory", registry=registry)
+        self.to_fold = Gauge(
+            "cx_conversations_to_fold",
+            "Conversations in memory that a recovery or a changed configuration left to be folded slice by slice",
+            registry=registry,
+        )
         self.departed = Gauge(
             "cx_conversations_departed", "Conversations that left memory, each time counted", registry=registry
         )

@@ -89,7 +89,7 @@ class KafkaOutlet:
         topic = self._settings.topic(ALERTS)
         numbered = [(partition_of(row.district, self._settings.partitions), row) for row in rows]
         landed = {TopicPartition(topic, n): OffsetAndMetadata(self._landed.get(n, 0)) for n, _ in numbered}
-        group = ConsumerGroupMetadata(f"{self._settings.topic_prefix}{self._settings.group}", *membership)
+        group = ConsumerGroupMetadata(self._settings.workers_group, *membership)
         producer = self._teller()
         producer.begin_transaction()
         sent: list[tuple[int, Any]] = [

@@ -4,7 +4,9 @@ import json
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from itertools import groupby
 from operator import attrgetter
+from types import MappingProxyType
 
+from schemas.alerts import AlertTransition
 from schemas.events import DistrictConfigured, Erased, Event
 from schemas.facts import row_version
 from schemas.rolling import RollingRow
@@ -74,7 +76,7 @@ class Partition:
 
     @property
     def stale(self) -> int:
-        """Conversations that a changed configuration left to be folded in slices."""
+        """Conversations that a changed configuration or a recovery left to be folded in slices."""
         return sum(state.stale for state in self.states.values())
 
     @property
@@ -114,7 +116,14 @@ class Partition:
         """By district, conversations that left memory and whose history is needed for the next cut."""
         return [(name, state.returning) for name, state in self.states.items() if state.returning]
 
-    def restore(self, district: str, names: Sequence[str], histories: Histories, retired: Collection[str] = ()) -> None:
+    def restore(
+        self,
+        district: str,
+        names: Sequence[str],
+        histories: Histories,
+        retired: Collection[str] = (),
+        said: Mapping[str, Sequence[AlertTransition]] = MappingProxyType({}),
+    ) -> None:
         """Give returning conversations their histories; what came again meanwhile has landed and does not land anew.
 
         What came for one that is `retired` is refused: no fold has its whole set any more.
@@ -137,7 +146,7 @@ class Partition:
             if name in retired:
                 self.states[district].retire(name)
             else:
-                self.states[district].restore(name, histories.get(name, ()))
+                self.states[district].restore(name, histories.get(name, ()), said.get(name, ()))
 
     def _evict(self, clock_ms: int) -> None:
         """Let go of what ended before every window: once a day of the partition's own time, and whenever much came in.
@@ -235,9 +244,9 @@ class Partition:
         self.arrivals[arrival] = self.arrivals.get(arrival, 0) + 1
 
     def refold(self, is_over: Callable[[], bool], clocks: bool = False) -> None:
-        """Fold again what a changed configuration left, step by step, until that is over; `clocks`: what runs only."""
+        """Fold again what is stale, step by step, until that is over; `clocks`: only what has a promise clock."""
         for state in self.states.values():
-            while (state.has_stale_clocks if clocks else state.stale) and not is_over():
+            while (state.has_soonest if clocks else state.stale) and not is_over():
                 self._keep(self._cut, state.district, state.refold(STEP))
 
     def _keep(self, cut: Cut, district: str, settled: Settled) -> None:

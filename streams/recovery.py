@@ -10,7 +10,7 @@ from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Se
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import groupby, islice
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 from types import MappingProxyType
 
 from pydantic import ValidationError
@@ -27,14 +27,19 @@ from schemas.vocabulary import from_ms
 from sinks.landing import UnitRow, unit_rows
 from sinks.reading import Key, LandedEvent, LandedVersion, Reader
 from streams.core.aggregates import watched_units
+from streams.core.alerting import NOTIFY_WITHIN_MS
 from streams.core.district import DistrictState
 from streams.core.packed import digest_of
 from streams.core.parts import whole_name
-from streams.core.windows import reach_ms
+from streams.core.windows import DAY_MS, reach_ms
 
 log = logging.getLogger("cx.recovery")
 
 CHUNK = 1_000
+# So few are read at once, whether they are wanted or not.
+FEW = 1_000
+# What was told since then counts in somebody's day: `streams.core.telling`.
+COUNTED_MS = 3 * DAY_MS
 
 
 @dataclass(slots=True)
@@ -97,9 +102,11 @@ def recover(
             found.states[owner[event.district]][event.district].apply(event, digest)
             found.events += 1
     versions, unit_versions = reader.versions(districts), reader.unit_versions(districts)
+    running = _running(reader.running(districts, now_ms - NOTIFY_WITHIN_MS))
     for district, published in groupby(reader.published(districts), attrgetter("district")):
         found.states[owner[district]][district].rolling.publishing.known(published)
-    said = _said(found, (*reader.alerts(districts), *reader.incidents(districts)), told)
+    alerts = _alerts(reader, {name: found.states[owner[name]][name] for name in districts}, now_ms, told)
+    said = _said(found, (*alerts, *reader.incidents(districts)), told)
     # Asked last: what leaves is marked before it goes, and may have been read in part.
     retired = set(reader.retired(districts))
     for district, conversation in retired:
@@ -112,7 +119,9 @@ def recover(
             before = said.get(district, ())
             state.alerts.known(one for one in before if isinstance(one, AlertTransition))
             state.watching.known(one for one in before if isinstance(one, IncidentTransition))
-            behind = _compare(state, landed.get(district, {}), lacking.get(district, frozenset()))
+            _let_depart(state, landed.get(district, {}))
+            behind = _behind(state, landed.get(district, {}), lacking.get(district, frozenset()))
+            state.refill(running.get(district, ()), behind)
             state.rolling.prune(now_ms, state.configuration)
             state.watching.refill(_watched(state, reader, now_ms))
             found.repaired += len(behind)
@@ -130,13 +139,37 @@ def _by_district(versions: Mapping[Key, LandedVersion], retired: Container[Key])
     return found
 
 
-def _compare(state: DistrictState, landed: Mapping[str, LandedVersion], lacking: Container[str]) -> list[str]:
-    """Let go of what was not read back, fold the rest for what is kept beside rows, and find what is to land again."""
-    _let_depart(state, landed)
-    behind = _behind(state, landed, lacking)
-    state.refill()
-    state.touch(behind)
-    return behind
+def _running(rows: Iterable[Key]) -> dict[str, list[str]]:
+    """Names by district, in the same order."""
+    found: dict[str, list[str]] = {}
+    for district, name in rows:
+        found.setdefault(district, []).append(name)
+    return found
+
+
+def _alerts(
+    reader: Reader, states: Mapping[str, DistrictState], now_ms: int, told: Mapping[int, Sequence[Transition]]
+) -> Iterator[AlertTransition]:
+    """What was said of the conversations that are held, and of those it may still matter for; with all their parts.
+
+    The rest is read back with its conversation: it may be told of nothing before.
+    """
+    lately = {
+        (one.district, whole_name(one.conversation)[0])
+        for transitions in told.values()
+        for one in transitions
+        if isinstance(one, AlertTransition)
+    }
+    whole: list[str] = []
+    for district, rows in groupby(reader.alerted(sorted(states), now_ms - COUNTED_MS), itemgetter(0)):
+        own = list(rows)
+        held = states[district].conversations
+        wanted = [name for _, name, matters in own if matters or name in held or (district, name) in lately]
+        if len(own) <= FEW or 2 * len(wanted) > len(own):
+            whole.append(district)
+        else:
+            yield from reader.alerts_of(district, wanted)
+    yield from reader.alerts(whole)
 
 
 def _said(
@@ -178,6 +211,14 @@ class Log:
                 found.setdefault(getattr(event, "conversation", ""), []).append((event, digest))
             return found
 
+    def said(self, district: str, conversations: Sequence[str]) -> dict[str, list[AlertTransition]]:
+        """Every alert transition that has landed of these conversations, by conversation, with those of its parts."""
+        with closing(self._open_reader()) as reader:
+            found: dict[str, list[AlertTransition]] = {}
+            for one in reader.alerts_of(district, conversations):
+                found.setdefault(whole_name(one.conversation)[0], []).append(one)
+            return found
+
     def outdated(self, district: str, below: int, after: str, most: int) -> list[str]:
         """As `Reader.outdated`."""
         with closing(self._open_reader()) as reader:
@@ -196,12 +237,14 @@ class Log:
 
 def _let_depart(state: DistrictState, landed: Mapping[str, LandedVersion]) -> None:
     """Whatever has a row and was not read back has left memory; some of it may be of an earlier configuration."""
-    for name, row in landed.items():
-        conversation, number = whole_name(name)
-        if conversation not in state.conversations:
-            state.departed.add(conversation, 1 if row.retracted else number)
-            if row.version < state.oldest_version:
-                state.departed.swept_to = ""
+    left = [(*whole_name(name), row) for name, row in landed.items()]
+    left = [each for each in left if each[0] not in state.conversations]
+    state.departed.add_all([conversation for conversation, number, _ in left if number == 1])
+    for conversation, number, row in left:
+        if number > 1 and not row.retracted:
+            state.departed.add(conversation, number)
+    if any(row.version < state.oldest_version for _, _, row in left):
+        state.departed.swept_to = ""
 
 
 def decoded(

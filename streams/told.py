@@ -66,7 +66,7 @@ def _consumer(settings: Settings, isolation: str) -> KafkaConsumer:
     """One that belongs to no group and may ask what the workers' group committed."""
     return KafkaConsumer(
         bootstrap_servers=settings.kafka_address,
-        group_id=f"{settings.topic_prefix}{settings.group}",
+        group_id=settings.workers_group,
         enable_auto_commit=False,
         auto_offset_reset="earliest",
         isolation_level=isolation,

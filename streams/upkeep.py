@@ -39,7 +39,7 @@ class Upkeep:
 
     @property
     def is_stale(self) -> bool:
-        """Whether a changed configuration left something to be folded."""
+        """Whether a changed configuration or a recovery left something to be folded."""
         return any(partition.stale for partition in self._owned())
 
     @property
@@ -49,23 +49,28 @@ class Upkeep:
         return any(state.returning or state.erasures.unsought for state in states)
 
     async def refold(self) -> None:
-        """Fold what a changed configuration left, slice by slice; what is to be done meanwhile is done in between.
+        """Fold what is stale, slice by slice; what is to be done meanwhile is done in between.
 
         One slice in the first flush, so that what breaks next lands at once, then twice as many each time.
         """
+        await self._refold()
+        self._metrics.to_fold.set(sum(partition.stale for partition in self._owned()))
+
+    async def _refold(self) -> None:
         for number in range(self._slices):
             if number:
                 await asyncio.sleep(BETWEEN_SLICES)
                 await self.bring_back()
-            self._refold_until(self._around.monotonic() + SLICE_SECONDS)
+            self.refold_slice()
             if not self.is_stale:
                 self._slices = 1
                 return
         self._slices = min(2 * self._slices, MOST_SLICES)
 
-    def _refold_until(self, end: float) -> None:
-        """One slice: whatever has a running clock first, in all partitions."""
-        for clocks in (True, False):
+    def refold_slice(self, kinds: Sequence[bool] = (True, False)) -> None:
+        """One slice, in all partitions: what has a promise clock (True) first, then the rest (False)."""
+        end = self._around.monotonic() + SLICE_SECONDS
+        for clocks in kinds:
             for partition in self._owned():
                 partition.refold(lambda: self._around.monotonic() >= end, clocks)
 
@@ -85,8 +90,9 @@ class Upkeep:
                 found = await self._attempts.persist(partial(self._around.log.histories, district, names))
                 # Asked last: what leaves is marked before it goes, so a history without a mark was whole.
                 gone = await self._attempts.persist(partial(self._around.log.retired_of, district, names))
+                said = await self._attempts.persist(partial(self._around.log.said, district, names))
                 self._around.reached("after:read-back")
-                owned.restore(district, names, found, gone)
+                owned.restore(district, names, found, gone, said)
                 self._metrics.read_back.inc(len(names))
 
     async def _seek_erased(self) -> None:

@@ -305,7 +305,8 @@ class Worker:
             news, has_windows = News.of(cuts, self._membership), any(cut.minutes for cut in cuts)
             has_days = self._upkeep.note_days(cuts)
             if not (deliveries or landing.units or landing.conversations or landing.said or has_windows or has_days):
-                await self._sweep()
+                if not self._upkeep.is_stale:
+                    await self._sweep()
                 return
             if (too_much := self._watch.too_much(landing.dead_letters)) is not None:
                 self._around.halt(too_much)
@@ -348,6 +349,7 @@ class Worker:
 
     async def _tell_ahead(self) -> None:
         membership = self._membership
+        self._upkeep.refold_slice((True,))
         live = [partition for number, partition in self._owned.items() if self._is_live(number)]
         try:
             await self._teller.tell_ahead(live, self._around.now_ms(), membership)

@@ -79,7 +79,7 @@ class Witness:
 
     def committed(self) -> dict[int, int]:
         """The committed offset of each partition that has one, as the broker says."""
-        group = f"{self._settings.topic_prefix}{self._settings.group}"
+        group = self._settings.workers_group
         with _kafka_errors(self._settings):
             try:
                 found: dict[Any, Any] = self._asked().list_group_offsets({group: None}).get(group, {})

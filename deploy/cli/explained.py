@@ -184,7 +184,7 @@ class Page:
             by = ", ".join(each.by_events + [f"configuration {name}" for name in each.by_configurations])
             why = by or ("new definitions" if each.redefined else "an event of another conversation")
             before, after = (self._number(each.number, text) for text in (each.before, each.after))
-            name = each.number.replace("_ms", "").replace("_", " ").strip()
+            name = self._local(each.number).replace("_ms", "").replace("_", " ").strip()
             self._say(f"{self._at(each.at)}: {each.conversation} {name}: {before} → {after}, by {why}", 2)
 
     def _number(self, name: str, text: str) -> str:

@@ -6,6 +6,7 @@ stack.json     the supervisor's last word: phase, children, restarts
 secrets.json   generated passwords, readable by its owner only
 demo.json      of a demonstration: its district, how far its clock went, what was sent
 logs/          one file for each child and for the supervisor
+members/       under which names workers are in their group, each note locked by its own
 """
 
 import fcntl
@@ -38,6 +39,7 @@ OURS = {
     "kafka",
     "clickhouse",
     "faust",
+    "members",
 }
 STOP_SECONDS = 90.0
 LOCK_TRIES = 5

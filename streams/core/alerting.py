@@ -163,12 +163,15 @@ class AlertBook:
         return self._heap[0][0] if self._heap else None
 
     def known(self, transitions: Iterable[AlertTransition]) -> None:
-        """Take what was said before a restart, in any order; call it before the first `replace`."""
-        own = [one for one in transitions if one.kind == PROMISE]
+        """Take all that was said of some conversations, in any order; call it before the first `replace` of each.
+
+        Of a conversation of which something is known already nothing is taken.
+        """
+        own = [one for one in transitions if one.kind == PROMISE and one.conversation not in self._said]
         for one in sorted(own, key=lambda each: (each.key, each.revision, TRANSITIONS.index(each.transition))):
             self._note(one)
-        for conversation, said in self._said.items():
-            if any(each.quiet is not None for each in said.values()):
+        for conversation in dict.fromkeys(one.conversation for one in own):
+            if any(each.quiet is not None for each in self._said[conversation].values()):
                 self._watched[conversation] = (None, ())
                 self._schedule(conversation)
 

@@ -1,16 +1,18 @@
 """One district's state: its configuration, its conversations, and what changed since facts were last made.
 
 `apply` only adds to sets; `settle` folds each changed conversation once. So a burst on one conversation costs one fold,
-and any order of arrival gives the same rows. What only a changed configuration touches is stale: `refold` folds as many
-of it as the caller has time for, so that a district's whole history does not hold up what is new.
+and any order of arrival gives the same rows. What only a changed configuration touches is stale, and so is everything
+after a recovery: `refold` folds as many of it as the caller has time for, so that a district's whole history does not
+hold up what is new.
 
 Conversations that ended long ago leave memory (`evict`). One that gets an event is named in `returning` and waits for
 `restore` with its whole history; it is not folded before.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from operator import itemgetter
 
+from schemas.alerts import AlertTransition
 from schemas.events import AlertAcknowledged, AlertSilenced, DistrictConfigured, Erased, Event, Refused, canonical
 from schemas.facts import Row, row_version
 from schemas.vocabulary import to_ms
@@ -18,6 +20,7 @@ from streams.core.alerting import AlertBook
 from streams.core.arrival import Applied, Arrival, Conversation
 from streams.core.configuration import Configuration, ConfigurationEvent
 from streams.core.conversation import withdrawn
+from streams.core.culprits import without_culprits
 from streams.core.departed import Departed
 from streams.core.erasure import Erasures
 from streams.core.merging import Links
@@ -121,8 +124,11 @@ class DistrictState:
                 if number > 1:
                     self.departed.parts[conversation] = max(number, self.departed.parts.get(conversation, 1))
 
-    def restore(self, conversation: str, history: Iterable[tuple[Event, int | None]]) -> None:
-        """Give a returning conversation its whole history; empty if it never left."""
+    def restore(
+        self, conversation: str, history: Iterable[tuple[Event, int | None]], said: Iterable[AlertTransition] = ()
+    ) -> None:
+        """Give a returning conversation its whole history, and all that was said of it; empty if it never left."""
+        self.alerts.known(said)
         held = self.conversations.setdefault(conversation, Conversation())
         as_stale = self._passing.get(conversation)
         for event, digest in history:
@@ -216,7 +222,10 @@ class DistrictState:
     def touch(self, conversations: Iterable[str]) -> None:
         """Have these conversations folded again, slice by slice."""
         for conversation in conversations:
-            self._stale.add(conversation, any(map(self.alerts.is_running, self._part_names(conversation))))
+            self._stale.add(conversation, self._is_running(conversation))
+
+    def _is_running(self, conversation: str) -> bool:
+        return any(self.alerts.is_running(name) for name in self._part_names(conversation))
 
     def _part_names(self, conversation: str) -> list[str]:
         held = self.conversations.get(conversation)
@@ -247,7 +256,8 @@ class DistrictState:
 
     @property
     def stale(self) -> int:
-        """Of these, those that wait for a slice: nothing of theirs came, their row is of an earlier configuration."""
+        """Of these, those that wait for a slice: nothing of theirs came, and their row is of an earlier configuration,
+        or has landed and what is kept beside it is still to be made."""
         return len(self._stale)
 
     @property
@@ -256,9 +266,14 @@ class DistrictState:
         return self._stale.has_clocks
 
     @property
+    def has_soonest(self) -> bool:
+        """Whether one of these has a promise clock, of which something may become true soon."""
+        return self._stale.has_soonest
+
+    @property
     def has_waiting_clocks(self) -> bool:
         """After a `settle`: whether one runs whose conversation waits for a history; an answer may be among it."""
-        return any(any(map(self.alerts.is_running, self._part_names(each))) for each in self._dirty)
+        return any(map(self._is_running, self._dirty))
 
     def linked(self, conversation: str) -> list[str]:
         """The conversation and those that a merge ever named with it, whether or not they hold events."""
@@ -285,22 +300,30 @@ class DistrictState:
         """
         if self._stale:
             self._stale.discard(self._dirty)
-            self._dirty |= {conversation: [] for conversation in self._stale.take(most_stale)}
+            self._dirty |= {conversation: [] for conversation in self._to_land(most_stale)}
         settled, self._dirty = self._settle_each(self._dirty)
         self._let_pass()
         return settled
 
     def refold(self, most: int) -> Settled:
         """Fold at most so many of the stale ones; those with new events are left to the next `settle`."""
-        chosen = [
-            conversation
-            for conversation in self._stale.take(most)
-            if self._dirty.keys().isdisjoint(self._together(conversation))
-        ]
-        settled, waiting = self._settle_each(chosen)
+        settled, waiting = self._settle_each(self._to_land(most))
         self._dirty |= waiting
         self._let_pass()
         return settled
+
+    def _to_land(self, most: int | None) -> list[str]:
+        """The next so many stale ones; those whose row has landed are filled here, and named if they cannot be yet.
+
+        What is to be folded with new events anyway is left out.
+        """
+        taken = self._stale.take(most)
+        together = {conversation: self._together(conversation) for conversation in taken}
+        dirty, returning = self._dirty.keys(), self.departed.returning.keys()
+        chosen = {each: lands for each, lands in taken.items() if dirty.isdisjoint(together[each])}
+        landed = [each for each, lands in chosen.items() if not lands and returning.isdisjoint(together[each])]
+        self._fill(landed)
+        return [each for each in chosen if each not in set(landed)]
 
     def _settle_each(self, conversations: Iterable[str]) -> tuple[Settled, dict[str, list[Packed]]]:
         """The rows of these, and what cannot be folded before its history has come."""
@@ -322,7 +345,8 @@ class DistrictState:
         try:
             rows = self._fold(together)
         except Exception:  # noqa: BLE001 -- whatever it is, it must cost no other event
-            rows = self._without_culprits(together, culprits)
+            rows = without_culprits(together, self.conversations, self._dirty, self._fold, culprits)
+        self._stale.discard(together)
         present = {row[1]: row for row in rows}
         for conversation in together:
             names = self._part_names(conversation)
@@ -347,16 +371,23 @@ class DistrictState:
         for kept in (self.alerts, self.rolling, self.watching):
             kept.remove(name)
 
-    def refill(self) -> None:
-        """Fold every conversation for what is kept beside the rows: after a recovery, whose rows have landed.
+    def refill(self, running: Iterable[str] = (), behind: Collection[str] = ()) -> None:
+        """Have every conversation folded, slice by slice, for what is kept beside the rows: after a recovery.
 
-        One whose fold raises is left to the next `settle`, which names the culprit.
+        Rows have landed but of those that are `behind`. `running`: names of rows with a running promise clock, in the
+        order in which something becomes true of them; they come first. Call it when what was said is known.
         """
+        first = [name for name in self.conversations if self._is_running(name)]
+        self._stale.refill(self.conversations, first, (whole_name(name)[0] for name in running), behind)
+
+    def _fill(self, conversations: Iterable[str]) -> None:
+        """Fold these for what is kept beside the rows. One whose fold raises is to land: that names the culprit."""
         folded: set[str] = set()
-        for conversation in self.conversations:
+        for conversation in conversations:
             if conversation not in folded:
                 together = self._together(conversation)
                 folded.update(together)
+                self._stale.discard(together)
                 try:
                     self._keep(self._fold(together))
                 except Exception:  # noqa: BLE001 -- whatever it is, it must cost no other conversation
@@ -365,36 +396,3 @@ class DistrictState:
     def _fold(self, together: Sequence[str]) -> list[Row]:
         held = {name: self.conversations[name] for name in together}
         return fold_together(self.district, held, self.configuration)
-
-    def _without_culprits(self, together: Sequence[str], culprits: list[Culprit]) -> list[Row]:
-        """Each alone without what makes its fold raise; if together they still do, without the merges."""
-        for conversation in together:
-            self._expel(conversation, culprits)
-        left = [conversation for conversation in together if conversation in self.conversations]
-        try:
-            return self._fold(left) if left else []
-        except Exception as error:  # noqa: BLE001 -- named and sent to the dead letters by the caller
-            for conversation in left:
-                held = self.conversations[conversation]
-                merges = [e for e in held.events if type(e) is Mark and e.kind == "merge"]
-                culprits.extend(Culprit(conversation, e.event_id, e.digest, type(error).__name__) for e in merges)
-                held.events = tuple(e for e in held.events if e not in merges)
-            left = [conversation for conversation in left if self.conversations[conversation].events]
-            return [row for conversation in left for row in self._fold([conversation])]
-
-    def _expel(self, conversation: str, culprits: list[Culprit]) -> None:
-        """Add events one by one, those known longest first, and leave out each that makes the fold raise."""
-        held = self.conversations[conversation]
-        everything, held.events = held.events, ()
-        fresh = {event.event_id for event in self._dirty.get(conversation, ())}
-        for event in sorted(everything, key=lambda event: event.event_id in fresh):
-            kept = held.events
-            held.events = tuple(sorted((*kept, event), key=lambda e: e[:3]))
-            try:
-                self._fold([conversation])
-            except Exception as error:  # noqa: BLE001 -- named and sent to the dead letters by the caller
-                held.events = kept
-                culprits.append(Culprit(conversation, event.event_id, event.digest, type(error).__name__))
-        if not held.events:
-            del self.conversations[conversation]
-            self._drop(conversation)

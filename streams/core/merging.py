@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence, Set
 
 from streams.core.corrections import counts_nowhere
 from streams.core.packed import Mark, Packed, Rating, StatusChanged
-from streams.core.story import opening_of
+from streams.core.skew import reconciled
+from streams.core.story import is_staff_reply, opening_of
 
 APART = "~"
 
@@ -39,8 +40,10 @@ class Links:
 
 
 def _start_ms(events: Sequence[Packed]) -> int:
+    """The opening, or what the district wrote before it; else the first event."""
     opening = opening_of(events)
-    return events[0].at_ms if opening is None else opening.at_ms
+    ordered, _ = reconciled(events, opening)
+    return next((event.at_ms for event in ordered if event is opening or is_staff_reply(event)), events[0].at_ms)
 
 
 def _merged_pairs(members: Mapping[str, Sequence[Packed]]) -> list[tuple[str, str]]:

@@ -8,7 +8,8 @@ from schemas.calendar import always_open
 from schemas.vocabulary import UNROUTED
 from streams.core.business_time import BusinessClock, clock_of
 from streams.core.configuration import Configuration
-from streams.core.packed import Inquiry, Packed, Transfer
+from streams.core.packed import Inquiry, Packed, Reply, Transfer
+from streams.core.story import is_staff_reply
 
 Pauses = Sequence[tuple[int, int | None]]
 Deadlines = tuple[int | None, int | None, int | None]
@@ -37,6 +38,27 @@ class Segment(NamedTuple):
         return None if self.ended_ms is None else self.ended_ms - self.started_ms
 
 
+def opening_owner(events: Sequence[Packed], opening: Inquiry, configuration: Configuration) -> str | None:
+    """The unit that the opening goes to; None where a unit had the conversation before. `events` are in order.
+
+    Where the opening names no unit and no route fits, it goes back to the unit that wrote first, if that is known.
+    """
+    unit = configuration.route(opening)
+    if events[0] is opening:
+        return unit
+    wrote: Reply | None = None
+    for event in events:
+        if event.at_ms >= opening.at_ms:
+            break
+        if type(event) is Transfer and configuration.known_unit(event.unit) != UNROUTED:
+            return None
+        if wrote is None and isinstance(event, Reply) and is_staff_reply(event):
+            wrote = event
+    if unit == UNROUTED and opening.unit is None and wrote is not None:
+        return configuration.known_unit(wrote.unit)
+    return unit
+
+
 class Ownership:
     """Owners in order of time; the first one owns everything before its start as well."""
 
@@ -44,14 +66,15 @@ class Ownership:
 
     def __init__(self, events: Sequence[Packed], opening: Inquiry | None, configuration: Configuration) -> None:
         self._configuration = configuration
-        changes: list[tuple[int, str]] = []
-        if opening is not None:
-            changes.append((opening.at_ms, configuration.route(opening)))
-        changes.extend(
+        changes = [
             (event.at_ms, configuration.known_unit(event.unit))
             for event in events
             if type(event) is Transfer and event.unit is not None
-        )
+        ]
+        if opening is not None:
+            unit = opening_owner(events, opening, configuration)
+            if unit is not None:
+                changes.insert(0, (opening.at_ms, unit))
         if len(changes) > 1:
             changes.sort(key=lambda change: change[0])
         self._starts: list[int] = []

@@ -4,6 +4,7 @@ Both give the same: the conversation's events, those of everything a merge ever 
 Blocks; raises `UsageError` for a conversation that nothing is known of.
 """
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
@@ -34,7 +35,7 @@ SELECT at, conversation, number, before, after, events, configured_by, redefined
 WHERE district = %(district)s AND splitByChar('~', conversation)[1] = %(conversation)s
 ORDER BY at, conversation, number
 """
-_INSTANTS = ("due_at", "opened_at")
+_INSTANT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9:]{8}\.[0-9]{3}")
 
 
 class Gathered(NamedTuple):
@@ -109,8 +110,8 @@ def _restatement(row: tuple[object, ...]) -> Restatement:
             "at": at,
             "conversation": conversation,
             "number": number,
-            "before": _value(str(number), str(before)),
-            "after": _value(str(number), str(after)),
+            "before": _value(str(before)),
+            "after": _value(str(after)),
             "by_events": events,
             "by_configurations": configured_by,
             "redefined": bool(redefined),
@@ -118,9 +119,9 @@ def _restatement(row: tuple[object, ...]) -> Restatement:
     )
 
 
-def _value(number: str, text: str) -> str:
+def _value(text: str) -> str:
     """Instants as everywhere else in an explanation."""
-    return text.replace(" ", "T") + "Z" if number.startswith(_INSTANTS) and text else text
+    return text.replace(" ", "T") + "Z" if _INSTANT.fullmatch(text) else text
 
 
 def _only(asked: tuple[str, str | None], found: list[str]) -> str:

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from schemas.vocabulary import UNROUTED
 from streams.core.configuration import Configuration
+from streams.core.ownership import opening_owner
 from streams.core.packed import Correction, Inquiry, Mark, Packed, Rating, Reply, StatusChanged, Transfer
 from streams.core.ratings import EDIT_MS, CountedRating, is_late
 from streams.core.story import Story, is_staff_reply, opens_wait
@@ -65,10 +66,13 @@ class Teller:
         self._counted = counted
         self._story = Story(opening)
         self._owner: str | None = None
+        self._goes_to: str | None = None
         self._first_scores: dict[tuple[str, str], int] = {}
 
     def tell(self, events: Sequence[Packed]) -> Iterator[tuple[Packed, Done]]:
         """Each event with what it did; `events` are whole, in order and of one conversation."""
+        if self._opening is not None:
+            self._goes_to = opening_owner(events, self._opening, self._configuration)
         for event in events:
             before = self._look()
             self._story.tell([event])
@@ -132,7 +136,11 @@ class Teller:
         return Done(did)
 
     def _route(self, event: Inquiry) -> str:
-        self._owner = self._configuration.route(event)
+        if self._goes_to is None:
+            return f"stays with {self._owner}, who had it before"
+        self._owner = self._goes_to
+        if self._owner != self._configuration.route(event):
+            return f"goes back to {self._owner}, who wrote first"
         if event.unit is not None:
             return f"goes to {self._owner}" + ("" if self._owner == event.unit else f": {event.unit} is not configured")
         found = next(self._configuration.policies("first_reply", self._owner, event, event.at_ms), None)

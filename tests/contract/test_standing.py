@@ -120,6 +120,7 @@ def test_what_is_due_within_the_windows_stands(store: Store) -> None:
     assert whole.evict(NOW) == 1
     state = recover([NUMBER], 16, store.reader, NOW).states[NUMBER]["demo"]
     assert sorted(state.conversations) == ["soon"]
+    assert state.settle().rows == []
     assert state.rolling.rows(NOW, state.configuration) == whole.rolling.rows(NOW, whole.configuration)
     assert [row.promises_met for row in whole.rolling.rows(NOW, whole.configuration) if row.unit == "demo"] != [0] * 5
 
@@ -136,9 +137,30 @@ def test_a_long_break_has_recovery_reach_further_back(store: Store) -> None:
     assert whole.evict(now_ms) == 1
     state = recover([NUMBER], 16, store.reader, now_ms).states[NUMBER]["demo"]
     assert (sorted(state.conversations), "winter" in state.departed) == (["spring"], True)
+    assert state.settle().rows == []
     rows = state.rolling.rows(now_ms, state.configuration)
     assert rows == whole.rolling.rows(now_ms, whole.configuration)
     assert [row.inquiries for row in rows if (row.unit, row.window, row.channel) == ("a", "7sd", "all")] == [1]
+
+
+def test_what_has_a_promise_is_named_by_what_becomes_true_next(store: Store) -> None:
+    history = History()
+    history.configured(district(promises=[{"promise": "done", "clock": "resolution", "target": "8h"}]))
+    for name, moment in (("broken", "2026-10-01 08:00"), ("next", "2026-10-05 13:00"), ("first", "2026-10-05 11:00")):
+        history.add("inquiry", moment, name)
+    answered(history, "answered", "2026-10-05")
+    history.add("inquiry", "2026-10-05 11:30", "spam")
+    history.add("spam", "2026-10-05 11:31", "spam")
+    land(store, history.events)
+    running = [("demo", name) for name in ("first", "next", "broken")]
+    assert store.reader.running(["demo", "unknown"], ms("2026-10-06 08:00")) == running
+    assert store.reader.running(["unknown"], 0) == []
+    state = recover([NUMBER], 16, store.reader, ms("2026-10-06 08:00")).states[NUMBER]["demo"]
+    folded = []
+    while state.has_soonest:
+        state.refold(1)
+        folded += [name for name in state.conversations if state.alerts.is_running(name) and name not in folded]
+    assert folded == ["first", "next", "broken"]
 
 
 def test_an_event_for_one_that_left_is_folded_with_its_history(store: Store) -> None:
@@ -205,3 +227,31 @@ def test_what_was_published_of_ratings_stays_published_after_a_restart(store: St
     late = row._replace(at=SINCE + 60_000, ratings=(1, *twenty[1:]))
     (published,) = state.rolling.publishing.publish([late])
     assert (published.published_at, published.published_ratings, published.changes) == (SINCE - 60_000, twenty, 4)
+
+
+def test_alerts_of_what_left_are_read_back_with_it(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("streams.recovery.FEW", 0)
+    history = History()
+    history.configured(district(promises=PROMISES))
+    for name in ("old", "older", "lately"):
+        answered(history, name, "2026-01-05", reply=False)
+        history.add("reply", "2026-01-05 16:00", name)
+        history.add("status_changed", "2026-01-05 16:00", name, status="resolved")
+    state = land(store, history.events)
+    told = state.alerts.advance(ms("2026-01-07 00:00"))
+    lately = [one._replace(at=NOW, transition="corrected") for one in told if one.conversation == "lately"][:1]
+    store.sink.land(Landing(0, alerts=[*told, *lately]))
+    assert [one[:2] for one in store.reader.alerted(["demo"], NOW)] == [("demo", n) for n in ("lately", "old", "older")]
+    assert [bool(one[2]) for one in store.reader.alerted(["demo"], NOW)] == [True, False, False]
+    assert sorted(store.reader.alerts_of("demo", ["old", "unknown"])) == [o for o in sorted(told) if o[6] == "old"]
+    state = recover([NUMBER], 16, store.reader, NOW).states[NUMBER]["demo"]
+    late = history.add("reply", "2026-01-05 09:30", "old")
+    done = history.add("status_changed", "2026-01-05 09:30", "old", status="resolved")
+    for event in (late, done):
+        state.apply(event)
+    log = Log(lambda: store.reader)
+    state.restore("old", log.histories("demo", ["old"])["old"], log.said("demo", ["old"])["old"])
+    state.settle()
+    made = state.alerts.advance(NOW)
+    assert {(one.conversation, one.revision, one.transition) for one in made} == {("old", 0, "corrected")}
+    assert state.alerts.advance(NOW + 1) == []

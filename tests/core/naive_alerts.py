@@ -3,6 +3,7 @@
 Whether somebody is at work, and whether an alert is acknowledged, is looked at minute by minute.
 """
 
+from collections.abc import Container
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -12,6 +13,7 @@ from schemas.district import District
 from schemas.events import AlertAcknowledged, AlertSilenced
 from schemas.vocabulary import to_ms
 from streams.core.alerting import NOTIFY_WITHIN_MS
+from streams.core.parts import whole_name
 from tests.reference.hours import DAY, MINUTE, Hours
 
 STEPS = ("at_risk", "breached", "escalated_50", "escalated_100")
@@ -43,11 +45,13 @@ class Naive:
         self.document = District(district="demo")
         self.done: list[AlertAcknowledged | AlertSilenced] = []
 
-    def advance(self, facts: list[Fact], now: int) -> list[Told]:
-        """What is new at an instant, given every row of facts that stands then."""
+    def advance(self, facts: list[Fact], now: int, but_for: Container[str] = ()) -> list[Told]:
+        """What is new at an instant, given every row of facts that stands then, but for some conversations."""
         before = len(self.told)
         shown = verdicts(facts)
         for clock in sorted({*shown, *(each.clock for each in self.told)}):
+            if whole_name(clock[0])[0] in but_for:
+                continue
             self._correct(clock, shown.get(clock), now)
             while (one := self._next(clock, shown.get(clock), now)) is not None:
                 self.told.append(one)

@@ -243,6 +243,7 @@ def restarted(history: History, transitions: list[AlertTransition]) -> DistrictS
     state.clean()
     state.alerts.known(reversed(transitions))
     state.refill()
+    assert state.settle().rows == []
     return state
 
 

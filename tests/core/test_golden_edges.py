@@ -3,6 +3,8 @@
 import itertools
 from typing import Any
 
+import pytest
+
 from schemas.events import Event
 from tests.golden import History, district, fold_all, minutes
 
@@ -143,3 +145,34 @@ def test_two_contents_of_one_configuration_event_count_once_in_any_order() -> No
     history.add("inquiry", f"{TUESDAY} 09:00")
     orders: list[tuple[Event, ...]] = list(itertools.permutations(history.events))
     assert all(fold_all([*order, *order]) == history.facts() for order in orders)
+
+
+def test_an_answer_to_what_the_district_wrote_stays_with_whoever_had_it() -> None:
+    history = History()
+    history.configured(district())
+    history.add("reply", f"{TUESDAY} 09:00", unit="a")
+    history.add("transfer", f"{TUESDAY} 09:30", unit="b")
+    history.add("inquiry", f"{TUESDAY} 10:00", unit=None)
+    fact = history.fact()
+    assert (fact["first_unit"], fact["unit"], fact["handoffs"], fact["first_route_correct"]) == ("b", "b", 0, 1)
+    assert [wait["unit"] for wait in fact["waits"]] == ["b"]
+
+
+@pytest.mark.parametrize(
+    ("names", "goes_to"), [({"unit": None}, "b"), ({"unit": None, "topic": "bus"}, "line"), ({"unit": "a"}, "a")]
+)
+def test_an_answer_goes_back_to_whoever_wrote_unless_it_is_routed(names: dict[str, Any], goes_to: str) -> None:
+    history = History()
+    history.configured(district(routing=[{"topics": ["bus"], "unit": "line"}]))
+    history.add("reply", f"{TUESDAY} 09:00", unit="b")
+    history.add("inquiry", f"{TUESDAY} 10:00", **names)
+    fact = history.fact()
+    assert (fact["first_unit"], fact["unit"], fact["handoffs"], fact["time_to_owner_ms"]) == (goes_to, goes_to, 0, 0)
+
+
+def test_a_transfer_that_a_clock_puts_before_the_message_is_no_way_back() -> None:
+    history = History()
+    history.configured(district())
+    history.add("transfer", f"{TUESDAY} 09:59:58", unit="b", source="phone")
+    history.add("inquiry", f"{TUESDAY} 10:00", unit="a")
+    assert (history.fact()["unit"], history.fact()["handoffs"]) == ("b", 0)

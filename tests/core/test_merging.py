@@ -46,6 +46,17 @@ def test_the_earlier_start_is_the_primary_whichever_way_the_merge_was_written(in
     assert {name: row["merged_into"] for name, row in by_name(history.facts()).items()} == {"x": "", "y": "x"}
 
 
+def test_what_the_district_wrote_first_is_the_start() -> None:
+    history = story()
+    history.add("reply", "2026-10-06 09:00", "x")
+    history.add("inquiry", "2026-10-06 10:30", "x")
+    history.add("inquiry", "2026-10-06 10:00", "y")
+    history.add("merge", "2026-10-06 11:00", "x", into="y")
+    rows = by_name(history.facts())
+    assert {name: row["merged_into"] for name, row in rows.items()} == {"x": "", "y": "x"}
+    assert (rows["x"]["opened_at"], rows["x"]["outbound"]) == ("2026-10-06T14:00:00.000Z", 1)
+
+
 def test_of_equal_starts_the_smaller_id_is_the_primary() -> None:
     history = story()
     for name in ("b", "a"):

@@ -304,6 +304,7 @@ def test_a_conversation_that_cannot_be_filled_is_left_to_the_next_settle(monkeyp
 
     monkeypatch.setattr("streams.core.together.fold", broken)
     state.refill()
+    assert state.refold(1).rows == []
     assert state.changed == 1
 
 
@@ -318,6 +319,7 @@ def test_a_recovered_district_is_filled_again() -> None:
     state.clean()
     assert len(state.rolling) == 0
     state.refill()
+    assert state.settle().rows == []
     assert state.changed == 0
     assert state.rolling.rows(NOW_MS, state.configuration) == settled(history).rolling.rows(NOW_MS, state.configuration)
 

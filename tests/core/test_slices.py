@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
+from schemas.alerts import AlertTransition
 from schemas.district import District
 from schemas.facts import Row
 from streams.core.district import DistrictState
@@ -121,7 +122,8 @@ def test_no_promise_breaks_by_a_configuration_that_is_no_longer_in_force() -> No
         assert state.stale == max(0, left - STEP)
         steps += 1
     assert steps == -(-(CLOSED + STEP + 6) // STEP)
-    assert not partition.cut(late, True).alerts
+    # So many at once are a surge, and no more than that.
+    assert not [each for each in partition.cut(late, True).alerts if isinstance(each, AlertTransition)]
     made = partition.cut(ms("2026-10-08 15:00"), True).alerts
     assert [each.transition for each in made].count("breached") == STEP + 6
 

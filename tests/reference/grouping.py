@@ -3,10 +3,11 @@
 from typing import NamedTuple
 
 from tests.reference.owners import Owners
-from tests.reference.reading import Item, Thread, is_message, is_reply, is_status, start
+from tests.reference.reading import Item, Thread, is_message, is_reply, is_status, opening
 from tests.reference.setting import Setting
 
 PART_DAYS = 14
+SKEW = 5 * 60_000
 
 
 class Group(NamedTuple):
@@ -50,9 +51,20 @@ def merged(threads: dict[str, Thread]) -> dict[str, Group]:
     pairs = [pair for pair, kind in last.items() if kind == "merge" and pair <= good]
     groups: dict[str, Group] = {}
     for name in good:
-        members = sorted(_connected(name, pairs), key=lambda member: (start(threads[member].items), member))
+        members = sorted(_connected(name, pairs), key=lambda member: (_began(threads[member].items), member))
         groups[name] = Group(members[0], members)
     return groups
+
+
+def _began(items: list[Item]) -> int:
+    """The start: the district's first word before the opening, unless its clock only ran a little behind."""
+    first = opening(items)
+    words = [item for item in items if is_reply(item) and (first is None or item.at < first.at)]
+    if first is not None and all(
+        word.event.source != first.event.source and first.at - word.at <= SKEW for word in words
+    ):
+        return first.at
+    return words[0].at if words else items[0].at
 
 
 def ever_named_together(name: str, threads: dict[str, Thread]) -> set[str]:

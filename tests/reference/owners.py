@@ -3,7 +3,7 @@
 from schemas.events import Inquiry, Transfer
 from schemas.vocabulary import UNROUTED
 from tests.reference.hours import DAY, MINUTE
-from tests.reference.reading import Item, opening
+from tests.reference.reading import Item, is_reply, opening
 from tests.reference.setting import Setting
 
 
@@ -17,11 +17,21 @@ class Owners:
         for item in items:
             unit = None
             if item is first and isinstance(item.event, Inquiry):
-                unit = setting.route(item.event, item.at)
+                unit = self._of_opening(items, item)
             elif isinstance(item.event, Transfer) and item.event.unit is not None:
                 unit = setting.unit(item.event.unit)
             if unit is not None and (not self.changes or self.changes[-1][1] != unit):
                 self.changes.append((item.at, unit))
+
+    def _of_opening(self, items: list[Item], first: Item) -> str | None:
+        """Where the opening goes: nowhere if a known unit had it before; else back to who wrote, if not routed."""
+        before = [item for item in items if item.at < first.at]
+        handed = [item.event.unit for item in before if item.event.kind == "transfer"]
+        if any(unit is not None and self.setting.known(unit) for unit in handed):
+            return None
+        unit = self.setting.route(first.event, first.at)
+        written = [self.setting.unit(item.event.unit) for item in before if is_reply(item)]
+        return written[0] if written and first.event.unit is None and unit == UNROUTED else unit
 
     @property
     def first(self) -> str:

@@ -13,7 +13,7 @@ from sinks.clickhouse import ClickHouseSink
 from sinks.connection import connect
 from sinks.landing import Landing, Place, configuration_row, event_row
 from streams.core.district import DistrictState
-from tests.golden import OFFICE, History, district, ms
+from tests.golden import OFFICE, History, at, district, ms
 
 Ask = Callable[[str], list[tuple[Any, ...]]]
 PROMISES = [{"promise": "half-a-day", "clock": "first_reply", "target": "4h"}]
@@ -74,10 +74,14 @@ RESTATED = "SELECT conversation, number, before, after, events, configured_by FR
 
 def test_ordinary_progress_restates_nothing(lived: Lived, ask: Ask) -> None:
     lived.add("inquiry", "2026-10-06 10:00")
+    lived.add("transfer", "2026-10-06 10:20", unit="b")
     lived.add("reply", "2026-10-06 10:45")
     lived.add("status_changed", "2026-10-06 10:46", status="resolved")
     lived.add("inquiry", "2026-10-06 12:00")
-    lived.add("rating", "2026-10-06 13:00", score=4)
+    lived.add("transfer", "2026-10-06 12:10", unit="a")
+    lived.add("rating", "2026-10-06 13:00", score=4, pillars={"courtesy": 2}, items={"food": 7})
+    lived.add("status_changed", "2026-10-06 13:10", status="resolved")
+    lived.add("status_changed", "2026-10-06 13:20", status="reopened")
     assert ask(RESTATED) == []
 
 
@@ -108,10 +112,68 @@ def test_g24_a_snow_day_moves_what_was_due_and_names_its_configuration(lived: Li
     first = lived.add("inquiry", "2026-01-20 15:30")
     calendars = {**district().model_dump(mode="json")["calendars"], "office": {**OFFICE, "closed": ["2026-01-21"]}}
     snow = lived.configured(district(promises=PROMISES, calendars=calendars, revision=2), "2026-01-21 12:00")
-    due = f"due_at first_reply {first.event_id}"
+    then, now = "2026-01-21 17:00:00.000", "2026-01-22 17:00:00.000"
+    day = (f"school_day_at {first.event_id}", "2026-01-21 21:00:00.000", "2026-01-22 21:00:00.000")
+    moved = [(f"{name} first_reply {first.event_id}", then, now) for name in ("breach_at", "due_at")]
+    assert ask(RESTATED) == [("c1", *each, [], [snow.event_id]) for each in (*moved, day)]
+
+
+def test_a_closure_that_only_moves_what_still_keeps_a_promise_is_a_restatement(lived: Lived, ask: Ask) -> None:
+    first = lived.add("inquiry", "2026-10-06 12:00")
+    calendars = {**district().model_dump(mode="json")["calendars"], "office": {**OFFICE, "closed": ["2026-10-07"]}}
+    lived.configured(district(promises=PROMISES, calendars=calendars, revision=2), "2026-10-08 12:00")
+    moved = {row[1]: row[2:4] for row in ask(RESTATED)}
+    assert f"due_at first_reply {first.event_id}" not in moved
+    kept_until = ("2026-10-07 12:30:00.000", "2026-10-08 12:30:00.000")
+    assert moved[f"breach_at first_reply {first.event_id}"] == kept_until
+
+
+def test_a_hand_off_heard_of_late_says_who_held_the_clock_and_how_long(lived: Lived, ask: Ask) -> None:
+    first = lived.add("inquiry", "2026-10-06 10:00")
+    lived.add("reply", "2026-10-06 12:30", unit="b")
+    assert ask(RESTATED) == []
+    late = lived.add("transfer", "2026-10-06 11:00", unit="b", received_at=at("2026-10-06 15:00").isoformat())
+    place = f"{first.event_id} 1"
     assert ask(RESTATED) == [
-        ("c1", due, "2026-01-21 17:00:00.000", "2026-01-22 17:00:00.000", [], [snow.event_id]),
+        ("c1", f"segment_{name} {place}", str(150 * 60_000), str(60 * 60_000), [late.event_id], [])
+        for name in ("business_ms", "ms")
     ]
+
+
+def test_an_edit_of_a_pillar_alone_is_a_restatement(lived: Lived, ask: Ask) -> None:
+    lived.add("inquiry", "2026-10-06 10:00")
+    said: dict[str, Any] = {"score": 8, "trust": 5, "answered": True, "items": {"food": 7}}
+    lived.add("rating", "2026-10-06 12:00", pillars={"courtesy": 8, "communication": 6}, **said)
+    edited = {**said, "trust": 6, "answered": False, "items": {"food": 2}}
+    edit = lived.add("rating", "2026-10-06 13:00", pillars={"courtesy": 2, "communication": 6}, **edited)
+    changed = [("answered", "1", "0"), ("courtesy", "8", "2"), ("item food", "7", "2"), ("trust", "5", "6")]
+    wanted: list[tuple[Any, ...]] = [
+        ("c1", f"{name} default ", before, after, [edit.event_id], []) for name, before, after in changed
+    ]
+    assert ask(RESTATED) == wanted
+
+
+def test_a_reopening_that_was_none_and_the_length_of_a_full_resolution_are_restated(lived: Lived, ask: Ask) -> None:
+    lived.add("inquiry", "2026-10-06 10:00")
+    lived.add("status_changed", "2026-10-06 10:30", status="resolved")
+    thanks = lived.add("inquiry", "2026-10-07 10:00")
+    lived.add("status_changed", "2026-10-07 10:20", status="resolved")
+    assert ask(RESTATED) == []
+    taken_back = lived.add("correction", "2026-10-07 11:00", corrects=thanks.event_id, needs_reply=False)
+    again: tuple[Any, ...] = (
+        "c1",
+        "reopened_at 2026-10-06T15:30:00.000Z",
+        "2026-10-07 15:00:00.000",
+        "",
+        [taken_back.event_id],
+        [],
+    )
+    assert again in ask(RESTATED)
+    calendars = {**district().model_dump(mode="json")["calendars"], "office": {**OFFICE, "closed": ["2026-10-07"]}}
+    snow = lived.configured(district(promises=PROMISES, calendars=calendars, revision=2), "2026-10-08 12:00")
+    full = "full_resolution_business_ms 2026-10-07T15:20:00.000Z"
+    lengths = (str(530 * 60_000), str(360 * 60_000))
+    assert ("c1", full, *lengths, [], [snow.event_id]) in ask(RESTATED)
 
 
 def test_g19_a_merge_retracts_one_and_moves_the_other(lived: Lived, ask: Ask) -> None:
@@ -149,6 +211,38 @@ def test_as_known_then_and_as_known_now(lived: Lived, ask: Ask) -> None:
     assert known("2026-10-06 11:00") == [("c1", 45 * 60_000)]
     assert known("2026-10-06 12:30") == []
     assert ask("SELECT count() FROM current_conversations") == [(0,)]
+
+
+KNOWN = ("waits", "segments", "ratings", "verdicts", "items", "resolutions", "transfers")
+
+
+def test_every_view_of_facts_can_be_asked_as_it_was_known(lived: Lived, ask: Ask) -> None:
+    who = "5f5f5f5f5f5f5f5f"
+    first = lived.add("inquiry", "2026-10-06 10:00", person=who, topic="bus")
+    lived.add("transfer", "2026-10-06 10:10", unit="b")
+    lived.add("status_changed", "2026-10-06 10:20", status="resolved")
+    lived.add("rating", "2026-10-06 10:30", score=4, items={"food": 7})
+    lived.add("inquiry", "2026-10-07 10:00", "c2", person=who, topic="bus")
+    lived.add("rating", "2026-10-07 10:10", "c3", score=2)
+
+    def asked(view: str, when: str | None = None) -> list[tuple[Any, ...]]:
+        at_ms = ms("2030-01-01 00:00" if when is None else when)
+        return ask(f"SELECT * FROM {view}_as_known(at = fromUnixTimestamp64Milli({at_ms}, 'UTC')) ORDER BY ALL")
+
+    for view in (*KNOWN, "repeat_contacts", "unlinked_ratings"):
+        now = ask(f"SELECT * FROM {view} ORDER BY ALL")
+        assert asked(view) == now != []
+        names = ask(f"DESCRIBE (SELECT * FROM {view}_as_known(at = now64(3)))")
+        assert [row[0] for row in names] == [row[0] for row in ask(f"DESCRIBE {view}")]
+    before = {view: asked(view, "2026-10-06 12:00") for view in KNOWN}
+    lived.add("correction", "2026-10-08 10:00", corrects=first.event_id, unit="line", topic="food")
+    lived.add("spam", "2026-10-08 11:00", "c2")
+    assert {view: asked(view, "2026-10-06 12:00") for view in KNOWN} == before
+    assert [row[-2] for row in asked("repeat_contacts", "2026-10-06 12:00")] == [0]
+    assert [row[-2] for row in asked("repeat_contacts", "2026-10-07 12:00")] == [1]
+    assert [row[-2] for row in asked("repeat_contacts")] == [0]
+    assert asked("waits", "2026-10-06 12:00") != asked("waits")
+    assert asked("unlinked_ratings", "2026-10-07 09:00") == []
 
 
 @pytest.mark.parametrize(

@@ -14,9 +14,11 @@ from sinks.tables import TABLES
 
 NEWEST = len(migrations())
 VIEWS = {"current_conversations", "current_units", "ratings", "segments", "verdicts", "waits"}
-VIEWS |= {"conversations_from_versions", "conversations_as_known", "repeat_contacts", "resolutions", "restatements"}
-PARAMETERISED = {"conversations_as_known"}
+VIEWS |= {"conversations_from_versions", "repeat_contacts", "resolutions", "restatements"}
 VIEWS |= {"items", "transfers", "unlinked_ratings", "dead_letter_states"}
+HINDSIGHT = {"waits", "segments", "ratings", "verdicts", "items", "resolutions", "transfers"}
+PARAMETERISED = {f"{name}_as_known" for name in HINDSIGHT | {"conversations", "repeat_contacts", "unlinked_ratings"}}
+VIEWS |= PARAMETERISED
 
 
 def _described(settings: Settings) -> dict[str, list[tuple[str, str]]]:

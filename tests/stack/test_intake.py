@@ -75,7 +75,7 @@ def test_a_message_too_large_is_refused(stream: Settings) -> None:
 def test_importing_the_excerpt_twice_gives_the_citys_verdicts_and_the_same_rows(
     stream: Settings, workers: Workers
 ) -> None:
-    workers.start()
+    workers.start().wait_ready()
     first = run_import("boston311", EXCERPT, stream)
     assert (first.rows, first.events, first.conversations) == (200, 364, 200)
     assert first.verdicts == {"met": 68, "missed": 48, "differs_from_source": 0}

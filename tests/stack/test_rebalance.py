@@ -155,3 +155,21 @@ def test_a_worker_that_stood_still_alone_gets_the_same_partitions_and_keeps_noth
     share(alone)
     assert recovered(alone) >= 2 * PARTITIONS
     traffic.landed()
+
+
+def test_whoever_starts_after_a_kill_does_not_wait_for_the_end_of_the_dead_one_s_session(
+    workers: Workers, traffic: Traffic
+) -> None:
+    longest = {"CX_SESSION_SECONDS": "60"}
+    first = workers.start(**longest).wait_ready()
+    stays = workers.start(**longest)
+    share(first, stays)
+    traffic.write()
+    traffic.landed()
+    first.kill()
+    first.process.wait()
+    second = workers.start(**longest)
+    until(lambda: second.ready() and sum(owned(second, stays)) == PARTITIONS, "partitions within the session", 60)
+    assert owned(second)[0] > 0
+    traffic.write()
+    traffic.landed()

@@ -127,6 +127,15 @@ def test_g13_each_owner_has_its_slices_in_its_own_calendar() -> None:
     assert [(each.from_department, each.to_department, each.bounce) for each in part.handoffs] == [("a", "line", False)]
 
 
+def test_an_answer_says_with_whom_it_stays_or_to_whom_it_goes_back() -> None:
+    history = story()
+    history.add("reply", "2026-10-06 09:00", unit="b")
+    answer = history.add("inquiry", "2026-10-06 10:00", unit=None)
+    assert did(part_of(history.events), answer)[1] == "goes back to b, who wrote first"
+    history.add("transfer", "2026-10-06 09:30", unit="line")
+    assert did(part_of(history.events), answer)[1] == "stays with line, who had it before"
+
+
 def test_g24_a_closure_declared_late_names_both_revisions() -> None:
     history = story(promises=PROMISES)
     first = history.add("inquiry", "2026-01-20 15:30")
@@ -142,12 +151,11 @@ def test_g24_a_closure_declared_late_names_both_revisions() -> None:
     assert [(policy.revision, policy.decided) for policy in clock.policies] == [(1, False), (2, True)]
     assert clock.why[1] == "revision 1 was in force at its start; the promise is the same in both"
     assert clock.why[-1] == "met, 3:00:00 before it would have been broken"
-    restatement = found.restatements[0]
-    assert (restatement.number, restatement.by_configurations) == (
-        f"due_at first_reply {first.event_id}",
-        [snow.event_id],
-    )
-    assert (restatement.before, restatement.after) == ("2026-01-21T17:00:00.000Z", "2026-01-22T17:00:00.000Z")
+    moved = [f"breach_at first_reply {first.event_id}", f"due_at first_reply {first.event_id}"]
+    assert [each.number for each in found.restatements] == [*moved, f"school_day_at {first.event_id}"]
+    assert {tuple(each.by_configurations) for each in found.restatements} == {(snow.event_id,)}
+    due = found.restatements[1]
+    assert (due.before, due.after) == ("2026-01-21T17:00:00.000Z", "2026-01-22T17:00:00.000Z")
     assert [(each.revision, each.newest) for each in found.revisions] == [(1, False), (2, True)]
 
 

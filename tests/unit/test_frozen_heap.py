@@ -11,8 +11,11 @@ from streams.frozen_heap import FrozenHeap, freeze_survivors
 
 @pytest.fixture(autouse=True)
 def _as_before() -> Iterator[None]:
+    # None but those that a test asks for.
+    gc.disable()
     gc.unfreeze()
     yield
+    gc.enable()
     gc.callbacks[:] = [each for each in gc.callbacks if not isinstance(each, FrozenHeap)]
     gc.unfreeze()
 

@@ -12,11 +12,14 @@ from deploy.cli.main import main
 
 SVG = "{http://www.w3.org/2000/svg}"
 CELLS = [
-    Cell(events, opened, opened, 1.0, 3 + events / 500_000 + opened / 20_000, 2.0, events / 1e6, 100 + opened / 1_000)
+    Cell(
+        *(events, opened, opened, 1.0, 3 + events / 500_000 + opened / 20_000, 2.0, events / 1e6),
+        *(5.0, 1 + events / 1e6 + opened / 10_000, 100 + opened / 1_000),
+    )
     for events in (60_000, 240_000)
     for opened in (1_000, 50_000, 200_000)
 ]
-MEASURED = Measured(CELLS, Cell(1_100_000, 0, 105_000, 4.5, 9.25, 8.0, 3.0, 500))
+MEASURED = Measured(CELLS, Cell(1_100_000, 0, 105_000, 4.5, 9.25, 8.0, 3.0, 20.5, 12.5, 500))
 
 
 def test_the_fit_finds_what_each_part_costs() -> None:
@@ -38,15 +41,16 @@ def test_every_figure_has_a_name_of_its_own() -> None:
     assert flat["240000_events_50000_open_peak_mb"] == 150
     assert flat["both_cpu_s_per_million_events"] == 1
     assert flat["year_edge_s"] == 9.25
-    assert len(flat) == (len(CELLS) + 1) * 6 + 3 * 4
+    assert len(flat) == (len(CELLS) + 1) * 8 + 4 * 4
 
 
 def test_the_page_has_all_lines_and_shows_pictures_that_are_there(tmp_path: Path) -> None:
     write(MEASURED, tmp_path)
     page = (tmp_path / "recovery.md").read_text()
     assert page.count("\n| 60,000 |") == page.count("\n| 240,000 |") == 3
-    assert "| 105,000 | 4.5 | 9.2 | 8.0 | 3.0 | 500 |" in page
+    assert "| 105,000 | 4.5 | 9.2 | 8.0 | 3.0 | 20.5 | 12.5 | 500 |" in page
     assert "| Live edge, by the clock | 3.0 s | +2.0 s | +5.0 s | 0.0 s |" in page
+    assert "| All folded, processor | 1.0 s | +1.0 s | +10.0 s | 0.0 s |" in page
     for name in ("recovery-seconds", "recovery-memory"):
         assert f"(images/{name}.svg)" in page
         drawn = ElementTree.parse(tmp_path / "images" / f"{name}.svg").getroot()  # noqa: S314 -- our own
@@ -67,4 +71,4 @@ def test_a_chart_keeps_to_its_picture_and_its_scale() -> None:
 
 def test_only_some_measurements_have_a_page(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert main(["bench", "core", "--write", str(tmp_path)]) == 2
-    assert "Only these have a page to write: live-edge, incidents." in capsys.readouterr().err
+    assert "Only these have a page to write: live-edge, incidents, alert-year, rolling." in capsys.readouterr().err

@@ -3,6 +3,9 @@
 import asyncio
 from collections.abc import Sequence
 
+import pytest
+
+from schemas.district import District
 from schemas.events import Event
 from sinks.landing import RetiredRow
 from sinks.memory import MemorySink
@@ -124,6 +127,25 @@ def test_what_comes_after_the_events_left_by_retention_is_a_dead_letter_and_is_a
     asyncio.run(story())
 
 
+def test_what_was_said_of_one_that_left_is_taken_back_once_and_not_said_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("streams.recovery.FEW", 0)
+
+    async def story() -> None:
+        promise = {"promise": "soon", "clock": "first_reply", "target": "30m"}
+        world = await lived(document=district(promises=[promise]))
+        said = ["at_risk", "breached", "escalated_50", "met_late"]
+        assert [one.transition for one in world.published] == said
+        await world.receive(9, world.history.add("status_changed", "2026-01-06 10:30", status="resolved"))
+        await world.worker.flush()
+        assert len(world.published) == len(said)
+        await world.receive(10, world.history.add("reply", "2026-01-06 09:10"))
+        await world.worker.flush()
+        await world.worker.flush()
+        assert [one.transition for one in world.published] == [*said, "corrected"]
+
+    asyncio.run(story())
+
+
 class Past(World):
     """A world whose one conversation ended long before what recovery holds; `unread` says how often reading fails."""
 
@@ -136,12 +158,12 @@ class Past(World):
         await self.worker.receive(delivery(offset, event.model_dump_json(exclude_defaults=True).encode()))
 
 
-async def lived(more: Sequence[Event] = ()) -> Past:
+async def lived(more: Sequence[Event] = (), document: District | None = None) -> Past:
     world = Past()
     world.now_ms = LATER
     world.worker.assign({NUMBER})
     await world.recovered()
-    world.history.configured(district())
+    world.history.configured(document or district())
     world.history.add("inquiry", "2026-01-06 09:00")
     world.history.add("reply", "2026-01-06 10:00")
     for offset, event in enumerate([*world.history.events, *more]):

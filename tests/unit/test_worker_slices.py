@@ -17,10 +17,10 @@ MANY = 40 * STEP
 class Timed(World):
     """A world in which every look at the clock takes so many seconds."""
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, sink: MemorySink | None = None) -> None:
         self._seconds, self._passed = seconds, 0.0
         self.history = History()
-        super().__init__(MemorySink(), monotonic=self._look)
+        super().__init__(sink or MemorySink(), monotonic=self._look)
         self.now_ms = ms("2026-10-06 12:00")
 
     def _look(self) -> float:
@@ -80,5 +80,32 @@ def test_what_comes_between_two_slices_lands_with_them() -> None:
         last = world.sink.rows("conversations")[-1]
         assert (last["first_response_ms"], last["configurations"]) == (3_600_000, 2)
         assert world.refolded() == STEP + 2 * STEP + 1
+
+    asyncio.run(story())
+
+
+def test_after_a_restart_a_live_event_lands_before_what_was_read_back_is_folded() -> None:
+    async def story() -> None:
+        before = Timed(SLICE_SECONDS / 1.5)
+        await before.lived()
+        while before.refolded() < MANY:
+            await before.worker.flush()
+        after = Timed(SLICE_SECONDS / 1.5, before.sink)
+        after.now_ms += 60_000
+        await after.assigned()
+        landed = len(after.sink.rows("conversation_versions"))
+        assert after.partition.stale == MANY
+        reply = History().add("inquiry", "2026-10-06 11:59", "live")
+        await after.worker.receive(delivery(MANY + 2, reply.model_dump_json(exclude_defaults=True).encode()))
+        await after.worker.flush()
+        assert (after.acknowledged, after.partition.stale) == ([MANY + 2], MANY - STEP)
+        assert after.value("cx_conversations_to_fold") == MANY - STEP
+        assert after.now_ms not in {row["at"] for row in after.sink.rows("rolling")}
+        while after.partition.stale:
+            await after.worker.flush()
+        await after.worker.flush()
+        assert len(after.sink.rows("conversation_versions")) == landed + 1
+        published = [row for row in after.sink.rows("rolling") if row["at"] == after.now_ms]
+        assert max(row["inquiries"] for row in published) == MANY + 1
 
     asyncio.run(story())
