@@ -32,9 +32,9 @@ HEAD = f"""{HEADING}
 <!-- From here on made by `{COMMAND}`; edit bench/alert_year.py. -->
 
 `{COMMAND}` passes one simulated year of the sample district through the core, with the
-incidents of the simulator: {{events:,}} events, looked at every ten minutes. *Became true* is every transition, by kind,
-{{critical:,}} of them of critical conversations; each goes one of five ways. People are told of {{reached:,}}
-of {{true:,}}, of {{busiest:,}} on the busiest day.
+incidents of the simulator: {{events:,}} events, looked at every ten minutes. *Became true* is every transition by kind,
+{{critical:,}} of them of critical conversations; each goes one of five ways. People are told of {{reached:,}} of
+{{true:,}}, of {{busiest:,}} on the busiest day.
 
 Grouped is what is over the day's budget; closed, what came in quiet hours and is told later if it still stands; surge,
 what belongs to one that was told; nobody, what is old or the end of what nobody heard of.
