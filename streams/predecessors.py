@@ -81,7 +81,8 @@ def dead_members(settings: Settings) -> dict[str, Path]:
     for path in _folder(settings).glob(f"*{NOTE}"):
         with suppress(BlockingIOError, FileNotFoundError), path.open() as note:
             flock(note, LOCK_EX | LOCK_NB)
-            group, member = note.read().split()
-            if group == settings.workers_group:
-                found[member] = path
+            # A machine that lost its power leaves a note without words.
+            match note.read().split():
+                case [settings.workers_group, member]:
+                    found[member] = path
     return found

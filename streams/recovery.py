@@ -85,36 +85,22 @@ def recover(
     Raises `Unavailable` if ClickHouse is away or a set came incomplete.
     """
     found = Recovered({number: {} for number in numbers})
-    owner = {district: partition_of(district, partitions) for district in reader.districts()}
-    districts = sorted(district for district, number in owner.items() if number in found.states)
-    for district in districts:
-        # Also one of which nothing stands: it has to know who left.
-        found.states[owner[district]][district] = DistrictState(district)
-    for event, digest in decoded(reader.configurations(districts), Counter()):
-        found.states[owner[event.district]][event.district].apply(event, digest)
-    reaches: dict[int, list[str]] = {}
-    for district in districts:
-        configuration = found.states[owner[district]][district].configuration
-        reaches.setdefault(reach_ms(configuration, now_ms), []).append(district)
-    kept = Counter[Key]()
-    for since_ms, some in reaches.items():
-        for event, digest in decoded(reader.standing_events(some, since_ms), found.unreadable, kept):
-            found.states[owner[event.district]][event.district].apply(event, digest)
-            found.events += 1
+    states = _configured(found, partitions, reader)
+    districts = list(states)
+    kept = _standing(found, states, reader, now_ms)
     versions, unit_versions = reader.versions(districts), reader.unit_versions(districts)
     running = _running(reader.running(districts, now_ms - NOTIFY_WITHIN_MS))
     for district, published in groupby(reader.published(districts), attrgetter("district")):
-        found.states[owner[district]][district].rolling.publishing.known(published)
-    alerts = _alerts(reader, {name: found.states[owner[name]][name] for name in districts}, now_ms, told)
-    said = _said(found, (*alerts, *reader.incidents(districts)), told)
+        states[district].rolling.publishing.known(published)
+    said = _said(found, (*_alerts(reader, states, now_ms, told), *reader.incidents(districts)), told)
     # Asked last: what leaves is marked before it goes, and may have been read in part.
     retired = set(reader.retired(districts))
     for district, conversation in retired:
-        found.states[owner[district]][district].retire(conversation)
+        states[district].retire(conversation)
     landed = _by_district(versions, retired)
     lacking = _lacking(retired, kept, found.unreadable)
-    for number, states in found.states.items():
-        for district, state in states.items():
+    for number, owned in found.states.items():
+        for district, state in owned.items():
             state.clean()
             before = said.get(district, ())
             state.alerts.known(one for one in before if isinstance(one, AlertTransition))
@@ -128,6 +114,31 @@ def recover(
             if tree := _tree_behind(state, unit_versions.get(district, 0)):
                 found.units.setdefault(number, []).extend(tree)
     return found
+
+
+def _configured(found: Recovered, partitions: int, reader: Reader) -> dict[str, DistrictState]:
+    """Into `found`, and by name in order: the state of each district of its partitions, with its configuration."""
+    owner = {district: partition_of(district, partitions) for district in reader.districts()}
+    # Also one of which nothing stands: it has to know who left.
+    states = {name: DistrictState(name) for name in sorted(owner) if owner[name] in found.states}
+    for name, state in states.items():
+        found.states[owner[name]][name] = state
+    for event, digest in decoded(reader.configurations(list(states)), Counter()):
+        states[event.district].apply(event, digest)
+    return states
+
+
+def _standing(found: Recovered, states: Mapping[str, DistrictState], reader: Reader, now_ms: int) -> Counter[Key]:
+    """Into the states: every event of what stands. Returns the `kept` of `decoded`."""
+    reaches: dict[int, list[str]] = {}
+    for name, state in states.items():
+        reaches.setdefault(reach_ms(state.configuration, now_ms), []).append(name)
+    kept = Counter[Key]()
+    for since_ms, some in reaches.items():
+        for event, digest in decoded(reader.standing_events(some, since_ms), found.unreadable, kept):
+            states[event.district].apply(event, digest)
+            found.events += 1
+    return kept
 
 
 def _by_district(versions: Mapping[Key, LandedVersion], retired: Container[Key]) -> dict[str, dict[str, LandedVersion]]:

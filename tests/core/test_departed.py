@@ -1,6 +1,7 @@
 """Conversations that left memory: what comes for them is folded with their whole history, as if they had never left."""
 
 from collections import defaultdict
+from collections.abc import Mapping
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -48,6 +49,17 @@ class Life:
             self.settle()
 
 
+def assert_as_if_it_had_stayed(events: list[Event], landed: Mapping[str, Row]) -> DistrictState:
+    """Every row is that of a state which never left memory, and what has none there is retracted; that state."""
+    stayed = DistrictState("demo")
+    for event in events:
+        stayed.apply(event)
+    whole = {row[1]: row for row in stayed.settle().rows}
+    assert {name: row for name, row in landed.items() if name in whole} == whole
+    assert all(row[3] for name, row in landed.items() if name not in whole)
+    return stayed
+
+
 @settings(max_examples=300, deadline=None)
 @given(events=histories(), data=st.data())
 def test_leaving_and_coming_back_changes_no_row(events: list[Event], data: st.DataObject) -> None:
@@ -59,12 +71,7 @@ def test_leaving_and_coming_back_changes_no_row(events: list[Event], data: st.Da
             life.state.evict(LONG_AFTER)
     life.settle()
     life.sweep()
-    stayed = DistrictState("demo")
-    for event in events:
-        stayed.apply(event)
-    whole = {row[1]: row for row in stayed.settle().rows}
-    assert {name: row for name, row in life.landed.items() if name in whole} == whole
-    assert all(row[3] for name, row in life.landed.items() if name not in whole)
+    assert_as_if_it_had_stayed(events, life.landed)
 
 
 def answered() -> Life:

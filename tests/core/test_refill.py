@@ -13,6 +13,7 @@ from schemas.facts import Row
 from streams.core.district import DistrictState
 from streams.cuts import Delivery
 from streams.partition import Partition
+from tests.core.test_departed import assert_as_if_it_had_stayed
 from tests.core.test_properties import START, histories
 from tests.golden import History, district, ms
 
@@ -57,12 +58,7 @@ def test_whatever_comes_between_the_slices_it_ends_as_if_it_had_never_left(
     while state.changed:
         recovered.take(state.refold(1).rows)
         recovered.take(state.settle(0).rows)
-    stayed = DistrictState("demo")
-    for event in events:
-        stayed.apply(event)
-    whole = {row[1]: row for row in stayed.settle().rows}
-    assert {name: row for name, row in recovered.rows.items() if name in whole} == whole
-    assert all(row[3] for name, row in recovered.rows.items() if name not in whole)
+    stayed = assert_as_if_it_had_stayed(events, recovered.rows)
     assert state.rolling.rows(NOW_MS, state.configuration) == stayed.rolling.rows(NOW_MS, stayed.configuration)
     for each in (state, stayed):
         each.alerts.advance(NOW_MS)

@@ -35,13 +35,14 @@ def test_only_members_of_the_group_whose_process_has_ended_are_dead(tmp_path: Pa
     own.write("own")
     ours, others = dying(tmp_path, "workers", "ours"), dying(tmp_path, "others", "theirs")
     assert dead_members(settings) == {}
+    (tmp_path / "members" / "00-powerless.member").touch()
     for process in (ours, others):
         process.kill()
         process.communicate()
     assert list(dead_members(settings)) == ["ours"]
     own.remove()
     assert list(dead_members(settings)) == ["ours"]
-    assert len(list((tmp_path / "members").iterdir())) == 2
+    assert len(list((tmp_path / "members").iterdir())) == 3
 
 
 def test_a_note_that_cannot_be_written_ends_nothing(tmp_path: Path) -> None:
