@@ -1,7 +1,7 @@
 """Stops a worker that refuses too much: a bad release must not drain a topic into the dead letters. Pure.
 
-Flushes are the grain: the share is taken over the latest flushes that together hold `items` items. An item is an event,
-a repeated one too, or a refusal. What comes of a person who was erased, or for a conversation whose events left by
+The share is taken over the latest `items` items; of a flush that holds more than are left of these, the same share of
+its refusals counts, as they have no order. An item is an event, a repeated one too, or a refusal. What comes of a person who was erased, or for a conversation whose events left by
 retention, is refused for good reason and does not count.
 """
 
@@ -48,7 +48,7 @@ class DeadLetterWatch:
         self._flushes.append((taken, len(refused)))
         while sum(items for items, _ in self._flushes) - self._flushes[0][0] >= self._limit.items:
             self._flushes.popleft()
-        taken, wrong = (sum(column) for column in zip(*self._flushes, strict=True))
+        taken, wrong = self._latest()
         if wrong < self._limit.least or wrong <= self._limit.share * taken:
             return None
         named = Counter(f"{row.reason} {row.field}".strip() for row in refused).most_common(REASONS_NAMED)
@@ -56,7 +56,16 @@ class DeadLetterWatch:
         place = f"; the first at partition {refused[0].partition}, offset {refused[0].offset}" if refused else ""
         share = f"CX_DEAD_LETTER_LIMIT={self._limit.share:g}"
         return (
-            f"{wrong:,} of the latest {taken:,} items were refused, more than {share} allows: {reasons}{place}. "
+            f"{wrong:,.0f} of the latest {taken:,} items were refused, more than {share} allows: {reasons}{place}. "
             "Nothing of this flush was acknowledged: correct the release or the source, or raise "
             "the limit (1: off) to have them go to the dead letters"
         )
+
+    def _latest(self) -> tuple[int, float]:
+        """The latest items, at most as many as are looked at, and how many of them were refused."""
+        taken, wrong = 0, 0.0
+        for items, refused in reversed(self._flushes):
+            part = min(items, self._limit.items - taken)
+            taken += part
+            wrong += refused * part / items
+        return taken, wrong

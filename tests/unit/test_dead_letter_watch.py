@@ -52,6 +52,14 @@ def test_what_went_well_long_ago_is_no_excuse_and_what_went_wrong_is_forgiven() 
     assert watch((120, rows(99)), *[good] * 2, (150, rows(80))) == [None] * 4
 
 
+def test_a_large_flush_that_went_well_hides_no_more_than_what_is_left_of_the_latest_items() -> None:
+    said = watch((50_000, rows(0)), *[(1, rows(1))] * 501)
+    assert said[:-1] == [None] * 501
+    assert said[-1] is not None
+    assert said[-1].startswith("501 of the latest 1,000 items")
+    assert watch((50_000, rows(25_001)))[0] is not None
+
+
 def test_erased_people_and_idle_flushes_do_not_count() -> None:
     assert watch((200, rows(200, "erased"))) == [None]
     assert watch((0, []), (150, rows(90)), *[(0, [])] * 5, (0, [])) == [None] * 8
