@@ -14,9 +14,9 @@ def rows(number: int, reason: str = "invalid_field", field: str = "score") -> li
     return [DeadLetterRow("cx.events", 3, offset, 0, reason, field, "", "", "d", "") for offset in range(number)]
 
 
-def watch(*flushes: tuple[int, list[DeadLetterRow]], share: float = 0.5) -> list[str | None]:
+def watch(*flushes: tuple[int, list[DeadLetterRow]], share: float = 0.5, is_wary: bool = False) -> list[str | None]:
     """What is said of each flush: items read, dead letters among them."""
-    watched = DeadLetterWatch(DeadLetterLimit(share))
+    watched = DeadLetterWatch(DeadLetterLimit(share), is_wary)
     said = []
     for items, refused in flushes:
         watched.take(items)
@@ -67,6 +67,14 @@ def test_erased_people_and_idle_flushes_do_not_count() -> None:
 
 def test_one_is_no_limit() -> None:
     assert watch((500, rows(500)), share=1) == [None]
+    assert watch((1, rows(1)), share=1, is_wary=True) == [None]
+
+
+def test_who_comes_after_one_that_was_stopped_takes_a_hundred_items_before_it_lets_as_many_pass() -> None:
+    assert watch((1, rows(1)), is_wary=True)[0] is not None
+    said = watch((3, rows(1)), (1, rows(1)), (1, rows(1)), is_wary=True)
+    assert [each is not None for each in said] == [False, False, True]
+    assert watch((100, rows(40)), *[(1, rows(1))] * 59, is_wary=True) == [None] * 60
 
 
 def test_the_sentence_says_what_was_wrong_where_and_what_to_do() -> None:
