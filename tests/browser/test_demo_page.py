@@ -15,7 +15,7 @@ from tests.browser.test_buttons import AFTER_MS, CHANGES, MOVED, TOLD, all_but_o
 from tests.stack.processes import until
 from tests.stack.test_demo import DISTRICT, PYTHON, Demo, own_settings
 
-pytestmark = [pytest.mark.browser, pytest.mark.stack]
+pytestmark = [pytest.mark.browser, pytest.mark.stack, pytest.mark.timed]
 PRESSES = 3
 # A feed is silent two to three minutes of the clock after the press.
 SPEED = 3
