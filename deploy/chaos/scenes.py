@@ -71,6 +71,8 @@ class Scene:
             self._provoked()
             self._world.wait_landed()
             for each in self._looked_at:
+                if self._cell.point.endswith("sweep"):
+                    self._world.wait(partial(witness.swept, each), "rows that a sweep makes anew")
                 self._world.wait(partial(witness.transitions, each), "alerts of broken promises")
                 self._problems += witness.problems(each)
         except CxError as error:

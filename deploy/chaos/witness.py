@@ -184,6 +184,10 @@ class Witness:
                 found.append(f"alert {key} was told with different contents")
         return found
 
+    def swept(self, workload: Workload) -> bool:
+        """Whether no row is behind its events: a sweep goes on beside the stream and holds up no acknowledgement."""
+        return not audit(workload.districts, partial(ClickHouseReader, self._settings), _unheard, 0.0).behind
+
     def repeated_alerts(self) -> int:
         """Messages on `cx.alerts` that repeat one under the same key, so far."""
         return sum(len(each) - 1 for each in self._told.values())

@@ -2,6 +2,8 @@
 
 import json
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,13 +16,14 @@ from deploy.local.status import stack_status
 from deploy.local.steps import create_topics
 from deploy.local.supervisor import Stack
 from schemas.settings import Settings
+from schemas.topics import EVENTS
 from sinks.connection import connect
 from sinks.migrate import migrate
 from streams.app import EXIT_UNFORESEEN
 from tests.contract.native_server import PASSWORD, LocalServer
 from tests.fixtures_stack import Workers
 from tests.stack.processes import WorkerProcess, all_landed, committed, ends, facts, until
-from tests.stack.small_disk import SmallDisk
+from tests.stack.small_disk import SmallDisk, SmallKafka
 from tests.stack.test_rebalance import members
 from tests.stack.test_stream import Writer, assert_nothing_is_acknowledged_ahead, histories, offline
 
@@ -29,6 +32,12 @@ pytestmark = pytest.mark.stack
 BUFFER = 1_000
 SESSION_SECONDS = 6.0
 MESSAGES = 1_600
+# In a process of its own: the client leaves sockets behind where nobody listens any more.
+SENDING = """
+import sys
+from kafka import KafkaProducer
+KafkaProducer(bootstrap_servers=sys.argv[1], acks="all").send(sys.argv[2], bytes(100_000), partition=0).get(600)
+"""
 
 
 class Scene:
@@ -181,6 +190,37 @@ def test_a_kafka_that_is_down_is_told_and_come_back_to(servers: Settings, tmp_pa
         workers.end()
         with connect(settings, "default") as client:
             client.execute("DROP DATABASE without_kafka")
+
+
+def test_a_kafka_whose_disk_is_full_is_told_and_caught_up_with(servers: Settings, tmp_path: Path) -> None:
+    kafka, controller = free_ports(2)
+    own = Settings(data=tmp_path / "small", kafka_port=kafka, kafka_controller_port=controller, partitions=4)
+    everything = histories(districts=4, conversations=20)
+    parts = list(everything.items())
+    with SmallKafka(own) as small:
+        clickhouse = {name: getattr(servers, name) for name in ("clickhouse_port", "clickhouse_password")}
+        settings = own.model_copy(update={**clickhouse, "clickhouse_database": "small_kafka"})
+        migrate(settings)
+        workers = Workers(settings)
+        running = [workers.start().wait_ready()]
+        _write(settings, parts[:2])
+        until(lambda: all_landed(settings), "the first part")
+        landed = facts(settings)
+        small.fill()
+        sending = subprocess.Popen([sys.executable, "-c", SENDING, settings.kafka_address, settings.topic(EVENTS)])
+        until(lambda: small.health == "down", "a broker that has no room")
+        until(lambda: stalled(running[0], step="group", why="kafka") > 0, "a group that does not answer")
+        assert facts(settings) == landed
+        small.free()
+        until(lambda: small.health == "healthy", "a broker that has room again")
+        sending.kill()
+        sending.wait()
+        _write(settings, parts[2:])
+        until(lambda: _landed_by(workers, running) and all_landed(settings), "the rest")
+        assert facts(settings) == offline(everything)
+        workers.end()
+        with connect(settings, "default") as client:
+            client.execute("DROP DATABASE small_kafka")
 
 
 def _kill_kafka(stack: Stack) -> None:
