@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import groupby, islice
 from operator import attrgetter, itemgetter
 from types import MappingProxyType
@@ -28,8 +29,9 @@ from sinks.landing import UnitRow, unit_rows
 from sinks.reading import Key, LandedEvent, LandedVersion, Reader
 from streams.core.aggregates import watched_units
 from streams.core.alerting import NOTIFY_WITHIN_MS
+from streams.core.arrival import Undecoded
 from streams.core.district import DistrictState
-from streams.core.packed import digest_of
+from streams.core.packed import REFUSED, digest_of
 from streams.core.parts import whole_name
 from streams.core.windows import DAY_MS, reach_ms
 
@@ -38,6 +40,8 @@ log = logging.getLogger("cx.recovery")
 CHUNK = 1_000
 # So few are read at once, whether they are wanted or not.
 FEW = 1_000
+# A merge ties conversations together; what is refused counts apart.
+AT_ONCE = frozenset(("merge", "unmerge", REFUSED))
 # What was told since then counts in somebody's day: `streams.core.telling`.
 COUNTED_MS = 3 * DAY_MS
 
@@ -135,10 +139,38 @@ def _standing(found: Recovered, states: Mapping[str, DistrictState], reader: Rea
         reaches.setdefault(reach_ms(state.configuration, now_ms), []).append(name)
     kept = Counter[Key]()
     for since_ms, some in reaches.items():
-        for event, digest in decoded(reader.standing_events(some, since_ms), found.unreadable, kept):
-            states[event.district].apply(event, digest)
-            found.events += 1
+        aside: list[LandedEvent] = []
+        for (district, conversation), rows in groupby(reader.standing_events(some, since_ms), itemgetter(0, 1)):
+            whole = tuple(rows)
+            found.events += len(whole)
+            if not conversation:
+                # They come first: who is erased is known before anything that may name them.
+                _apply(states, decoded(whole, found.unreadable, kept))
+            elif _may_wait(whole):
+                contents = tuple([row.content for row in whole])
+                states[district].conversations.hold(conversation, Undecoded(contents, partial(_read, whole)))
+            else:
+                aside += whole
+        _apply(states, decoded(aside, found.unreadable, kept))
     return kept
+
+
+def _apply(states: Mapping[str, DistrictState], events: Iterable[tuple[Event, int | None]]) -> None:
+    for event, digest in events:
+        states[event.district].apply(event, digest)
+
+
+def _may_wait(whole: Sequence[LandedEvent]) -> bool:
+    """Whether a conversation's events say nothing before they are decoded, and are as many as they will be then."""
+    return (
+        all(row.understood and row.kind not in AT_ONCE for row in whole)
+        and len({row.event_id for row in whole}) == len(whole)
+    )
+
+
+def _read(whole: Sequence[LandedEvent]) -> Iterator[tuple[Event, int]]:
+    """The events of a conversation that was held back; what cannot be read is logged and left out."""
+    return ((event, digest) for (event, digest) in decoded(whole, Counter()) if digest is not None)
 
 
 def _by_district(versions: Mapping[Key, LandedVersion], retired: Container[Key]) -> dict[str, dict[str, LandedVersion]]:

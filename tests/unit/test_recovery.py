@@ -82,7 +82,25 @@ def test_a_stored_event_that_cannot_be_read_is_counted_and_stops_nothing() -> No
     row = event_row(event, b'{"kind":"reply","goal":Infinity}', 1, Place("cx.events", NUMBER, 9))
     sink.land(Landing(0, events=[row]))
     found = recover([NUMBER], 16, sink, 0)
-    assert (found.events, dict(found.unreadable)) == (3, {"demo": 1})
+    state = found.states[NUMBER]["demo"]
+    assert [row[1] for row in state.settle().rows] == ["c1"]
+    assert (found.events, state.conversations.unreadable) == (4, 1)
+
+
+def test_a_conversation_of_which_nothing_can_be_read_is_as_one_that_never_came() -> None:
+    sink = landed()
+    event = History().add("reply", "2026-10-06 11:00", "c2", event_id="damaged")
+    sink.land(Landing(0, events=[event_row(event, b"{}", 1, Place("cx.events", NUMBER, 9))]))
+    state = recover([NUMBER], 16, sink, 0).states[NUMBER]["demo"]
+    assert state.settle().rows == []
+    assert (list(state.conversations), state.changed, state.conversations.unreadable) == (["c1"], 0, 1)
+
+
+def test_a_district_s_own_event_that_cannot_be_read_is_counted_at_once() -> None:
+    sink = landed()
+    event = History().configured(district(revision=2))
+    sink.land(Landing(0, events=[event_row(event, b"{}", 1, Place("cx.events", NUMBER, 9))]))
+    assert dict(recover([NUMBER], 16, sink, 0).unreadable) == {"demo": 1}
 
 
 def test_a_tree_too_deep_to_be_read_back_is_refused() -> None:
