@@ -16,6 +16,7 @@ from typing import Any, NoReturn
 
 import faust
 from aiohttp import web
+from faust.tables import TableManager
 from faust.types import TP
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
@@ -64,6 +65,15 @@ def die(reason: str, code: int = EXIT_UNFORESEEN) -> NoReturn:
     os._exit(code)
 
 
+class WithoutTables(TableManager):  # type: ignore[misc]
+    """Faust's own waits a second at the start for tables to be made; there are none, the state is ours."""
+
+    async def on_start(self) -> None:
+        """See Faust."""
+        await self._update_channels()
+        await self.recovery.start()
+
+
 def make_app(settings: Settings) -> faust.App:
     """The Faust app with the settings that were found to lose nothing; see docs/architecture.md."""
     folder = Path(settings.data) / "faust"
@@ -72,6 +82,7 @@ def make_app(settings: Settings) -> faust.App:
         settings.workers_group,
         broker=f"kafka://{settings.kafka_address}",
         store="memory://",
+        TableManager=WithoutTables,
         datadir=str(folder),
         topic_disable_leader=True,
         topic_allow_declare=False,

@@ -213,6 +213,8 @@ class Worker:
             partition.begin_at(left[number].committed)
             partition.owe(found.told.get(number, ()), found.units.get(number, ()))
             self._let_in(number, partition)
+        # What came meanwhile has waited long enough, and what breaks next is to be folded.
+        self._due.set()
 
     def _recover(self, stands: Mapping[int, Stand]) -> Recovered:
         self._around.reached("before:recovery")
