@@ -2,7 +2,7 @@
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from schemas.alerts import QUIET, AlertTransition
@@ -128,14 +128,14 @@ class MemorySink:
         rows = (row for row in self.rows("events") if row["district"] == district and row["received_at"] >= since_ms)
         return sorted({row["conversation"] for row in rows if row["conversation"] and anonymous_event(row, wanted)})
 
-    def versions_of(self, district: str, conversations: Iterable[str]) -> dict[str, LandedVersion]:
-        """The landed versions of these conversations of a district and of all their parts, by name."""
-        wanted = set(conversations)
-        return {
-            row["conversation"]: LandedVersion(row["version"], row["retracted"])
-            for row in self.rows("conversations")
-            if row["district"] == district and row["conversation"].partition("~")[0] in wanted
-        }
+    def versions_of(self, wanted: Mapping[str, Iterable[str]]) -> dict[str, dict[str, LandedVersion]]:
+        """The landed versions of conversations, given by district, and of all their parts: by district and name."""
+        asked = {district: set(names) for district, names in wanted.items()}
+        found: defaultdict[str, dict[str, LandedVersion]] = defaultdict(dict)
+        for row in self.rows("conversations"):
+            if row["conversation"].partition("~")[0] in asked.get(row["district"], ()):
+                found[row["district"]][row["conversation"]] = LandedVersion(row["version"], row["retracted"])
+        return dict(found)
 
     def landed_names(self, districts: Sequence[str]) -> dict[str, LandedNames]:
         """What the rows of these districts are named, of those that have any."""

@@ -75,9 +75,9 @@ WHERE district = %(district)s AND conversation != ''
 ORDER BY conversation
 """  # noqa: S608 -- only a fragment of our own is put in
 VERSIONS_OF = """
-SELECT conversation, version, retracted
+SELECT district, conversation, version, retracted
 FROM conversations FINAL
-WHERE district = %(district)s AND splitByChar('~', conversation)[1] IN asked
+WHERE district IN %(districts)s AND (district, splitByChar('~', conversation)[1]) IN asked
 """
 # The hash of `schemas.naming`.
 HASHES = """
@@ -115,7 +115,9 @@ ORDER BY district, key, revision, transition
     ", ".join(f"toUnixTimestamp64Milli({c.name})" if "DateTime64" in c.type else c.name for c in ALERT),
 )
 ALERTS = SAID.format(condition="district IN %(districts)s")
-ALERTS_OF = SAID.format(condition="district = %(district)s AND splitByChar('~', conversation)[1] IN asked")
+ALERTS_OF = SAID.format(
+    condition="district IN %(districts)s AND (district, splitByChar('~', conversation)[1]) IN asked"
+)
 # What quiet hours muted was released, or another word on it came first: it counts as fresh all the same.
 ALERTED = """
 SELECT

@@ -5,6 +5,7 @@ Retention marks a conversation in `retired` before its events go: whoever reads 
 then, and asks once more afterwards, as some of them may have gone meanwhile.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, NamedTuple, Protocol
@@ -86,8 +87,8 @@ class Reader(Protocol):
     def naming(self, district: str, key_digest: str, since_ms: int) -> list[str]:
         """Conversations with an event that names a person and was received since an instant, sorted."""
 
-    def versions_of(self, district: str, conversations: Iterable[str]) -> dict[str, LandedVersion]:
-        """The landed versions of these conversations of a district and of all their parts, by name."""
+    def versions_of(self, wanted: Mapping[str, Iterable[str]]) -> dict[str, dict[str, LandedVersion]]:
+        """The landed versions of conversations, given by district, and of all their parts: by district and name."""
 
     def landed_names(self, districts: Sequence[str]) -> dict[str, LandedNames]:
         """What the rows of these districts are named, of those that have any."""
@@ -180,10 +181,12 @@ class ClickHouseReader:
         with errors_mapped(self._settings):
             return [name for (name,) in self._client.execute(queries.NAMING, parameters)]
 
-    def versions_of(self, district: str, conversations: Iterable[str]) -> dict[str, LandedVersion]:
-        """The landed versions of these conversations of a district and of all their parts, by name."""
-        columns = self._asked(queries.VERSIONS_OF, district, conversations)
-        return dict(zip(columns[0], map(LandedVersion, *columns[1:]), strict=True)) if columns else {}
+    def versions_of(self, wanted: Mapping[str, Iterable[str]]) -> dict[str, dict[str, LandedVersion]]:
+        """The landed versions of conversations, given by district, and of all their parts: by district and name."""
+        found: defaultdict[str, dict[str, LandedVersion]] = defaultdict(dict)
+        for district, name, *landed in self._asked(queries.VERSIONS_OF, wanted):
+            found[district][name] = LandedVersion(*landed)
+        return dict(found)
 
     def landed_names(self, districts: Sequence[str]) -> dict[str, LandedNames]:
         """What the rows of these districts are named, of those that have any."""
@@ -221,8 +224,7 @@ class ClickHouseReader:
 
     def alerts_of(self, district: str, conversations: Sequence[str]) -> list[AlertTransition]:
         """The same of these conversations of a district, with all their parts."""
-        columns = self._asked(queries.ALERTS_OF, district, conversations)
-        return [of_row(row) for row in zip(*columns, strict=True)]
+        return [of_row(row) for row in self._asked(queries.ALERTS_OF, {district: conversations})]
 
     def alerted(self, districts: Sequence[str], since_ms: int) -> list[tuple[str, str, int]]:
         """Every conversation that an alert has landed of, and whether it may still matter."""
@@ -305,17 +307,16 @@ class ClickHouseReader:
         """Let go of the connection; the next call makes a new one."""
         self._client.disconnect()
 
-    def _asked(self, query: str, district: str, conversations: Iterable[str]) -> list[tuple[Any, ...]]:
-        """The columns of a query about any number of conversations: their names go beside it as a table."""
-        names = [(name,) for name in sorted(set(conversations))]
-        if not names:
-            return []
-        asked = {"name": "asked", "structure": [("conversation", "String")], "data": names}
-        with errors_mapped(self._settings):
-            columns: list[tuple[Any, ...]] = self._client.execute(
-                query, {"district": district}, external_tables=[asked], columnar=True
-            )
-        return columns
+    def _asked(self, query: str, wanted: Mapping[str, Iterable[str]]) -> Iterator[tuple[Any, ...]]:
+        """The rows of a query about any number of conversations by district: their names go beside it as a table."""
+        structure = [("district", "String"), ("conversation", "String")]
+        for some in _slices(sorted(wanted)):
+            names = [(district, name) for district in some for name in sorted(set(wanted[district]))]
+            if names:
+                asked = {"name": "asked", "structure": structure, "data": names}
+                with errors_mapped(self._settings):
+                    rows = self._client.execute(query, {"districts": some}, external_tables=[asked], columnar=True)
+                yield from zip(*rows, strict=True)
 
     def _events(self, query: str, parameters: Mapping[str, Any]) -> Iterator[LandedEvent]:
         # Content is the bulk of it and goes to a parser that takes bytes: only the short columns are decoded.

@@ -94,7 +94,7 @@ def recover(
     states = _configured(found, partitions, reader)
     districts = list(states)
     kept = _standing(found, states, reader, now_ms)
-    versions = {name: reader.versions_of(name, state.conversations) for name, state in states.items()}
+    versions = reader.versions_of({name: state.conversations for name, state in states.items()})
     names, unit_versions = reader.landed_names(districts), reader.unit_versions(districts)
     running = _running(reader.running(districts, now_ms - NOTIFY_WITHIN_MS))
     for district, published in groupby(reader.published(districts), attrgetter("district")):

@@ -26,10 +26,11 @@ class Held(dict[str, Conversation]):
         held = self.get(conversation)
         if held is None or held.undecoded is None:
             return held
-        undecoded, held.undecoded = held.undecoded, None
+        undecoded = held.undecoded
         for event, digest in undecoded.read():
             held.add(pack(self._erasures.taken(event, conversation) if self._erasures else event, digest))
             self._hear(event)
+        held.undecoded = None
         self.unreadable += len(undecoded.contents) - held.count
         if held.events:
             return held

@@ -143,9 +143,9 @@ def test_what_goes_while_recovery_reads_is_no_incomplete_set(store: Store, retir
     lived(store)
     versions_of = store.reader.versions_of
 
-    def marked_meanwhile(district: str, names: list[str]) -> object:
+    def marked_meanwhile(wanted: dict[str, list[str]]) -> object:
         retire("new")
-        return versions_of(district, names)
+        return versions_of(wanted)
 
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(store.reader, "versions_of", marked_meanwhile)
