@@ -42,7 +42,7 @@ _SPARE = 1_024
 class _Said:
     """What was said of one clock since its last correction: the instant told of each rank, and who heard of it.
 
-    `quiet`: the newest transition, if quiet hours muted it and it is to be told at their end.
+    `quiet`: the newest transition, if quiet hours mute it and it is to be told at their end, with whom to tell then.
     """
 
     __slots__ = ("heard", "last", "quiet", "rank", "revision", "told")
@@ -62,7 +62,7 @@ class _Said:
     def note(self, one: AlertTransition) -> None:
         """Take what is said."""
         self.revision = max(self.revision, one.revision)
-        self.quiet = one if one.muted == QUIET else None
+        self.quiet = self._still_quiet(one)
         if one.is_release:
             self._hear(one)
         elif one.transition == CORRECTED:
@@ -74,6 +74,13 @@ class _Said:
             self.rank = max(self.rank, rank)
             self.last = one
             self._hear(one)
+
+    def _still_quiet(self, one: AlertTransition) -> AlertTransition | None:
+        """What is to be told at the end of quiet hours: the newest word, to all whom a step was for that they muted."""
+        before = self.quiet.recipients if self.quiet is not None and one.base in STEPS else ()
+        if one.muted == QUIET or (before and not one.recipients):
+            return one._replace(recipients=tuple(dict.fromkeys((*before, *one.recipients))))
+        return None
 
     def _hear(self, one: AlertTransition) -> None:
         if one.notify and one.base != CORRECTED:

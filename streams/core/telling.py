@@ -8,7 +8,7 @@ from collections.abc import Callable
 from datetime import date, timedelta
 from typing import NamedTuple
 
-from schemas.alerts import ACKNOWLEDGED, BREACHED, EVERYBODY, INHIBITED, QUIET, SILENCED, AlertTransition
+from schemas.alerts import ACKNOWLEDGED, BREACHED, EVERYBODY, INHIBITED, QUIET, SILENCED, STEPS, AlertTransition
 from schemas.incidents import GROWN, IncidentTransition
 from streams.core.configuration import Configuration
 from streams.core.interventions import Interventions
@@ -84,7 +84,8 @@ class Telling:
     def _muted(self, one: AlertTransition) -> str:
         if self.interventions.is_silenced(one.key, self.configuration.path(one.owner), one.clock, one.at):
             return SILENCED
-        if not one.critical and self.inhibits(one.conversation):
+        # Whoever heard of it before the surge was told hears of its end: pagers and people keep open what has none.
+        if one.base in STEPS and not one.critical and self.inhibits(one.conversation):
             return INHIBITED
         return QUIET if not one.critical and self.opens_ms(one.owner, one.at) > one.at else ""
 

@@ -1,4 +1,4 @@
-"""The clock of a district leaps: after a history of years ago it becomes the present, and nobody else waits for that."""
+"""The clock of a district leaps from a history of years ago to the present: the same is told, at once."""
 
 import time
 from collections.abc import Iterable

@@ -77,6 +77,37 @@ def test_what_breaks_while_the_unit_is_closed_is_told_when_it_opens() -> None:
     assert len({each.idempotency_key for each in made}) == len(made)
 
 
+@pytest.mark.parametrize(
+    ("later", "whom"),
+    [({}, ("desk", "lead")), ({"escalated_50": ["head"], "escalated_100": ["lead"]}, ("desk", "lead", "head"))],
+)
+def test_all_whom_the_night_kept_it_from_are_told_in_the_morning(
+    later: dict[str, list[str]], whom: tuple[str, ...]
+) -> None:
+    """Also where the chain names nobody for the newest step; and all of them are told of its end."""
+    chain = {"chain": "team", "at_risk": ["desk"], "breached": ["lead"], **later}
+    history = opened(NIGHT, "2026-10-06 15:00", alerts={"chains": [chain]})
+    history.add("reply", "2026-10-07 08:00")
+    made = stepwise(state_of(history), "2026-10-07 12:00")
+    assert [(each.transition, each.at, each.recipients) for each in made if each.notify] == [
+        ("escalated_100_released", ms("2026-10-07 07:30"), whom),
+        ("met_late", ms("2026-10-07 08:00"), whom),
+    ]
+    before = [each for each in made if each.at < ms("2026-10-07 07:00")]
+    assert said(stepwise(restarted(history, before), "2026-10-07 12:00")) == said(made[len(before) :])
+
+
+def test_what_was_told_before_a_surge_has_an_end_during_it() -> None:
+    history = opened()
+    state = state_of(history)
+    assert heard(state.alerts.advance(ms("2026-10-06 13:01"))) == [("at_risk", 1, "")]
+    state.alerts.telling.inhibits = lambda _conversation: True
+    assert heard(state.alerts.advance(ms("2026-10-06 14:01"))) == [("breached", 0, "incident")]
+    history.add("reply", "2026-10-06 14:30")
+    feed(state, history)
+    assert heard(state.alerts.advance(ms("2026-10-06 15:00"))) == [("met_late", 1, "")]
+
+
 def test_what_is_over_before_the_unit_opens_is_told_to_nobody() -> None:
     history = opened(NIGHT, "2026-10-06 15:00")
     history.add("reply", "2026-10-07 07:00")
