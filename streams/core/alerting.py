@@ -32,6 +32,7 @@ from streams.core.interventions import NEVER_MS
 from streams.core.telling import Telling
 
 NOTIFY_WITHIN_MS = 6 * 3_600_000
+LATE_MS = 15 * 60_000
 
 _RETRACTED = NAMES.index("retracted")
 _RANK = {AT_RISK: 0, BREACHED: 1, ESCALATED_50: 2, ESCALATED_100: 3, MET_LATE: 4, RESOLVED: 4}
@@ -185,9 +186,12 @@ class AlertBook:
     def advance(self, now_ms: int, present_ms: int | None = None) -> list[AlertTransition]:
         """Everything that became true up to `now_ms`; cost by what is due, not by what is running.
 
-        `present_ms` is the wall clock where that is another: `notify` is set for what lies at most 6 h before it.
+        `present_ms` is the wall clock where that is another: `notify` is set for what lies at most 6 h before it, and
+        what lies 15 minutes before it comes with others in one message.
         """
-        silent_before = (now_ms if present_ms is None else present_ms) - NOTIFY_WITHIN_MS
+        present_ms = now_ms if present_ms is None else present_ms
+        silent_before = present_ms - NOTIFY_WITHIN_MS
+        self.telling.late_before_ms = present_ms - LATE_MS
         made = list(self._corrections(now_ms, silent_before))
         while self._heap and self._heap[0][0] <= now_ms:
             due_ms, conversation = heappop(self._heap)

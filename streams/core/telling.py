@@ -1,4 +1,4 @@
-"""Whom a district tells of an alert, when its quiet hours end, and who had enough of it for a day.
+"""Whom a district tells of an alert, when its quiet hours end, and who gets it with others in one message.
 
 What was told already is counted from the transitions themselves, so that a restart changes nothing.
 """
@@ -38,6 +38,8 @@ class Telling:
         self.interventions = Interventions()
         self.inhibits: Callable[[str], bool] = _nothing
         """Whether a conversation belongs to a surge that was told."""
+        self.late_before_ms = 0
+        """What became true before it is told late: with others in one message, as after an outage."""
         self._told: Counter[tuple[str, date]] = Counter()
         self._newest = date.min
 
@@ -90,10 +92,12 @@ class Telling:
         return QUIET if not one.critical and self.opens_ms(one.owner, one.at) > one.at else ""
 
     def _grouped(self, one: AlertTransition, recipients: tuple[str, ...]) -> tuple[str, ...]:
-        """Those who had their day's share already."""
+        """Those who had their day's share already; all of them of what is late."""
         newest = self.configuration.newest
         if newest is None or one.critical:
             return ()
+        if one.at < self.late_before_ms:
+            return recipients
         day = self._day(one.at)
         return tuple(each for each in recipients if self._told[each, day] >= newest.alerts.daily_budget)
 

@@ -294,6 +294,13 @@ def test_above_the_days_budget_alerts_are_grouped_and_none_is_dropped() -> None:
     assert all(each.notify for each in later)
 
 
+def test_a_district_that_says_nothing_tells_one_by_one_what_a_person_can_read_in_a_day() -> None:
+    made = stepwise(state_of(crowded(58)), "2026-10-06 12:00")
+    assert len(made) > 4 * 50
+    one_by_one = [each for each in made if not each.grouped and not each.critical]
+    assert len(one_by_one) <= 25
+
+
 def test_each_recipient_has_a_budget_of_its_own_and_every_day_a_new_one() -> None:
     chains = [{"chain": "all", "at_risk": ["front", "lead"], "breached": ["lead"]}]
     history = crowded(1, daily_budget=2, chains=chains)
@@ -315,3 +322,18 @@ def test_what_is_old_when_it_is_found_counts_in_no_budget() -> None:
     feed(state, history)
     (made,) = state.alerts.advance(ms("2026-10-20 09:45"))
     assert (made.notify, made.grouped) == (1, ())
+
+
+def test_what_is_told_late_comes_with_others_and_spends_nothing() -> None:
+    """After an outage of an hour nobody gets its alerts one by one, but for those that are critical."""
+    history = crowded(2, daily_budget=2)
+    state = state_of(history)
+    outage = state.alerts.advance(ms("2026-10-06 09:02"), ms("2026-10-06 09:02"))
+    assert {(each.conversation, each.transition, each.grouped) for each in outage} == {
+        ("c0", "at_risk", ("everybody",)),
+        ("c0", "breached", ()),
+        ("c1", "at_risk", ("everybody",)),
+        ("c1", "breached", ("everybody",)),
+        ("urgent", "at_risk", ()),
+    }
+    assert {each.notify for each in outage} == {1}
