@@ -2,7 +2,8 @@
 
 A cell is never added to: what touches a day has all its cells made anew of the facts that count, and one in which
 nothing counts any more is written empty. Which days are touched follows from the versions of facts that landed since
-the district's mark, those before them included; so nothing is lost by a crash, whoever landed them.
+the district's mark, those before them included; so nothing is lost by a crash, whoever landed them. A mark of a clock
+that was ahead says nothing: it is taken back, and all days are made anew.
 """
 
 from collections.abc import Iterable, Sequence
@@ -40,6 +41,12 @@ WHERE district = %(district)s AND conversation IN (
 ORDER BY day DESC
 """  # noqa: S608 -- only a fragment of our own is put in
 _MARK = "SELECT max(toUnixTimestamp64Milli(upto)) FROM daily_marks WHERE district = %(district)s"
+_NEWEST = "SELECT max(toUnixTimestamp64Milli(rebuilt_at)) FROM daily_cells WHERE district = %(district)s"
+_WITHDRAW = """
+ALTER TABLE daily_marks DELETE
+WHERE district = %(district)s AND upto > fromUnixTimestamp64Milli(%(upto_ms)s)
+SETTINGS mutations_sync = 2
+"""
 
 
 def _entries(group: str, columns: str, kind: str, at: str, value: str = "0") -> str:
@@ -170,7 +177,7 @@ class DailyCells:
         """
         with errors_mapped(self._settings):
             if district not in self._left:
-                self._left[district] = upto_ms, self._touched(district)
+                self._left[district] = upto_ms, self._touched(district, upto_ms)
             upto_ms, days = self._left[district]
             if days:
                 self._rebuild(district, configuration, days[:DAYS_AT_ONCE], upto_ms)
@@ -185,20 +192,25 @@ class DailyCells:
         """Let go of the connection."""
         self._client.disconnect()
 
-    def _touched(self, district: str) -> list[date]:
+    def _touched(self, district: str, upto_ms: int) -> list[date]:
         """Local dates, whatever the zone, that something changed in since the mark; the newest first."""
         ((mark,),) = self._client.execute(_MARK, {"district": district})
+        if mark > upto_ms + OVERLAP_MS:
+            self._client.execute(_WITHDRAW, {"district": district, "upto_ms": upto_ms})
+            ((mark,),) = self._client.execute(_MARK, {"district": district})
         since = {"district": district, "since_ms": mark - OVERLAP_MS}
         utc = [day for (day,) in self._client.execute(_TOUCHED, since)]
         return sorted({day + timedelta(days=shift) for day in utc for shift in (-1, 0, 1)}, reverse=True)
 
     def _rebuild(self, district: str, configuration: Configuration, days: Sequence[date], upto_ms: int) -> None:
         zones = _zones(configuration, days)
+        # A cell that a clock made that was ahead has to be replaced as well.
+        ((newest_ms,),) = self._client.execute(_NEWEST, {"district": district})
         parameters: dict[str, Any] = {
             "district": district,
             "days": tuple(days),
             "starts": [*STARTS],
-            "upto_ms": upto_ms,
+            "upto_ms": max(upto_ms, newest_ms),
         }
         parameters["first_ms"] = min(zone.starts[1] for zone in zones)
         parameters["last_ms"] = max(zone.starts[-1] for zone in zones)

@@ -43,6 +43,10 @@ SELECT {{columns}} FROM events FINAL WHERE district = %(district)s AND ({HOLDS})
 _IS = "lower(hex(SHA256({}))) = %(key_digest)s"
 # As `streams.core.erasure` makes it, of the key itself and the conversation's own name.
 _STAND_IN = f"substring(lower(hex(SHA256(concat(splitByChar('~', conversation)[1], '/', {{}})))), 1, {STAND_IN_DIGITS})"
+_NAMED = f"""(
+    {_IS.format("person")} OR {_IS.format("first_response_staff")}
+    OR arrayExists(rater -> {_IS.format("rater")}, `ratings.rater`)
+)"""
 _FACTS = f"""
 ALTER TABLE {{table}} UPDATE
     person = if({_IS.format("person")}, '', person),
@@ -52,17 +56,14 @@ ALTER TABLE {{table}} UPDATE
     `ratings.rater` = arrayMap(
         rater -> if({_IS.format("rater")}, {_STAND_IN.format("rater")}, rater), `ratings.rater`
     )
-WHERE district = %(district)s AND (
-    {_IS.format("person")} OR {_IS.format("first_response_staff")}
-    OR arrayExists(rater -> {_IS.format("rater")}, `ratings.rater`)
-)
+WHERE district = %(district)s AND {_NAMED}
 SETTINGS mutations_sync = 2
 """
 _LEFT = f"""
 SELECT
     (SELECT count() FROM events WHERE district = %(district)s AND ({HOLDS}))
-    + (SELECT count() FROM conversations WHERE district = %(district)s AND {_IS.format("person")})
-    + (SELECT count() FROM conversation_versions WHERE district = %(district)s AND {_IS.format("person")})
+    + (SELECT count() FROM conversations WHERE district = %(district)s AND {_NAMED})
+    + (SELECT count() FROM conversation_versions WHERE district = %(district)s AND {_NAMED})
 """  # noqa: S608 -- only the fragments above are put in
 
 Send = Callable[[Sequence[Sequence[Any]]], None]

@@ -8,11 +8,12 @@ from typing import Any
 from schemas.alerts import QUIET, AlertTransition
 from schemas.facts import NAMES, Row
 from schemas.incidents import IncidentTransition
+from schemas.naming import hashes_of
 from schemas.rolling import Published, RollingRow
 from schemas.vocabulary import SCHEMA_VERSION
 from sinks.erasing import anonymous_event, sealed_facts
 from sinks.landing import Erasure, Landing, RetiredRow, UnitRow
-from sinks.reading import Key, LandedEvent, LandedVersion
+from sinks.reading import Key, LandedEvent, LandedNames, LandedVersion
 from sinks.tables import (
     ALERTS,
     CONVERSATION_VERSIONS,
@@ -127,12 +128,28 @@ class MemorySink:
         rows = (row for row in self.rows("events") if row["district"] == district and row["received_at"] >= since_ms)
         return sorted({row["conversation"] for row in rows if row["conversation"] and anonymous_event(row, wanted)})
 
-    def versions(self, districts: Sequence[str]) -> dict[Key, LandedVersion]:
-        """The landed version of every conversation of these districts, by (district, conversation)."""
+    def versions_of(self, district: str, conversations: Iterable[str]) -> dict[str, LandedVersion]:
+        """The landed versions of these conversations of a district and of all their parts, by name."""
+        wanted = set(conversations)
         return {
-            (row["district"], row["conversation"]): LandedVersion(row["version"], row["retracted"])
+            row["conversation"]: LandedVersion(row["version"], row["retracted"])
             for row in self.rows("conversations")
-            if row["district"] in districts
+            if row["district"] == district and row["conversation"].partition("~")[0] in wanted
+        }
+
+    def landed_names(self, districts: Sequence[str]) -> dict[str, LandedNames]:
+        """What the rows of these districts are named, of those that have any."""
+        own: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
+        for row in self.rows("conversations"):
+            if row["district"] in districts:
+                own[row["district"]].append(row)
+        return {
+            district: LandedNames(
+                hashes_of(row["conversation"] for row in rows if "~" not in row["conversation"]),
+                [row["conversation"] for row in rows if "~" in row["conversation"] and not row["retracted"]],
+                min(row["version"] for row in rows),
+            )
+            for district, rows in own.items()
         }
 
     def running(self, districts: Sequence[str], since_ms: int) -> list[Key]:

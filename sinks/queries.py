@@ -27,37 +27,40 @@ OF_CONVERSATIONS = EVENTS.format(
 CONFIGURATIONS = EVENTS.format(
     condition="district IN %(districts)s AND conversation = '' AND kind = 'district_configured'"
 )
-# A part's name has the mark and a number behind the conversation's own: what is open in a part is open.
+# A part's name has the mark and a number behind the conversation's own: what is open in a part is open. A row may count
+# fewer events than stand in the log, or there is none: no row counts as many as `none`.
 STANDING = EVENTS.format(
-    condition="""district IN %(districts)s AND (conversation = '' OR (district, conversation) IN (
-    SELECT log.district, log.conversation
+    condition="""district IN %(districts)s AND {stays} AND (conversation = '' OR (district, conversation) IN (
+    SELECT district, conversation
+    FROM events
+    WHERE district IN %(districts)s AND (kind IN ('merge', 'unmerge') OR ({counted} AND occurred_at >= {since}))
+    UNION ALL
+    SELECT district, splitByChar('~', conversation)[1]
+    FROM conversations FINAL
+    WHERE district IN %(districts)s AND (
+        {open}
+        OR arrayExists(at -> ifNull(at >= {since}, 0), `waits.school_day_at`)
+        OR arrayExists(at -> ifNull(at >= {since}, 0), `verdicts.due_at`)
+    )
+    UNION ALL
+    SELECT district, whole
     FROM (
-        SELECT
-            district, conversation, countIf({counted}) AS known,
-            maxIf(toUnixTimestamp64Milli(occurred_at), {counted}) AS touched_ms,
-            countIf(kind IN ('merge', 'unmerge')) AS merges
+        SELECT district, conversation AS whole, count() AS known, {none} AS told
         FROM events FINAL
-        WHERE district IN %(districts)s AND conversation != '' AND {stays}
+        WHERE district IN %(districts)s AND {counted}
         GROUP BY district, conversation
-    ) AS log
-    LEFT JOIN (
-        SELECT
-            district,
-            splitByChar('~', conversation)[1] AS whole,
-            min(events) AS known,
-            max({open}) AS is_open,
-            max(toUnixTimestamp64Milli(arrayMax(at -> ifNull(at, toDateTime64(0, 3)), arrayConcat(
-                `waits.school_day_at`, `verdicts.due_at`, [NULL]
-            )))) AS due_ms
+        UNION ALL
+        SELECT district, splitByChar('~', conversation)[1] AS whole, 0 AS known, toUInt64(events) AS told
         FROM conversations FINAL
         WHERE district IN %(districts)s
-        GROUP BY district, whole
-    ) AS told ON told.district = log.district AND told.whole = log.conversation
-    WHERE log.touched_ms >= %(since_ms)s OR told.due_ms >= %(since_ms)s OR log.known != told.known OR told.is_open
-        OR log.merges > 0
+    )
+    GROUP BY district, whole
+    HAVING sum(known) != min(told)
 ))""".replace("{stays}", STAYS)
     .replace("{counted}", COUNTED)
     .replace("{open}", OPEN)
+    .replace("{since}", "fromUnixTimestamp64Milli(toInt64(%(since_ms)s))")
+    .replace("{none}", str(2**64 - 1))
 )
 OUTDATED = """
 SELECT conversation FROM conversations FINAL
@@ -71,11 +74,23 @@ WHERE district = %(district)s AND conversation != ''
     AND received_at >= fromUnixTimestamp64Milli(%(since_ms)s, 'UTC') AND ({HOLDS})
 ORDER BY conversation
 """  # noqa: S608 -- only a fragment of our own is put in
-VERSIONS = """
-SELECT district, conversation, version, retracted
+VERSIONS_OF = """
+SELECT conversation, version, retracted
 FROM conversations FINAL
-WHERE district IN %(districts)s
+WHERE district = %(district)s AND splitByChar('~', conversation)[1] IN asked
 """
+# The hash of `schemas.naming`.
+HASHES = """
+SELECT district, reinterpretAsUInt64(left(MD5(conversation) AS hash, 8)), reinterpretAsUInt64(right(hash, 8))
+FROM conversations FINAL
+WHERE district IN %(districts)s AND position(conversation, '~') = 0
+"""
+PARTS = """
+SELECT district, conversation
+FROM conversations FINAL
+WHERE district IN %(districts)s AND position(conversation, '~') > 0 AND retracted = 0
+"""
+LOWEST = "SELECT district, min(version) FROM conversations FINAL WHERE district IN %(districts)s GROUP BY district"
 RUNNING = """
 SELECT district, conversation
 FROM (
@@ -100,7 +115,7 @@ ORDER BY district, key, revision, transition
     ", ".join(f"toUnixTimestamp64Milli({c.name})" if "DateTime64" in c.type else c.name for c in ALERT),
 )
 ALERTS = SAID.format(condition="district IN %(districts)s")
-ALERTS_OF = SAID.format(condition="district = %(district)s AND splitByChar('~', conversation)[1] IN %(conversations)s")
+ALERTS_OF = SAID.format(condition="district = %(district)s AND splitByChar('~', conversation)[1] IN asked")
 # What quiet hours muted was released, or another word on it came first: it counts as fresh all the same.
 ALERTED = """
 SELECT

@@ -9,12 +9,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, NamedTuple, Protocol
 
+import numpy as np
 from clickhouse_driver import Client
 
 from schemas import incidents
 from schemas.alerts import AlertTransition, of_row
 from schemas.facts import CONVERSATION, Row
 from schemas.incidents import IncidentTransition
+from schemas.naming import Hashes
 from schemas.rolling import Published, RollingRow
 from schemas.settings import Settings
 from sinks import queries
@@ -48,6 +50,14 @@ class LandedVersion(NamedTuple):
     retracted: int
 
 
+class LandedNames(NamedTuple):
+    """What a district's rows are named: hashes of conversations, names of parts that count, the lowest version."""
+
+    hashes: Hashes
+    parts: Sequence[str]
+    lowest: int
+
+
 class Reader(Protocol):
     """What can be read back. Every call blocks and raises `Unavailable` or `Refused`, an iterator while iterated."""
 
@@ -76,8 +86,11 @@ class Reader(Protocol):
     def naming(self, district: str, key_digest: str, since_ms: int) -> list[str]:
         """Conversations with an event that names a person and was received since an instant, sorted."""
 
-    def versions(self, districts: Sequence[str]) -> dict[Key, LandedVersion]:
-        """The landed version of every conversation of these districts, by (district, conversation)."""
+    def versions_of(self, district: str, conversations: Iterable[str]) -> dict[str, LandedVersion]:
+        """The landed versions of these conversations of a district and of all their parts, by name."""
+
+    def landed_names(self, districts: Sequence[str]) -> dict[str, LandedNames]:
+        """What the rows of these districts are named, of those that have any."""
 
     def running(self, districts: Sequence[str], since_ms: int) -> list[Key]:
         """Rows of these districts with a running promise clock, by (district, conversation).
@@ -167,16 +180,28 @@ class ClickHouseReader:
         with errors_mapped(self._settings):
             return [name for (name,) in self._client.execute(queries.NAMING, parameters)]
 
-    def versions(self, districts: Sequence[str]) -> dict[Key, LandedVersion]:
-        """The landed version of every conversation of these districts, by (district, conversation)."""
-        found: dict[Key, LandedVersion] = {}
+    def versions_of(self, district: str, conversations: Iterable[str]) -> dict[str, LandedVersion]:
+        """The landed versions of these conversations of a district and of all their parts, by name."""
+        columns = self._asked(queries.VERSIONS_OF, district, conversations)
+        return dict(zip(columns[0], map(LandedVersion, *columns[1:]), strict=True)) if columns else {}
+
+    def landed_names(self, districts: Sequence[str]) -> dict[str, LandedNames]:
+        """What the rows of these districts are named, of those that have any."""
+        lowest: dict[str, int] = {}
+        hashes: dict[str, Hashes] = {}
+        parts: dict[str, list[str]] = {}
         with errors_mapped(self._settings):
             for some in _slices(sorted(set(districts))):
-                columns = self._client.execute(queries.VERSIONS, {"districts": some}, columnar=True)
-                if columns:
-                    names, conversations, *landed = columns
-                    found.update(zip(zip(names, conversations, strict=True), map(LandedVersion, *landed), strict=True))
-        return found
+                asked = {"districts": some}
+                lowest.update(self._client.execute(queries.LOWEST, asked))
+                hashes |= _by_owner(self._client.execute(queries.HASHES, asked, columnar=True))
+                for district, name in self._client.execute(queries.PARTS, asked):
+                    parts.setdefault(district, []).append(name)
+        none = np.empty((0, 2), np.uint64)
+        return {
+            district: LandedNames(hashes.get(district, none), parts.get(district, ()), version)
+            for district, version in lowest.items()
+        }
 
     def running(self, districts: Sequence[str], since_ms: int) -> list[Key]:
         """Rows of these districts with a running promise clock, what happens next first."""
@@ -196,12 +221,8 @@ class ClickHouseReader:
 
     def alerts_of(self, district: str, conversations: Sequence[str]) -> list[AlertTransition]:
         """The same of these conversations of a district, with all their parts."""
-        found: list[AlertTransition] = []
-        with errors_mapped(self._settings):
-            for some in _slices(sorted(set(conversations))):
-                asked = {"district": district, "conversations": some}
-                found.extend(map(of_row, self._client.execute(queries.ALERTS_OF, asked)))
-        return found
+        columns = self._asked(queries.ALERTS_OF, district, conversations)
+        return [of_row(row) for row in zip(*columns, strict=True)]
 
     def alerted(self, districts: Sequence[str], since_ms: int) -> list[tuple[str, str, int]]:
         """Every conversation that an alert has landed of, and whether it may still matter."""
@@ -284,6 +305,18 @@ class ClickHouseReader:
         """Let go of the connection; the next call makes a new one."""
         self._client.disconnect()
 
+    def _asked(self, query: str, district: str, conversations: Iterable[str]) -> list[tuple[Any, ...]]:
+        """The columns of a query about any number of conversations: their names go beside it as a table."""
+        names = [(name,) for name in sorted(set(conversations))]
+        if not names:
+            return []
+        asked = {"name": "asked", "structure": [("conversation", "String")], "data": names}
+        with errors_mapped(self._settings):
+            columns: list[tuple[Any, ...]] = self._client.execute(
+                query, {"district": district}, external_tables=[asked], columnar=True
+            )
+        return columns
+
     def _events(self, query: str, parameters: Mapping[str, Any]) -> Iterator[LandedEvent]:
         # Content is the bulk of it and goes to a parser that takes bytes: only the short columns are decoded.
         texts = _Texts()
@@ -299,6 +332,17 @@ class ClickHouseReader:
                 if not done:
                     # What was not read is still under way on this connection.
                     self._client.disconnect()
+
+
+def _by_owner(columns: Sequence[Sequence[Any]]) -> dict[str, Hashes]:
+    """Hashes by district, of columns of districts and of both halves."""
+    if not columns:
+        return {}
+    owners, *halves = columns
+    place = {owner: number for number, owner in enumerate(set(owners))}
+    places = np.fromiter(map(place.__getitem__, owners), np.int64, len(owners))
+    hashes = np.array(halves, np.uint64).T
+    return {owner: hashes[places == number] for owner, number in place.items()}
 
 
 class _Texts(dict[bytes, str]):

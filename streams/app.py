@@ -16,6 +16,7 @@ from typing import Any, NoReturn
 
 import faust
 from aiohttp import web
+from faust.tables import TableManager
 from faust.types import TP
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
@@ -27,14 +28,14 @@ from sinks.daily import DailyCells
 from sinks.reading import ClickHouseReader
 from streams.couriers.service import Couriers
 from streams.cuts import Delivery
-from streams.dead_letter_watch import DeadLetterLimit
+from streams.dead_letter_watch import DeadLetterLimit, DeadLetterWatch
 from streams.driver_logs import calm
 from streams.fault_points import FaultFile, Reached, undisturbed
 from streams.frozen_heap import freeze_survivors
 from streams.metrics import WorkerMetrics
 from streams.outlet import KafkaOutlet
 from streams.partition import Partition
-from streams.predecessors import Note, let_leave
+from streams.predecessors import HaltNote, Note, let_leave
 from streams.present import now_ms
 from streams.recovery import Log, Recovered, recover
 from streams.stalls import GROUP, KAFKA
@@ -64,6 +65,15 @@ def die(reason: str, code: int = EXIT_UNFORESEEN) -> NoReturn:
     os._exit(code)
 
 
+class WithoutTables(TableManager):  # type: ignore[misc]
+    """Faust's own waits a second at the start for tables to be made; there are none, the state is ours."""
+
+    async def on_start(self) -> None:
+        """See Faust."""
+        await self._update_channels()
+        await self.recovery.start()
+
+
 def make_app(settings: Settings) -> faust.App:
     """The Faust app with the settings that were found to lose nothing; see docs/architecture.md."""
     folder = Path(settings.data) / "faust"
@@ -72,6 +82,7 @@ def make_app(settings: Settings) -> faust.App:
         settings.workers_group,
         broker=f"kafka://{settings.kafka_address}",
         store="memory://",
+        TableManager=WithoutTables,
         datadir=str(folder),
         topic_disable_leader=True,
         topic_allow_declare=False,
@@ -111,6 +122,8 @@ class Process:
         self._received: dict[int, int] = {}
         self._reached = fault_points(settings)
         self._note = Note(settings)
+        self._halted = HaltNote(settings)
+        self._dead_letters = DeadLetterWatch(DeadLetterLimit(settings.dead_letter_limit), self._halted.stands)
         self._couriers = Couriers(settings, self._metrics)
         self._worker: Worker | None = None
         self.app = make_app(settings)
@@ -131,12 +144,16 @@ class Process:
             cells=DailyCells(settings),
             log=Log(partial(ClickHouseReader, settings)),
             die=die,
-            halt=partial(die, code=EXIT_DEAD_LETTERS),
+            halt=self._halt,
+            dead_letters=self._dead_letters,
             reached=reached,
         )
-        limit = DeadLetterLimit(settings.dead_letter_limit)
-        policy = FlushPolicy(settings.flush_seconds, settings.flush_events, settings.buffer_events, dead_letters=limit)
+        policy = FlushPolicy(settings.flush_seconds, settings.flush_events, settings.buffer_events)
         return Worker(around, policy, self._metrics, self._partition)
+
+    def _halt(self, reason: str) -> NoReturn:
+        self._halted.write()
+        die(reason, EXIT_DEAD_LETTERS)
 
     def _partition(self, number: int) -> Partition:
         return Partition(number, self._settings.partitions, self._topic)
@@ -274,6 +291,8 @@ class Process:
                     self._metrics.lag.labels(str(tp.partition)).set(max(0, high - done))
 
     def _look_after(self, worker: Worker) -> None:
+        if not self._dead_letters.is_wary:
+            self._halted.remove()
         if not worker.holds and self._unassigned_since is None:
             self._unassigned_since = time.monotonic()
         if worker.attempt_seconds > STANDSTILL_SECONDS:

@@ -2,6 +2,8 @@
 
 A process that was killed stays a member until its session ends, and nobody gets its partitions before. Each worker
 keeps a note of who it is in the group, locked for as long as it lives: a note that can be locked is a dead one's.
+
+One that ended because it refused too much leaves another note, by which the next one does not begin to count anew.
 """
 
 import logging
@@ -18,7 +20,7 @@ from schemas.settings import Settings
 
 log = logging.getLogger("cx.predecessors")
 
-NOTE, UNFINISHED = ".member", ".unfinished"
+NOTE, UNFINISHED, HALTED = ".member", ".unfinished", ".halted"
 
 
 def _folder(settings: Settings) -> Path:
@@ -56,6 +58,28 @@ class Note:
     def remove(self) -> None:
         """The process leaves its group by itself."""
         self._path.unlink(missing_ok=True)
+
+
+class HaltNote:
+    """What a worker leaves behind that refused too much; `stands` until one after it has read on."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._path = _folder(settings) / f"{settings.workers_group}{HALTED}"
+        self.stands = self._path.exists()
+
+    def write(self) -> None:
+        """This process ends for it."""
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._path.touch()
+        except OSError as error:
+            log.warning("no note of what was refused, the next worker counts anew: %s", error)
+
+    def remove(self) -> None:
+        """This process has read on; another one's note, written since it began, is let be."""
+        if self.stands:
+            self._path.unlink(missing_ok=True)
+            self.stands = False
 
 
 def let_leave(settings: Settings) -> None:

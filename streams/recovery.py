@@ -9,10 +9,12 @@ from collections import Counter
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import groupby, islice
 from operator import attrgetter, itemgetter
 from types import MappingProxyType
 
+import numpy as np
 from pydantic import ValidationError
 
 from schemas.alerts import AlertTransition
@@ -20,16 +22,18 @@ from schemas.errors import Unavailable
 from schemas.events import EVENT, LOGGED, Event, canonical
 from schemas.facts import DEFINITION_VERSION, row_version
 from schemas.incidents import IncidentTransition
+from schemas.naming import hashes_of
 from schemas.rolling import RollingRow
 from schemas.topics import partition_of
 from schemas.transitions import Transition
 from schemas.vocabulary import from_ms
 from sinks.landing import UnitRow, unit_rows
-from sinks.reading import Key, LandedEvent, LandedVersion, Reader
+from sinks.reading import Key, LandedEvent, LandedNames, LandedVersion, Reader
 from streams.core.aggregates import watched_units
 from streams.core.alerting import NOTIFY_WITHIN_MS
+from streams.core.arrival import Undecoded
 from streams.core.district import DistrictState
-from streams.core.packed import digest_of
+from streams.core.packed import REFUSED, digest_of
 from streams.core.parts import whole_name
 from streams.core.windows import DAY_MS, reach_ms
 
@@ -38,6 +42,8 @@ log = logging.getLogger("cx.recovery")
 CHUNK = 1_000
 # So few are read at once, whether they are wanted or not.
 FEW = 1_000
+# A merge ties conversations together; what is refused counts apart.
+AT_ONCE = frozenset(("merge", "unmerge", REFUSED))
 # What was told since then counts in somebody's day: `streams.core.telling`.
 COUNTED_MS = 3 * DAY_MS
 
@@ -88,7 +94,8 @@ def recover(
     states = _configured(found, partitions, reader)
     districts = list(states)
     kept = _standing(found, states, reader, now_ms)
-    versions, unit_versions = reader.versions(districts), reader.unit_versions(districts)
+    versions = {name: reader.versions_of(name, state.conversations) for name, state in states.items()}
+    names, unit_versions = reader.landed_names(districts), reader.unit_versions(districts)
     running = _running(reader.running(districts, now_ms - NOTIFY_WITHIN_MS))
     for district, published in groupby(reader.published(districts), attrgetter("district")):
         states[district].rolling.publishing.known(published)
@@ -97,7 +104,6 @@ def recover(
     retired = set(reader.retired(districts))
     for district, conversation in retired:
         states[district].retire(conversation)
-    landed = _by_district(versions, retired)
     lacking = _lacking(retired, kept, found.unreadable)
     for number, owned in found.states.items():
         for district, state in owned.items():
@@ -105,8 +111,9 @@ def recover(
             before = said.get(district, ())
             state.alerts.known(one for one in before if isinstance(one, AlertTransition))
             state.watching.known(one for one in before if isinstance(one, IncidentTransition))
-            _let_depart(state, landed.get(district, {}))
-            behind = _behind(state, landed.get(district, {}), lacking.get(district, frozenset()))
+            if district in names:
+                _let_depart(state, names[district])
+            behind = _behind(state, versions.get(district, {}), lacking.get(district, frozenset()))
             state.refill(running.get(district, ()), behind)
             state.rolling.prune(now_ms, state.configuration)
             state.watching.refill(_watched(state, reader, now_ms))
@@ -135,19 +142,37 @@ def _standing(found: Recovered, states: Mapping[str, DistrictState], reader: Rea
         reaches.setdefault(reach_ms(state.configuration, now_ms), []).append(name)
     kept = Counter[Key]()
     for since_ms, some in reaches.items():
-        for event, digest in decoded(reader.standing_events(some, since_ms), found.unreadable, kept):
-            states[event.district].apply(event, digest)
-            found.events += 1
+        aside: list[LandedEvent] = []
+        for (district, conversation), rows in groupby(reader.standing_events(some, since_ms), itemgetter(0, 1)):
+            whole = tuple(rows)
+            found.events += len(whole)
+            if not conversation:
+                # They come first: who is erased is known before anything that may name them.
+                _apply(states, decoded(whole, found.unreadable, kept))
+            elif _may_wait(whole):
+                contents = tuple([row.content for row in whole])
+                states[district].conversations.hold(conversation, Undecoded(contents, partial(_read, whole)))
+            else:
+                aside += whole
+        _apply(states, decoded(aside, found.unreadable, kept))
     return kept
 
 
-def _by_district(versions: Mapping[Key, LandedVersion], retired: Container[Key]) -> dict[str, dict[str, LandedVersion]]:
-    """Landed versions by district and name, without those of retired conversations."""
-    found: dict[str, dict[str, LandedVersion]] = {}
-    for (district, name), version in versions.items():
-        if (district, whole_name(name)[0]) not in retired:
-            found.setdefault(district, {})[name] = version
-    return found
+def _apply(states: Mapping[str, DistrictState], events: Iterable[tuple[Event, int | None]]) -> None:
+    for event, digest in events:
+        states[event.district].apply(event, digest)
+
+
+def _may_wait(whole: Sequence[LandedEvent]) -> bool:
+    """Whether a conversation's events say nothing before they are decoded, and are as many as they will be then."""
+    return all(row.understood and row.kind not in AT_ONCE for row in whole) and len(
+        {row.event_id for row in whole}
+    ) == len(whole)
+
+
+def _read(whole: Sequence[LandedEvent]) -> Iterator[tuple[Event, int]]:
+    """The events of a conversation that was held back; what cannot be read is logged and left out."""
+    return ((event, digest) for (event, digest) in decoded(whole, Counter()) if digest is not None)
 
 
 def _running(rows: Iterable[Key]) -> dict[str, list[str]]:
@@ -246,15 +271,14 @@ class Log:
             return reader.naming(district, key_digest, since_ms)
 
 
-def _let_depart(state: DistrictState, landed: Mapping[str, LandedVersion]) -> None:
+def _let_depart(state: DistrictState, landed: LandedNames) -> None:
     """Whatever has a row and was not read back has left memory; some of it may be of an earlier configuration."""
-    left = [(*whole_name(name), row) for name, row in landed.items()]
-    left = [each for each in left if each[0] not in state.conversations]
-    state.departed.add_all([conversation for conversation, number, _ in left if number == 1])
-    for conversation, number, row in left:
-        if number > 1 and not row.retracted:
+    held = hashes_of(state.conversations)
+    state.departed.add_all(landed.hashes[~np.isin(landed.hashes[:, 0], held[:, 0])])
+    for conversation, number in map(whole_name, landed.parts):
+        if conversation not in state.conversations:
             state.departed.add(conversation, number)
-    if any(row.version < state.oldest_version for _, _, row in left):
+    if landed.lowest < state.oldest_version:
         state.departed.swept_to = ""
 
 

@@ -2,14 +2,14 @@
 
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NoReturn, Protocol
 
 from schemas.transitions import Transition
 from sinks.landing import DeadLetterRow, Sink
 from streams.core.configuration import Configuration
 from streams.cuts import Delivery, Forward
-from streams.dead_letter_watch import USUAL_LIMIT, DeadLetterLimit
+from streams.dead_letter_watch import USUAL_LIMIT, DeadLetterWatch
 from streams.fault_points import Reached, undisturbed
 from streams.present import wall_ms
 from streams.recovery import Log, Recovered
@@ -56,7 +56,6 @@ class FlushPolicy:
     events: int
     buffer: int
     quiet: float = 3.0
-    dead_letters: DeadLetterLimit = USUAL_LIMIT
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,5 +85,7 @@ class Surroundings:
     """The machine's own clock, which Kafka's timestamps follow."""
     monotonic: Callable[[], float] = time.monotonic
     """Seconds that only grow, by which work is cut into slices."""
+    dead_letters: DeadLetterWatch = field(default_factory=lambda: DeadLetterWatch(USUAL_LIMIT))
+    """Says when too much is refused."""
     reached: Reached = undisturbed
     """Hears of each numbered step, before and after it."""

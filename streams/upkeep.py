@@ -54,6 +54,9 @@ class Upkeep:
         One slice in the first flush, so that what breaks next lands at once, then twice as many each time.
         """
         await self._refold()
+        for held in [state.conversations for partition in self._owned() for state in partition.states.values()]:
+            self._metrics.unreadable.inc(held.unreadable)
+            held.unreadable = 0
         self._metrics.to_fold.set(sum(partition.stale for partition in self._owned()))
 
     async def _refold(self) -> None:

@@ -25,7 +25,6 @@ from sinks.landing import DeadLetterRow, Landing
 from streams.attempts import Attempts
 from streams.condition import Condition, Stalled
 from streams.cuts import Cut, Delivery, News, landing_of, windows_of
-from streams.dead_letter_watch import DeadLetterWatch
 from streams.metrics import WorkerMetrics
 from streams.partition import Partition
 from streams.recovery import Recovered
@@ -55,7 +54,6 @@ class Worker:
     ) -> None:
         self._around = around
         self._policy = policy
-        self._watch = DeadLetterWatch(policy.dead_letters)
         self._metrics = metrics
         self._make = make
         self._owned: dict[int, Partition] = {}
@@ -156,7 +154,7 @@ class Worker:
             self._metrics.events.labels(arrival).inc(count)
         for district, count in partition.newer.items():
             self._metrics.newer.labels(district).inc(count)
-        self._watch.take(sum(partition.arrivals.values()))
+        self._around.dead_letters.take(sum(partition.arrivals.values()))
         partition.arrivals.clear()
         partition.newer.clear()
         self._metrics.buffered.set(self.buffered)
@@ -215,6 +213,8 @@ class Worker:
             partition.begin_at(left[number].committed)
             partition.owe(found.told.get(number, ()), found.units.get(number, ()))
             self._let_in(number, partition)
+        # What came meanwhile has waited long enough, and what breaks next is to be folded.
+        self._due.set()
 
     def _recover(self, stands: Mapping[int, Stand]) -> Recovered:
         self._around.reached("before:recovery")
@@ -308,7 +308,7 @@ class Worker:
                 if not self._upkeep.is_stale:
                     await self._sweep()
                 return
-            if (too_much := self._watch.too_much(landing.dead_letters)) is not None:
+            if (too_much := self._around.dead_letters.too_much(landing.dead_letters)) is not None:
                 self._around.halt(too_much)
             self._landing_events = sum(cut.size for cut in cuts)
             with self._metrics.flush_seconds.time():

@@ -12,7 +12,7 @@ from deploy.local.steps import create_topics
 from deploy.local.supervisor import Stack
 from schemas.settings import Settings
 from sinks.connection import connect
-from sinks.migrate import migrate
+from tests.fixtures_clickhouse import Template
 from tests.stack.processes import WorkerProcess
 
 _NUMBERS = count(1)
@@ -34,8 +34,14 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
         yield stack.settings
 
 
+@pytest.fixture(scope="session")
+def stack_template(servers: Settings) -> Template:
+    """What the migrations make on the session's ClickHouse."""
+    return Template(servers)
+
+
 @pytest.fixture
-def stream(servers: Settings) -> Iterator[Settings]:
+def stream(servers: Settings, stack_template: Template) -> Iterator[Settings]:
     """Settings of a pipeline of its own: topics, group, database, metrics port."""
     number = next(_NUMBERS)
     settings = servers.model_copy(
@@ -47,7 +53,7 @@ def stream(servers: Settings) -> Iterator[Settings]:
         }
     )
     create_topics(settings)
-    migrate(settings)
+    stack_template.copy(settings)
     yield settings
     with connect(settings, "default") as client:
         client.execute(f"DROP DATABASE IF EXISTS {settings.clickhouse_database}")

@@ -32,7 +32,7 @@ STATIC: tuple[Phase, ...] = (
 )
 
 # What asserts seconds that a person is promised runs with nothing beside it.
-ALONE = "browser or timed"
+ALONE = "timed"
 # A file's tests share what they started; files begin in the order in which tests/conftest.py puts them.
 IN_ORDER = ("--dist", "loadfile", "--no-loadscope-reorder")
 TESTS: tuple[Phase, ...] = (

@@ -21,6 +21,7 @@ LARGEST_MESSAGE = 8_000_000
 MOST_EVENTS = 20_000
 LONGEST_INTEGER = 30
 _CODE = re.compile(CODE_PATTERN)
+_FIELD, _PSEUDONYM = re.compile(r"[a-z_][a-z0-9_]{0,31}"), re.compile(r"[0-9a-f]{16,}")
 # What every event carries, whatever its schema.
 FRAME = ("event_id", "district", "source", "occurred_at", "received_at", "schema_version", "conversation")
 
@@ -203,8 +204,12 @@ def _first_problem(item: Any, error: ValidationError) -> tuple[str, str, str]:
 
 def _spelled(place: Place) -> str:
     """A place within an event; a name that is not ours may be content, so it is not repeated."""
-    parts = [str(part) if isinstance(part, int) or (part.isidentifier() and len(part) <= 32) else "?" for part in place]
-    return ".".join(parts)
+    return ".".join(str(part) if isinstance(part, int) or _is_field(part) else "?" for part in place)
+
+
+def _is_field(name: str) -> bool:
+    """Whether it is spelled as our fields are, and not as a person's key or name."""
+    return _FIELD.fullmatch(name) is not None and _PSEUDONYM.fullmatch(name) is None
 
 
 def _settle(events: list[tuple[int, Event]], newer: list[Newer], refused: list[Refusal]) -> Admission:

@@ -1,9 +1,11 @@
 """The set of one conversation's events, and what an event is to it. Pure: order and repetition change nothing."""
 
 from bisect import insort
+from collections.abc import Callable, Iterable
 from enum import Enum
 from typing import Any, NamedTuple
 
+from schemas.events import Event
 from streams.core.packed import Packed, is_refused
 
 
@@ -29,18 +31,29 @@ class Applied(NamedTuple):
     content: bytes
 
 
+class Undecoded(NamedTuple):
+    """A conversation's whole set as it was read back: canonical contents, and what makes events with digests of them.
+
+    No two of them have the same id, and none is a refused one, a merge or the end of one.
+    """
+
+    contents: tuple[bytes, ...]
+    read: Callable[[], Iterable[tuple[Event, int]]]
+
+
 class Conversation:
     """The set of one conversation's events, in order; `losers` are contents that lost against a smaller digest.
 
-    `parts`: how many rows of it ever landed.
+    `parts`: how many rows of it ever landed. `undecoded`: its whole set, until somebody needs it.
     """
 
-    __slots__ = ("events", "losers", "parts")
+    __slots__ = ("events", "losers", "parts", "undecoded")
 
-    def __init__(self) -> None:
+    def __init__(self, undecoded: Undecoded | None = None) -> None:
         self.events: tuple[Packed, ...] = ()
         self.losers: tuple[tuple[str, int], ...] = ()
         self.parts = 1
+        self.undecoded = undecoded
 
     def add(self, event: Packed) -> Arrival:
         """Put an event into the set; of two contents of one id the smaller digest stays."""
@@ -89,4 +102,5 @@ class Conversation:
     @property
     def count(self) -> int:
         """Events known, lost contents included: the part of the row version that only grows."""
-        return len(self.events) + len(self.losers)
+        undecoded = 0 if self.undecoded is None else len(self.undecoded.contents)
+        return len(self.events) + len(self.losers) + undecoded

@@ -4,10 +4,11 @@ Who left is remembered in a Bloom filter: it never misses one, and now and then 
 one, which costs a look into the log and changes nothing.
 """
 
-from collections.abc import Iterable, Sequence
-from hashlib import blake2b
+from collections.abc import Iterable
 
 import numpy as np
+
+from schemas.naming import HALF, Hashes, hash_of
 
 BITS_PER_NAME = 12
 PROBES = 8
@@ -24,8 +25,8 @@ class Bloom:
         self._bits = bytearray(self._size // 8 + 1)
 
     def _places(self, name: str) -> Iterable[int]:
-        digest = _digest(name)
-        first, step = int.from_bytes(digest[:8], "big"), int.from_bytes(digest[8:], "big") | 1
+        digest = hash_of(name)
+        first, step = int.from_bytes(digest[:HALF], "little"), int.from_bytes(digest[HALF:], "little") | 1
         return ((first + step * probe) % self._size for probe in range(PROBES))
 
     def add(self, name: str) -> None:
@@ -34,23 +35,19 @@ class Bloom:
             self._bits[place >> 3] |= 1 << (place & 7)
         self.count += 1
 
-    def add_all(self, names: Sequence[str]) -> None:
-        """Remember many names; some ten times as fast."""
-        first, step = np.frombuffer(b"".join(map(_digest, names)), dtype=">u8").reshape(-1, 2).astype(np.uint64).T
+    def add_all(self, hashes: Hashes) -> None:
+        """Remember many names by their hashes, as of `hashes_of`; some ten times as fast."""
+        first, step = hashes.T
         size = np.uint64(self._size)
         first, step = first % size, (step | np.uint64(1)) % size
         held = np.zeros(len(self._bits) * 8, dtype=bool)
         for probe in range(PROBES):
             held[(first + step * np.uint64(probe)) % size] = True
         self._bits = bytearray(np.frombuffer(self._bits, np.uint8) | np.packbits(held, bitorder="little"))
-        self.count += len(names)
+        self.count += len(hashes)
 
     def __contains__(self, name: str) -> bool:
         return all(self._bits[place >> 3] >> (place & 7) & 1 for place in self._places(name))
-
-
-def _digest(name: str) -> bytes:
-    return blake2b(name.encode(), digest_size=16).digest()
 
 
 class Departed:
@@ -79,14 +76,14 @@ class Departed:
         if parts > 1:
             self.parts[conversation] = max(parts, self.parts.get(conversation, 1))
 
-    def add_all(self, conversations: Sequence[str]) -> None:
-        """Let many leave at once that have one row each."""
+    def add_all(self, hashes: Hashes) -> None:
+        """Let many leave at once that have one row each, by the hashes of their names."""
         room = FIRST_CAPACITY
-        while room < 2 * len(conversations):
+        while room < 2 * len(hashes):
             room *= 2
-        if conversations:
+        if len(hashes):
             self._filters.append(Bloom(room))
-            self._filters[-1].add_all(conversations)
+            self._filters[-1].add_all(hashes)
 
     def __contains__(self, conversation: str) -> bool:
         """Whether it may have left; True for a few that never did."""

@@ -23,6 +23,7 @@ from streams.core.conversation import withdrawn
 from streams.core.culprits import without_culprits
 from streams.core.departed import Departed
 from streams.core.erasure import Erasures
+from streams.core.held import Held
 from streams.core.merging import Links
 from streams.core.packed import Mark, Packed, digest_of, pack
 from streams.core.parts import part_name, whole_name
@@ -39,7 +40,6 @@ class DistrictState:
 
     def __init__(self, district: str) -> None:
         self.district = district
-        self.conversations: dict[str, Conversation] = {}
         self._configurations: dict[str, tuple[int, ConfigurationEvent]] = {}
         self._lost_configurations = 0
         self.configuration = Configuration(district)
@@ -51,6 +51,7 @@ class DistrictState:
         self._links = Links()
         self._passing: dict[str, bool] = {}
         self.erasures = Erasures()
+        self.conversations = Held(self.erasures, self.watching.hear)
         self._dirty: dict[str, list[Packed]] = {}
         self._stale = Stale()
         self._reached_back = False
@@ -77,7 +78,8 @@ class DistrictState:
         if arrival is not Arrival.DUPLICATE:
             self._hear(event, digest)
         if isinstance(event, Erased) and self.erasures.add(event):
-            self._erase()
+            for changed in self.conversations.erase():
+                self._dirty.setdefault(changed, [])
         return Applied(arrival, "", digest, content)
 
     def _hear(self, event: Event, digest: int) -> None:
@@ -88,7 +90,7 @@ class DistrictState:
             self.alerts.intervene(event, digest)
 
     def _add(self, conversation: str, packed: Packed) -> Arrival:
-        held = self.conversations.get(conversation)
+        held = self.conversations.decoded(conversation)
         if held is None:
             held = self.conversations[conversation] = Conversation()
             self._call_back(conversation)
@@ -167,7 +169,7 @@ class DistrictState:
         leaving = [
             conversation
             for conversation, held in self.conversations.items()
-            if held.events[-1].at_ms < now_ms - HORIZON_MS and self._may_leave(conversation)
+            if held.events and held.events[-1].at_ms < now_ms - HORIZON_MS and self._may_leave(conversation)
         ]
         for conversation in leaving:
             self._leave(conversation)
@@ -211,13 +213,6 @@ class DistrictState:
         if len(self.departed):
             self._reached_back = not self.holds_windows or self.rolling.reaches_back(self.configuration)
             self.departed.swept_to = ""
-
-    def _erase(self) -> None:
-        """Forget who it was wherever an erased key stands. Looks at every event held: erasures are rare."""
-        for conversation, held in self.conversations.items():
-            if (events := self.erasures.held(held.events, conversation)) is not None:
-                held.events = events
-                self._dirty.setdefault(conversation, [])
 
     def touch(self, conversations: Iterable[str]) -> None:
         """Have these conversations folded again, slice by slice."""
@@ -283,6 +278,10 @@ class DistrictState:
         """The same, as far as they hold events."""
         return [name for name in self.linked(conversation) if name in self.conversations]
 
+    def _decoded(self, conversation: str) -> list[str]:
+        """The same, with all their events."""
+        return [name for name in self._together(conversation) if self.conversations.decoded(name) is not None]
+
     @property
     def oldest_version(self) -> int:
         """A row below this version is of an earlier configuration or definition."""
@@ -333,9 +332,11 @@ class DistrictState:
         waiting: dict[str, list[Packed]] = {}
         for conversation in conversations:
             if conversation not in folded:
-                together = self._together(conversation)
+                together = self._decoded(conversation)
                 folded.update(together)
-                if self.departed.returning.keys().isdisjoint(together):
+                if not together:
+                    self._stale.discard([conversation])
+                elif self.departed.returning.keys().isdisjoint(together):
                     rows.extend(self._settle(together, culprits))
                 else:
                     waiting |= {name: self._dirty.get(name, []) for name in together}
@@ -385,7 +386,7 @@ class DistrictState:
         folded: set[str] = set()
         for conversation in conversations:
             if conversation not in folded:
-                together = self._together(conversation)
+                together = self._decoded(conversation)
                 folded.update(together)
                 self._stale.discard(together)
                 try:

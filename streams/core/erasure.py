@@ -8,7 +8,7 @@ knows which field names whom: if an erased key stands anywhere in it, only what 
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from hashlib import sha256
 from typing import Any
 
@@ -19,6 +19,7 @@ from streams.core.packed import REFUSED, Packed, refusal
 FIELDS = ("person", "staff", "rater")
 STAND_IN_DIGITS = 32
 _PSEUDONYM = re.compile(r"[0-9a-f]{16,64}")
+_WRITTEN = re.compile(rb'"([0-9a-f]{16,64})"')
 _FRAME = ("event_id", "district", "source", "occurred_at", "schema_version", "conversation")
 
 
@@ -53,6 +54,11 @@ def _keys(value: Any) -> Iterator[str]:
     elif isinstance(value, Sequence):
         for item in value:
             yield from _keys(item)
+
+
+def keys_written(content: bytes) -> Iterator[str]:
+    """Whatever has the spelling of a pseudonym in the canonical content of an event, and nothing longer."""
+    return (found.decode() for found in _WRITTEN.findall(content))
 
 
 def _stand_in(pseudonym: str, conversation: str) -> str:
@@ -122,6 +128,10 @@ class Erasures:
     def are_beside(self, content: Mapping[str, Any]) -> bool:
         """Whether an event that is not understood names somebody who is erased."""
         return bool(self) and any(digest_of_key(key) in self._from_ms for key in keys_beside(content))
+
+    def are_written(self, contents: Iterable[bytes]) -> bool:
+        """Whether canonical contents may name somebody who is erased."""
+        return any(digest_of_key(key) in self._from_ms for content in contents for key in keys_written(content))
 
     def _refuses(self, event: Any, received_ms: int) -> bool:
         return any(received_ms >= self._from_ms.get(key, received_ms + 1) for key in keys_in(event))

@@ -158,6 +158,7 @@ async def press(page: Page, action: str) -> int:
     return after_ms
 
 
+@pytest.mark.timed
 def test_every_button_shows_the_number_it_moved(visit: Visit) -> None:
     async def look(page: Page, _log: HeldLog) -> None:
         assert "Demo clock: Tuesday 10:0" in await page.value("document.getElementById('clock').textContent")

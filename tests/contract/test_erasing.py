@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -148,6 +149,21 @@ def test_the_facts_in_the_tables_are_those_of_the_stream(
             assert found[0] == ""
             assert sorted(found[3]) == [3, 9]
             assert all(rater in map(str, _flat(expected[str(name)])) for rater in found[2])
+
+
+def test_a_row_of_facts_that_names_somebody_as_staff_or_rater_only_is_left_too(clickhouse: Settings) -> None:
+    partition = Partition(NUMBER, 16, "cx.events")
+    for offset, event in enumerate(lived().events):
+        partition.take(Delivery(NUMBER, offset, event.model_dump_json(exclude_defaults=True).encode(), 0))
+    rows = partition.cut().conversations
+    bare = {"person": "", "first_response_staff": "", "ratings.rater": ("", "")}
+    with closing(ClickHouseSink(clickhouse)) as sink, connect(clickhouse) as client:
+        for number, (column, value) in enumerate([("first_response_staff", STAFF), ("ratings.rater", (STAFF, WHO))], 1):
+            kept = dict(zip(NAMES, rows[0], strict=True)) | bare | {column: value, "conversation": f"c{number}"}
+            sink.land(Landing(1, conversations=[tuple(kept.values())]))
+            # Of both tables.
+            assert left(client, "demo", digest_of_key(STAFF)) == 2 * number
+        assert left(client, "demo", digest_of_key(WHO)) == 2
 
 
 def _flat(row: tuple[Any, ...]) -> list[Any]:

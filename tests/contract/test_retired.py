@@ -141,14 +141,14 @@ def test_a_conversation_of_which_no_row_is_left_does_not_begin_anew(store: Store
 
 def test_what_goes_while_recovery_reads_is_no_incomplete_set(store: Store, retire: Retire) -> None:
     lived(store)
-    versions = store.reader.versions
+    versions_of = store.reader.versions_of
 
-    def marked_meanwhile(districts: list[str]) -> object:
+    def marked_meanwhile(district: str, names: list[str]) -> object:
         retire("new")
-        return versions(districts)
+        return versions_of(district, names)
 
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(store.reader, "versions", marked_meanwhile)
+        patched.setattr(store.reader, "versions_of", marked_meanwhile)
         found = recovered(store)
     assert (sorted(state_of(found).conversations), found.repaired) == (["parted", "waits"], 0)
 

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 import pytest
 
 from schemas.facts import CONVERSATION, Column
+from schemas.naming import hashes_of
 from schemas.rolling import ROLLING, ROLLING_SLICES, Published, RollingRow
 from schemas.settings import Settings
 from sinks.clickhouse import ClickHouseSink
@@ -15,6 +16,7 @@ from sinks.landing import Landing, Sink
 from sinks.memory import MemorySink
 from sinks.reading import ClickHouseReader, Reader
 from sinks.tables import TABLES, Table
+from streams.core.departed import Departed
 from tests.sinks.samples import (
     NOW_MS,
     alert,
@@ -176,10 +178,8 @@ def test_a_part_that_landed_before_does_not_disturb_the_whole(pair: Pair) -> Non
     landing = everything()
     pair.sink.land(replace(landing, conversations=(), units=()))
     pair.sink.land(landing)
-    assert pair.reader.versions(["d", "e"]) == {
-        ("d", "a"): (landing.conversations[0][2], 0),
-        ("e", "x"): (landing.conversations[1][2], 1),
-    }
+    assert pair.reader.versions_of("d", ["a", "x"]) == {"a": (landing.conversations[0][2], 0)}
+    assert pair.reader.versions_of("e", ["x"]) == {"x": (landing.conversations[1][2], 1)}
 
 
 def test_the_first_landing_of_a_version_and_of_a_dead_letter_survives(pair: Pair) -> None:
@@ -190,11 +190,33 @@ def test_the_first_landing_of_a_version_and_of_a_dead_letter_survives(pair: Pair
         assert {row["landed_at"] for row in pair.rows(table)} == {NOW_MS}
 
 
+def test_names_of_rows_have_the_same_hash_here_and_there(pair: Pair) -> None:
+    """Also of what no identifier holds; of a part only the name tells, and only while it counts."""
+    names = ["a", "", "é ü", "x" * 100]
+    rows = [conversation("d", name, 1) for name in names]
+    parts = [conversation("d", "a~2", 3), conversation("d", "a~3", 2, 1)]
+    pair.sink.land(Landing(NOW_MS, conversations=[*rows, *parts, conversation("e", "b", 7)]))
+    found = pair.reader.landed_names(["d", "e", "f"])
+    assert sorted(found) == ["d", "e"]
+    assert sorted(map(tuple, found["d"].hashes.tolist())) == sorted(map(tuple, hashes_of(names).tolist()))
+    assert (list(found["d"].parts), found["d"].lowest) == (["a~2"], rows[0][2])
+    assert found["e"].hashes.tolist() == hashes_of(["b"]).tolist()
+    departed = Departed()
+    departed.add_all(found["d"].hashes)
+    assert (all(name in departed for name in names), "b" in departed, len(departed)) == (True, False, len(names))
+
+
+def test_any_number_of_conversations_is_asked_for_at_once(pair: Pair) -> None:
+    names = [f"c{number:04d}" for number in range(2_500)]
+    pair.sink.land(Landing(NOW_MS, conversations=[conversation("d", name, 1) for name in [*names, "c0007~2"]]))
+    assert sorted(pair.reader.versions_of("d", names[:2_400])) == sorted([*names[:2_400], "c0007~2"])
+
+
 def test_every_version_is_kept_and_the_highest_counts(pair: Pair) -> None:
     versions = [conversation("d", "a", events, events == 3, seed=events) for events in (2, 3, 1)]
     for at_ms, row in zip((NOW_MS, NOW_MS + 1, NOW_MS + 2), versions, strict=True):
         pair.sink.land(Landing(at_ms, conversations=[row]))
-    assert pair.reader.versions(["d"]) == {("d", "a"): (versions[1][2], 1)}
+    assert pair.reader.versions_of("d", ["a"]) == {"a": (versions[1][2], 1)}
     assert [row["events"] for row in pair.rows("conversations")] == [versions[1][6]]
     assert [row["version"] for row in pair.rows("conversation_versions")] == sorted(row[2] for row in versions)
 
@@ -265,7 +287,9 @@ def test_reading_nothing_gives_nothing(pair: Pair) -> None:
     assert list(pair.reader.district_events([])) == []
     assert list(pair.reader.events_of("d", [])) == []
     assert list(pair.reader.district_events(["d"])) == []
-    assert pair.reader.versions(["d"]) == {}
+    assert pair.reader.versions_of("d", ["a"]) == {}
+    assert pair.reader.versions_of("d", []) == {}
+    assert pair.reader.landed_names(["d"]) == {}
     assert pair.reader.districts() == []
 
 

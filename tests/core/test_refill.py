@@ -10,38 +10,43 @@ from hypothesis import strategies as st
 from schemas.alerts import AlertTransition
 from schemas.events import Event
 from schemas.facts import Row
+from schemas.topics import partition_of
+from sinks.memory import MemorySink
 from streams.core.district import DistrictState
-from streams.cuts import Delivery
+from streams.cuts import Delivery, landing_of
 from streams.partition import Partition
+from streams.recovery import recover
 from tests.core.test_departed import assert_as_if_it_had_stayed
-from tests.core.test_properties import START, histories
+from tests.core.test_properties import START, erased_histories, histories
 from tests.golden import History, district, ms
 
 PROMISES = [{"promise": "half-a-day", "clock": "first_reply", "target": "4h"}]
 NOW_MS = int((START + timedelta(days=7)).timestamp() * 1000)
 LANDED = 30
+NUMBER = partition_of("demo", 16)
 
 
 class Recovered:
-    """A state that was read back with the rows that had landed, and goes on."""
+    """A state that was read back, as a worker does it, from where a partition landed these events; it goes on."""
 
     def __init__(self, events: Sequence[Event]) -> None:
-        before = DistrictState("demo")
-        self.state = DistrictState("demo")
-        for event in events:
-            before.apply(event)
-            self.state.apply(event)
-        self.rows: dict[str, Row] = {row[1]: row for row in before.settle().rows}
-        self.state.clean()
-        self.state.landed_parts(name for name, row in self.rows.items() if not row[3])
-        self.state.refill()
+        partition, sink = Partition(NUMBER, 16, "cx.events"), MemorySink()
+        for offset, event in enumerate(events):
+            partition.take(Delivery(NUMBER, offset, event.model_dump_json(exclude_defaults=True).encode(), 0))
+        cut = partition.cut()
+        assert {letter.reason for letter in cut.dead_letters} <= {"erased"}
+        sink.land(landing_of([cut], 1))
+        found = recover([NUMBER], 16, sink, NOW_MS)
+        assert found.repaired == 0
+        self.state = found.states[NUMBER].get("demo", DistrictState("demo"))
+        self.rows: dict[str, Row] = {row[1]: row for row in cut.conversations}
 
     def take(self, rows: Sequence[Row]) -> None:
         self.rows |= {row[1]: row for row in rows}
 
 
 @settings(max_examples=400, deadline=None)
-@given(events=histories(), data=st.data())
+@given(events=st.one_of(histories(), erased_histories()), data=st.data())
 def test_whatever_comes_between_the_slices_it_ends_as_if_it_had_never_left(
     events: list[Event], data: st.DataObject
 ) -> None:

@@ -255,6 +255,25 @@ def test_who_comes_after_a_crash_begins_at_the_mark(clickhouse: Settings, life: 
     assert sum(told(query, "inquiries").values()) == 3
 
 
+def test_a_clock_that_was_ahead_leaves_no_day_as_it_was(clickhouse: Settings, life: Life, query: Ask) -> None:
+    history = History()
+    history.configured(district())
+    history.add("inquiry", "2026-10-06 10:00")
+    life.land(history.events)
+    life.catch_up()
+    life.at_ms += 40 * 24 * HOUR_MS
+    life.land([history.add("inquiry", "2026-10-07 10:00", "c2")])
+    life.catch_up()
+    life.at_ms -= 40 * 24 * HOUR_MS
+    for when in ("2026-10-06 11:00", "2026-10-07 11:00"):
+        life.land([history.add("inquiry", when, f"c{when}".replace(" ", "-"))])
+        life.cells.close()
+        life.cells = DailyCells(clickhouse)
+        life.catch_up()
+        assert stored(query) == life.recount()
+        assert query("SELECT toUnixTimestamp64Milli(max(upto)) FROM daily_marks") == [(life.at_ms,)]
+
+
 def test_only_days_that_something_changed_in_are_made_again(life: Life, query: Ask) -> None:
     history = History()
     history.configured(district())

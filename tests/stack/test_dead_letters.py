@@ -13,6 +13,7 @@ from schemas.settings import Settings
 from schemas.topics import EVENTS, partition_of
 from sinks.connection import connect
 from streams.app import EXIT_DEAD_LETTERS
+from streams.predecessors import HaltNote
 from tests.fixtures_stack import Workers
 from tests.stack.processes import PATIENCE, all_landed, committed, facts, until
 from tests.stack.test_stream import Writer, event, histories, offline
@@ -108,3 +109,23 @@ def test_a_worker_that_refuses_most_of_what_it_reads_ends_with_a_code_of_its_own
     with connect(stream) as client:
         assert client.execute("SELECT count() FROM dead_letters FINAL") == [(150,)]
     assert facts(stream) == offline(everything)
+
+
+def test_the_worker_after_it_lets_no_other_hundred_pass_however_slowly_they_come(
+    stream: Settings, workers: Workers, writer: Writer
+) -> None:
+    first = workers.start().wait_ready()
+    writer.write("d0", json.dumps([{"kind": "telepathy"}] * 99).encode())
+    until(lambda: all_landed(stream), "fewer than a hundred")
+    writer.write("d0", b"not json")
+    assert first.process.wait(PATIENCE) == EXIT_DEAD_LETTERS
+    assert workers.start().process.wait(PATIENCE) == EXIT_DEAD_LETTERS
+    with connect(stream) as client:
+        assert client.execute("SELECT count() FROM dead_letters FINAL") == [(99,)]
+    last = workers.start(CX_DEAD_LETTER_LIMIT="1").wait_ready()
+    until(lambda: all_landed(stream), "all messages acknowledged")
+    until(lambda: not HaltNote(stream).stands, "a worker that has read on")
+    last.leave()
+    workers.start().wait_ready()
+    writer.write("d0", b"not json either")
+    until(lambda: all_landed(stream), "what no longer counts")

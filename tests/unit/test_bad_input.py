@@ -119,6 +119,13 @@ def test_no_refusal_repeats_content() -> None:
             assert secret not in " ".join(map(str, refusal))
 
 
+@pytest.mark.parametrize("name", ["beadbeadbeadbead", "JaneDoe", "Müller", "0f" * 16, "they were rude"])
+def test_no_refusal_repeats_a_field_that_could_name_a_person(name: str) -> None:
+    (refusal,) = admit(json.dumps(_event(**{name: 1})).encode()).refused
+    assert (refusal.reason, refusal.field) == ("invalid_field", "?")
+    assert name not in refusal.message
+
+
 @pytest.mark.parametrize("moment", ["0001-01-01T00:00:00+10:00", "9999-12-31T23:59:59-10:00", "1969-12-31T23:59:59Z"])
 def test_a_time_out_of_all_range_is_refused_and_its_neighbours_are_taken(moment: str) -> None:
     good, bad = _event(), _event(event_id="e-2", occurred_at=moment)

@@ -14,9 +14,9 @@ def rows(number: int, reason: str = "invalid_field", field: str = "score") -> li
     return [DeadLetterRow("cx.events", 3, offset, 0, reason, field, "", "", "d", "") for offset in range(number)]
 
 
-def watch(*flushes: tuple[int, list[DeadLetterRow]], share: float = 0.5) -> list[str | None]:
+def watch(*flushes: tuple[int, list[DeadLetterRow]], share: float = 0.5, is_wary: bool = False) -> list[str | None]:
     """What is said of each flush: items read, dead letters among them."""
-    watched = DeadLetterWatch(DeadLetterLimit(share))
+    watched = DeadLetterWatch(DeadLetterLimit(share), is_wary)
     said = []
     for items, refused in flushes:
         watched.take(items)
@@ -52,6 +52,14 @@ def test_what_went_well_long_ago_is_no_excuse_and_what_went_wrong_is_forgiven() 
     assert watch((120, rows(99)), *[good] * 2, (150, rows(80))) == [None] * 4
 
 
+def test_a_large_flush_that_went_well_hides_no_more_than_what_is_left_of_the_latest_items() -> None:
+    said = watch((50_000, rows(0)), *[(1, rows(1))] * 501)
+    assert said[:-1] == [None] * 501
+    assert said[-1] is not None
+    assert said[-1].startswith("501 of the latest 1,000 items")
+    assert watch((50_000, rows(25_001)))[0] is not None
+
+
 def test_erased_people_and_idle_flushes_do_not_count() -> None:
     assert watch((200, rows(200, "erased"))) == [None]
     assert watch((0, []), (150, rows(90)), *[(0, [])] * 5, (0, [])) == [None] * 8
@@ -59,6 +67,14 @@ def test_erased_people_and_idle_flushes_do_not_count() -> None:
 
 def test_one_is_no_limit() -> None:
     assert watch((500, rows(500)), share=1) == [None]
+    assert watch((1, rows(1)), share=1, is_wary=True) == [None]
+
+
+def test_who_comes_after_one_that_was_stopped_takes_a_hundred_items_before_it_lets_as_many_pass() -> None:
+    assert watch((1, rows(1)), is_wary=True)[0] is not None
+    said = watch((3, rows(1)), (1, rows(1)), (1, rows(1)), is_wary=True)
+    assert [each is not None for each in said] == [False, False, True]
+    assert watch((100, rows(40)), *[(1, rows(1))] * 59, is_wary=True) == [None] * 60
 
 
 def test_the_sentence_says_what_was_wrong_where_and_what_to_do() -> None:

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from schemas.settings import Settings
-from streams.predecessors import Note, dead_members
+from streams.predecessors import HaltNote, Note, dead_members
 
 DYING = """
 import sys, time
@@ -50,3 +50,25 @@ def test_a_note_that_cannot_be_written_ends_nothing(tmp_path: Path) -> None:
     settings = Settings(data=tmp_path)
     Note(settings).write("own")
     assert dead_members(settings) == {}
+
+
+def test_who_comes_after_one_that_refused_too_much_knows_it_until_it_has_read_on(tmp_path: Path) -> None:
+    settings, others = Settings(data=tmp_path, group="ours"), Settings(data=tmp_path, group="theirs")
+    first = HaltNote(settings)
+    assert not first.stands
+    first.write()
+    # It began before the note was written, so it says nothing of it.
+    first.remove()
+    second = HaltNote(settings)
+    assert second.stands
+    assert not HaltNote(others).stands
+    assert dead_members(settings) == {}
+    second.remove()
+    assert not HaltNote(settings).stands
+
+
+def test_where_it_cannot_be_noted_the_process_ends_all_the_same(tmp_path: Path) -> None:
+    (tmp_path / "members").write_text("in the way")
+    note = HaltNote(Settings(data=tmp_path))
+    note.write()
+    assert not note.stands

@@ -1,33 +1,41 @@
 """Recovery over the shipped fake: whole sets, repairs, and rows that this release cannot read."""
 
 import json
+from collections.abc import Sequence
 
 import pytest
 
 from schemas.district import District
 from schemas.errors import Unavailable
-from schemas.events import EVENT, canonical
+from schemas.events import EVENT, Event, canonical
 from schemas.facts import row_version
 from schemas.topics import partition_of
 from sinks.landing import Landing, Place, event_row, unit_rows
 from sinks.memory import MemorySink
+from streams.core.district import DistrictState
 from streams.core.packed import digest_of
 from streams.cuts import Delivery, landing_of
 from streams.partition import Partition
 from streams.recovery import recover
-from tests.golden import History, district
+from tests.golden import History, at, district
+from tests.reference.histories import erasure
 
 NUMBER = partition_of("demo", 16)
 
 
-def landed() -> MemorySink:
-    """A district with one answered conversation, landed by a partition."""
+def landed_before() -> list[Event]:
+    """A district with one answered conversation."""
     history = History()
     history.configured(district())
     history.add("inquiry", "2026-10-06 10:00")
     history.add("reply", "2026-10-06 10:45")
+    return history.events
+
+
+def landed() -> MemorySink:
+    """The same, landed by a partition."""
     partition = Partition(NUMBER, 16, "cx.events")
-    for offset, event in enumerate(history.events):
+    for offset, event in enumerate(landed_before()):
         partition.take(Delivery(NUMBER, offset, event.model_dump_json(exclude_defaults=True).encode(), 0))
     cut = partition.cut()
     sink = MemorySink()
@@ -82,7 +90,25 @@ def test_a_stored_event_that_cannot_be_read_is_counted_and_stops_nothing() -> No
     row = event_row(event, b'{"kind":"reply","goal":Infinity}', 1, Place("cx.events", NUMBER, 9))
     sink.land(Landing(0, events=[row]))
     found = recover([NUMBER], 16, sink, 0)
-    assert (found.events, dict(found.unreadable)) == (3, {"demo": 1})
+    state = found.states[NUMBER]["demo"]
+    assert [row[1] for row in state.settle().rows] == ["c1"]
+    assert (found.events, state.conversations.unreadable) == (4, 1)
+
+
+def test_a_conversation_of_which_nothing_can_be_read_is_as_one_that_never_came() -> None:
+    sink = landed()
+    event = History().add("reply", "2026-10-06 11:00", "c2", event_id="damaged")
+    sink.land(Landing(0, events=[event_row(event, b"{}", 1, Place("cx.events", NUMBER, 9))]))
+    state = recover([NUMBER], 16, sink, 0).states[NUMBER]["demo"]
+    assert state.settle().rows == []
+    assert (list(state.conversations), state.changed, state.conversations.unreadable) == (["c1"], 0, 1)
+
+
+def test_a_district_s_own_event_that_cannot_be_read_is_counted_at_once() -> None:
+    sink = landed()
+    event = History().configured(district(revision=2))
+    sink.land(Landing(0, events=[event_row(event, b"{}", 1, Place("cx.events", NUMBER, 9))]))
+    assert dict(recover([NUMBER], 16, sink, 0).unreadable) == {"demo": 1}
 
 
 def test_a_tree_too_deep_to_be_read_back_is_refused() -> None:
@@ -104,3 +130,62 @@ def test_the_deepest_configuration_survives_being_stored_in_an_array() -> None:
     sink.land(Landing(0, events=[event_row(event, content, digest_of(content), Place("cx.events", NUMBER, 0))]))
     assert recover([NUMBER], 16, sink, 0).events == 1
     assert EVENT.validate_json(json.dumps(json.loads(event.model_dump_json()))) == event
+
+
+def test_what_was_read_back_is_decoded_when_it_is_needed_and_not_before() -> None:
+    sink = landed()
+    history = History()
+    for name in ("c2", "c3"):
+        history.add("inquiry", "2026-10-06 11:00", name)
+    history.add("merge", "2026-10-06 12:00", "c3", into="c2")
+    land(sink, history.events)
+    state = recover([NUMBER], 16, sink, 0).states[NUMBER]["demo"]
+    # What a merge names is known at once.
+    assert undecoded(state) == ["c1", "c2"]
+    assert (state.linked("c2"), state.stale, state.evict(1 << 50)) == (["c2", "c3"], 3, 0)
+    state.apply(history.add("reply", "2026-10-06 11:30", "c2"))
+    assert undecoded(state) == ["c1"]
+    state.refold(3)
+    assert undecoded(state) == []
+
+
+@pytest.mark.parametrize(("key", "is_named"), [("5f" * 8, True), ("6a" * 8, False)])
+def test_an_erasure_reaches_what_was_read_back_and_is_not_decoded_yet(key: str, is_named: bool) -> None:
+    """Only what it names is decoded and lands anew; what the intake received after it is refused."""
+    sink = landed()
+    history = History()
+    for number in (1, 2):
+        late = at("2026-10-09 10:00").isoformat()
+        history.add("inquiry", "2026-10-06 11:00", "c2", person="5f" * 8, received_at=late, event_id=f"late-{number}")
+    history.add("reply", "2026-10-06 11:30", "c2")
+    land(sink, history.events)
+    state = recover([NUMBER], 16, sink, 0).states[NUMBER]["demo"]
+    whole = DistrictState("demo")
+    for event in [*landed_before(), *history.events]:
+        whole.apply(event)
+    whole.settle()
+    for each in (state, whole):
+        each.apply(erasure(key, at("2026-10-08 10:00")))
+    assert undecoded(state) == (["c1"] if is_named else ["c1", "c2"])
+    rows = state.settle(0).rows
+    assert [row[1] for row in rows] == (["c2"] if is_named else [])
+    assert rows == whole.settle(0).rows
+    assert "5f" * 8 not in str(rows)
+
+
+def test_what_retention_took_while_it_was_read_back_is_held_no_longer() -> None:
+    state = recover([NUMBER], 16, landed(), 0).states[NUMBER]["demo"]
+    state.retire("c1")
+    assert (list(state.conversations), state.changed, "c1" in state.departed) == ([], 0, True)
+
+
+def undecoded(state: DistrictState) -> list[str]:
+    return [name for name, held in state.conversations.items() if held.undecoded is not None]
+
+
+def land(sink: MemorySink, events: Sequence[Event]) -> None:
+    """Land further events and the facts made of them, as a worker does."""
+    partition = Partition(NUMBER, 16, "cx.events")
+    for offset, event in enumerate([*landed_before(), *events]):
+        partition.take(Delivery(NUMBER, offset, event.model_dump_json(exclude_defaults=True).encode(), 0))
+    sink.land(landing_of([partition.cut()], 1))

@@ -5,11 +5,12 @@ from itertools import pairwise
 
 import pytest
 
+from sinks.landing import Landing, Place, event_row
 from sinks.memory import MemorySink
 from streams.partition import STEP
 from streams.upkeep import MOST_SLICES, SLICE_SECONDS
 from tests.golden import OFFICE, History, district, ms
-from tests.unit.test_worker import World, delivery
+from tests.unit.test_worker import NUMBER, World, delivery
 
 MANY = 40 * STEP
 
@@ -107,5 +108,22 @@ def test_after_a_restart_a_live_event_lands_before_what_was_read_back_is_folded(
         assert len(after.sink.rows("conversation_versions")) == landed + 1
         published = [row for row in after.sink.rows("rolling") if row["at"] == after.now_ms]
         assert max(row["inquiries"] for row in published) == MANY + 1
+
+    asyncio.run(story())
+
+
+def test_what_cannot_be_read_back_is_counted_with_its_fold() -> None:
+    async def story() -> None:
+        before = Timed(SLICE_SECONDS / 1.5)
+        await before.lived()
+        damaged = History().add("reply", "2026-10-06 11:00", "damaged")
+        place = Place("cx.events", NUMBER, 0)
+        before.sink.land(Landing(0, events=[event_row(damaged, b'{"kind":"reply"}', 1, place)]))
+        after = Timed(SLICE_SECONDS / 1.5, before.sink)
+        await after.assigned()
+        assert (after.partition.stale, after.value("cx_unreadable_events_total")) == (MANY + 1, 0)
+        while after.partition.stale:
+            await after.worker.flush()
+        assert after.value("cx_unreadable_events_total") == 1
 
     asyncio.run(story())
