@@ -1,7 +1,7 @@
 """`python -m deploy.docs [--check]`: writes the reference pages that are made from the code, or compares them.
 
-settings.md from `schemas.settings`, metrics.md from `streams.metrics`, `streams.audit_metrics` and
-`dashboards.live.metrics`, tables.md from `sinks.tables`, live-page.md from `dashboards.panels`; all in docs.
+settings.md from `schemas.settings`, metrics.md from `streams.metrics`, tables.md from `sinks.tables`, live-page.md from
+`dashboards.panels`; all in docs.
 """
 
 import sys
@@ -14,14 +14,12 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.metrics import MetricWrapperBase
 from pydantic import SecretStr
 
-from dashboards.live.metrics import WebMetrics
 from dashboards.panels import OF_A_DISTRICT
 from dashboards.shown import Panel
 from schemas.errors import CxError, DifferenceFound
 from schemas.settings import PREFIX, Settings
 from sinks.tables import TABLES, Table
-from streams.audit_metrics import AuditMetrics
-from streams.metrics import WorkerMetrics
+from streams.metrics import AuditMetrics, WebMetrics, WorkerMetrics
 
 FOLDER = Path(__file__).resolve().parents[1] / "docs"
 MADE = "<!-- Made by `python -m deploy.docs`; edit the code it is made from. -->"

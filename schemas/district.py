@@ -149,7 +149,7 @@ class Alerts(_Part):
 
     quiet_hours: bool = Field(default=True, description="a closed calendar mutes all but critical until it opens")
     daily_budget: Annotated[int, Field(ge=1, le=100_000)] = Field(
-        default=100, description="alerts a day that a recipient gets one by one; more are grouped, none is dropped"
+        default=25, description="alerts a day that a recipient gets one by one; more are grouped, none is dropped"
     )
     chains: list[Chain] = Field(default=[], max_length=500, description="none fits: everybody is told")
 

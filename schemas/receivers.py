@@ -112,7 +112,7 @@ class Receivers(_Part):
     """The whole file."""
 
     group_minutes: Annotated[float, Field(gt=0, le=1_440)] = Field(
-        default=15.0, description="how long grouped alerts are collected for one message"
+        default=30.0, description="how long grouped alerts are collected for one message"
     )
     receivers: list[Receiver] = Field(default=[], max_length=100)
 

@@ -3,7 +3,7 @@
 Blocks. Raises `Unavailable` or `Refused`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -118,6 +118,12 @@ GROUP BY district, alert, unit, clock
 HAVING until > %(now)s
 ORDER BY district, until
 """  # noqa: S608 -- as above
+_DISTRICTS = """
+SELECT key, any(district)
+FROM (SELECT key, district FROM alerts UNION ALL SELECT key, district FROM incidents)
+WHERE key IN %(keys)s
+GROUP BY key
+"""
 _CONDITIONS = {
     "keys": "a.key IN %(keys)s",
     "district": "a.district = %(district)s",
@@ -144,6 +150,11 @@ class Alerts:
         with errors_mapped(self._settings):
             for row in map(AlertState._make, self._client.execute_iter(query, named | {"now": wanted.now_ms})):
                 yield row._replace(recipients=tuple(row.recipients))
+
+    def districts(self, keys: Iterable[str]) -> dict[str, str]:
+        """The district of each of these alerts and incidents that has landed, by key."""
+        with errors_mapped(self._settings):
+            return dict(self._client.execute(_DISTRICTS, {"keys": list(keys)}))
 
     def silences(self, now_ms: int, district: str | None = None) -> list[Silence]:
         """What is silenced at an instant."""

@@ -1,10 +1,13 @@
-"""Every metric a worker exposes, once: name, unit, meaning. Panels, alert rules and docs use these names."""
+"""Every metric of workers, of the web process and of audits, once: name, unit, meaning. Docs and rules use them."""
+
+from collections.abc import Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from sinks.landing import Landing
 
 LANDED_BUCKETS = (0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0, 3600.0)
+WEB_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 FLUSH_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
 
@@ -153,3 +156,62 @@ class WorkerMetrics:
         for incident in landing.incidents:
             self.incidents.labels(incident.kind, incident.transition).inc()
         self.flushes.inc()
+
+
+class WebMetrics:
+    """The metrics of one web process in one registry."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.registry = registry
+        self.requests = Counter(
+            "cx_web_requests_total",
+            "HTTP requests answered, by route and status",
+            ["route", "status"],
+            registry=registry,
+        )
+        self.seconds = Histogram(
+            "cx_web_request_seconds",
+            "Time to answer an HTTP request, in seconds",
+            ["route"],
+            buckets=WEB_BUCKETS,
+            registry=registry,
+        )
+        self.readings = Counter(
+            "cx_web_readings_total",
+            "Times the first view, or the panels below it, were read from ClickHouse, by end",
+            ["end"],
+            registry=registry,
+        )
+        self.reading_seconds = Histogram(
+            "cx_web_reading_seconds",
+            "Time to read the first view, or the panels below it, in seconds",
+            buckets=WEB_BUCKETS,
+            registry=registry,
+        )
+
+
+class AuditMetrics:
+    """The metrics of one audit in one registry; each attribute has the name of what it counts."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        def gauge(name: str, meaning: str) -> Gauge:
+            return Gauge(f"cx_audit_{name}", meaning, registry=registry)
+
+        self.districts = gauge("districts", "Districts audited")
+        self.events = gauge("events", "Raw events read")
+        self.conversations = gauge("conversations", "Rows of facts computed anew")
+        self.units = gauge("units", "Rows of unit trees computed anew")
+        self.mismatches = gauge("mismatches", "Rows with a value that the events do not give")
+        self.missing = gauge("missing", "Rows that the events give and that have not landed")
+        self.extra = gauge("extra", "Rows that landed and that the events do not give")
+        self.behind = gauge("behind", "Rows of a lower version than their events give")
+        self.unreadable = gauge("unreadable", "Landed events that cannot be read or folded")
+        self.not_understood = gauge("not_understood", "Events kept for a newer release")
+        self.retired = gauge("retired", "Conversations whose events left by retention: not compared")
+        self.seconds = gauge("seconds", "How long the audit took, in seconds")
+        self.timestamp = gauge("timestamp_seconds", "When the audit ended, in seconds since 1970")
+
+    def tell(self, values: Mapping[str, float]) -> None:
+        """Set every metric, by attribute."""
+        for name, metric in vars(self).items():
+            metric.set(values[name])

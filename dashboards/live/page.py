@@ -27,7 +27,6 @@ from aiohttp.typedefs import Handler, Middleware
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from yarl import URL
 
-from dashboards.live.metrics import WebMetrics
 from dashboards.live.readings import Readings, Record
 from dashboards.now import FIRST_VIEW
 from dashboards.panels import BELOW
@@ -35,6 +34,7 @@ from dashboards.shown import Panel
 from schemas.errors import CxError, Unavailable
 from schemas.settings import Settings
 from streams.intake.past import Past
+from streams.metrics import WebMetrics
 from streams.present import now_ms
 
 FILES = Path(__file__).with_name("static")

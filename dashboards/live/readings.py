@@ -18,7 +18,6 @@ from typing import Any, NamedTuple
 from clickhouse_driver import Client
 
 from dashboards.incidents import MESSAGES, messages
-from dashboards.live.metrics import WebMetrics
 from dashboards.live.presses import Presses
 from dashboards.now import EVERY_UNIT, FIRST_VIEW
 from dashboards.panels import BELOW, DISTRICTS
@@ -28,6 +27,7 @@ from dashboards.windows import ROLLED
 from schemas.errors import CxError
 from schemas.settings import Settings
 from sinks.connection import connect, errors_mapped
+from streams.metrics import WebMetrics
 from streams.present import now_ms
 
 THREADS = 4

@@ -20,10 +20,11 @@ from deploy.local.state import local_settings
 from schemas.district import missing
 from schemas.errors import DifferenceFound, Unavailable, UsageError
 from schemas.events import AlertAcknowledged, AlertSilenced
-from schemas.incidents import IncidentTransition
+from schemas.incidents import KINDS, IncidentTransition
 from schemas.settings import Settings
 from schemas.transitions import as_json
 from schemas.vocabulary import PromiseClock, from_ms
+from schemas.watches import Metric
 from sinks.alerts import OVER, STANDING, Alerts, AlertState, Silence, WantedAlerts
 from sinks.reading import ClickHouseReader
 from streams.couriers.service import receivers_of
@@ -33,6 +34,8 @@ from streams.present import now, now_ms
 
 MOST_SHOWN = 100
 SOURCE = "cx"
+# What an alert or an incident may be of; a silence of one of these mutes no other.
+_CLOCKS = (*get_args(PromiseClock), *dict.fromkeys((*KINDS, *get_args(Metric))))
 _INSTANTS = {"at", "started_at", "due_at", "breach_at", "ended_at", "acknowledged_until", "since", "until"}
 
 
@@ -152,9 +155,9 @@ def _acknowledge(args: argparse.Namespace, settings: Settings) -> int:
 
 
 def _districts(keys: list[str], settings: Settings) -> dict[str, str]:
-    """The district of each alert. Raises `UsageError` for one that has not landed."""
+    """The district of each alert or incident. Raises `UsageError` for one that has not landed."""
     with closing(Alerts(settings)) as store:
-        found = {each.key: each.district for each in store.states(WantedAlerts(0, tuple(keys), state=None))}
+        found = store.districts(keys)
     unknown = [key for key in keys if key not in found]
     if unknown:
         hint = "`./cx alerts ls` shows keys; with --district it is not looked up."
@@ -215,13 +218,13 @@ def _configure(parser: argparse.ArgumentParser) -> None:
     )
     listing.add_argument("--silences", action="store_true", help="instead, what is silenced now, until when, by whom")
     ack = actions.add_parser("ack", help="take alerts on: they escalate no further")
-    ack.add_argument("key", nargs="+", metavar="KEY", help="the alert's key, as `ls` shows it")
+    ack.add_argument("key", nargs="+", metavar="KEY", help="key of an alert, as `ls` shows it, or of an incident")
     ack.add_argument("--district", metavar="CODE", help="its district; then nothing is looked up in ClickHouse")
     silence = actions.add_parser("silence", help="hear no more of an alert, a unit and all below it, or a district")
     silence.add_argument("key", nargs="?", metavar="KEY", help="only this alert")
     silence.add_argument("--district", metavar="CODE", required=True, help="of this district")
     silence.add_argument("--unit", metavar="CODE", help="only of this unit and all below it")
-    silence.add_argument("--clock", choices=get_args(PromiseClock), help="only of this kind of promise")
+    silence.add_argument("--clock", choices=_CLOCKS, help="only of this promise clock or metric")
     for action in (ack, silence):
         action.add_argument("--who", metavar="CODE", required=True, help="who does it: a role's code, no name")
         end = action.add_mutually_exclusive_group()

@@ -20,8 +20,8 @@ from deploy.local.state import local_settings
 from schemas.errors import DifferenceFound, EnvironmentProblem, UsageError
 from schemas.settings import Settings
 from sinks.reading import ClickHouseReader
-from streams.audit_metrics import AuditMetrics
 from streams.auditing import DIFFERENCES_KEPT, RECHECK_SECONDS, Findings, audit
+from streams.metrics import AuditMetrics
 from streams.present import wall_ms
 
 FLUSHES_WAITED = 4

@@ -24,6 +24,7 @@ from typing import IO, Any
 from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
 
 from deploy.local.identity import Identity
+from schemas.clock import Clock
 from schemas.errors import EnvironmentProblem, Unavailable, UsageError
 from schemas.settings import PREFIX, Settings
 
@@ -69,6 +70,8 @@ class StackState(BaseModel):
     started_ms: int
     supervisor: Identity
     children: dict[str, ChildState]
+    clock: str | None = None
+    """Its present, as the setting of that name is written; the machine's clock if there is none."""
 
 
 def write_whole(path: Path, text: str, mode: int = 0o644) -> None:
@@ -201,12 +204,15 @@ def ensure_secrets(settings: Settings) -> None:
 
 
 def effective_settings(settings: Settings) -> Settings:
-    """The settings with the local stack's generated password filled in and an absolute data directory.
+    """The settings with an absolute data directory, the local stack's generated password and the clock it runs on.
 
-    For a configured ClickHouse or a given password nothing is read.
+    For a configured ClickHouse or a given password none is read; a given clock counts.
     """
-    data = DataDirectory(settings).path
+    directory = DataDirectory(settings)
+    data = directory.path
     changes: dict[str, Any] = {"data": data}
+    if settings.clock is None and (running := directory.running()) is not None and running.clock is not None:
+        changes["clock"] = Clock.parse(running.clock)
     if settings.clickhouse is None and not settings.clickhouse_password.get_secret_value():
         try:
             known: dict[str, str] = json.loads((data / "secrets.json").read_text())

@@ -155,7 +155,10 @@ class Stack:
     def _write(self) -> None:
         children = {child.part.name: child.snapshot() for child in self._children}
         me = Identity.of(os.getpid())
-        state = StackState(phase=self._phase, started_ms=self._started_ms, supervisor=me, children=children)
+        clock = None if self._given.clock is None else str(self._given.clock)
+        state = StackState(
+            phase=self._phase, started_ms=self._started_ms, supervisor=me, children=children, clock=clock
+        )
         try:
             self.data.write(state)
         except OSError as error:

@@ -32,6 +32,7 @@ from streams.core.interventions import NEVER_MS
 from streams.core.telling import Telling
 
 NOTIFY_WITHIN_MS = 6 * 3_600_000
+LATE_MS = 15 * 60_000
 
 _RETRACTED = NAMES.index("retracted")
 _RANK = {AT_RISK: 0, BREACHED: 1, ESCALATED_50: 2, ESCALATED_100: 3, MET_LATE: 4, RESOLVED: 4}
@@ -42,7 +43,7 @@ _SPARE = 1_024
 class _Said:
     """What was said of one clock since its last correction: the instant told of each rank, and who heard of it.
 
-    `quiet`: the newest transition, if quiet hours muted it and it is to be told at their end.
+    `quiet`: the newest transition, if quiet hours mute it and it is to be told at their end, with whom to tell then.
     """
 
     __slots__ = ("heard", "last", "quiet", "rank", "revision", "told")
@@ -62,7 +63,7 @@ class _Said:
     def note(self, one: AlertTransition) -> None:
         """Take what is said."""
         self.revision = max(self.revision, one.revision)
-        self.quiet = one if one.muted == QUIET else None
+        self.quiet = self._still_quiet(one)
         if one.is_release:
             self._hear(one)
         elif one.transition == CORRECTED:
@@ -74,6 +75,13 @@ class _Said:
             self.rank = max(self.rank, rank)
             self.last = one
             self._hear(one)
+
+    def _still_quiet(self, one: AlertTransition) -> AlertTransition | None:
+        """What is to be told at the end of quiet hours: the newest word, to all whom a step was for that they muted."""
+        before = self.quiet.recipients if self.quiet is not None and one.base in STEPS else ()
+        if one.muted == QUIET or (before and not one.recipients):
+            return one._replace(recipients=tuple(dict.fromkeys((*before, *one.recipients))))
+        return None
 
     def _hear(self, one: AlertTransition) -> None:
         if one.notify and one.base != CORRECTED:
@@ -178,9 +186,12 @@ class AlertBook:
     def advance(self, now_ms: int, present_ms: int | None = None) -> list[AlertTransition]:
         """Everything that became true up to `now_ms`; cost by what is due, not by what is running.
 
-        `present_ms` is the wall clock where that is another: `notify` is set for what lies at most 6 h before it.
+        `present_ms` is the wall clock where that is another: `notify` is set for what lies at most 6 h before it, and
+        what lies 15 minutes before it comes with others in one message.
         """
-        silent_before = (now_ms if present_ms is None else present_ms) - NOTIFY_WITHIN_MS
+        present_ms = now_ms if present_ms is None else present_ms
+        silent_before = present_ms - NOTIFY_WITHIN_MS
+        self.telling.late_before_ms = present_ms - LATE_MS
         made = list(self._corrections(now_ms, silent_before))
         while self._heap and self._heap[0][0] <= now_ms:
             due_ms, conversation = heappop(self._heap)

@@ -98,6 +98,12 @@ class Feeds:
             found.newest = max(found.newest, minute)
 
     @property
+    def newest_ms(self) -> int:
+        """The end of the minute of the latest sign or heartbeat ever heard; 0 without any."""
+        minutes = (max(source.newest, source.unhealthy_newest) for source in self._sources.values())
+        return (max(minutes, default=-1) + 1) * 60_000
+
+    @property
     def is_uneasy(self) -> bool:
         """Whether a source said last that it is not healthy."""
         return any(source.unhealthy_newest >= source.newest for source in self._sources.values() if source.newest >= 0)

@@ -1,4 +1,4 @@
-"""Whom a district tells of an alert, when its quiet hours end, and who had enough of it for a day.
+"""Whom a district tells of an alert, when its quiet hours end, and who gets it with others in one message.
 
 What was told already is counted from the transitions themselves, so that a restart changes nothing.
 """
@@ -8,7 +8,7 @@ from collections.abc import Callable
 from datetime import date, timedelta
 from typing import NamedTuple
 
-from schemas.alerts import ACKNOWLEDGED, BREACHED, EVERYBODY, INHIBITED, QUIET, SILENCED, AlertTransition
+from schemas.alerts import ACKNOWLEDGED, BREACHED, EVERYBODY, INHIBITED, QUIET, SILENCED, STEPS, AlertTransition
 from schemas.incidents import GROWN, IncidentTransition
 from streams.core.configuration import Configuration
 from streams.core.interventions import Interventions
@@ -38,6 +38,8 @@ class Telling:
         self.interventions = Interventions()
         self.inhibits: Callable[[str], bool] = _nothing
         """Whether a conversation belongs to a surge that was told."""
+        self.late_before_ms = 0
+        """What became true before it is told late: with others in one message, as after an outage."""
         self._told: Counter[tuple[str, date]] = Counter()
         self._newest = date.min
 
@@ -84,15 +86,18 @@ class Telling:
     def _muted(self, one: AlertTransition) -> str:
         if self.interventions.is_silenced(one.key, self.configuration.path(one.owner), one.clock, one.at):
             return SILENCED
-        if not one.critical and self.inhibits(one.conversation):
+        # Whoever heard of it before the surge was told hears of its end: pagers and people keep open what has none.
+        if one.base in STEPS and not one.critical and self.inhibits(one.conversation):
             return INHIBITED
         return QUIET if not one.critical and self.opens_ms(one.owner, one.at) > one.at else ""
 
     def _grouped(self, one: AlertTransition, recipients: tuple[str, ...]) -> tuple[str, ...]:
-        """Those who had their day's share already."""
+        """Those who had their day's share already; all of them of what is late."""
         newest = self.configuration.newest
         if newest is None or one.critical:
             return ()
+        if one.at < self.late_before_ms:
+            return recipients
         day = self._day(one.at)
         return tuple(each for each in recipients if self._told[each, day] >= newest.alerts.daily_budget)
 

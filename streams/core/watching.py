@@ -1,8 +1,8 @@
 """What is watched of one district beside its promises: surges, silent feeds, rolling values; what is to be said of it.
 
 Surges and silences follow from facts and signs alone and are worked out now and then: soon after something came, each
-minute while one lasts. After a leap of the clock every step of it is looked at, so that what a history holds is told
-whatever portions it came in.
+minute while one lasts. After a leap of the clock every step of it is looked at in which something may be found, so that
+what a history holds is told whatever portions it came in, and the years after it hold up nobody.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -23,8 +23,9 @@ from streams.core.telling import Telling
 MINUTE_MS = 60_000
 SOON_MS = 10_000
 FEEDS_EVERY_MS = 5 * MINUTE_MS
-STEP_MS = LOOKBACK_S * 1000 // 2
-BASELINE_MS = (HORIZON_S - LOOKBACK_S) * 1000
+LOOKBACK_MS = LOOKBACK_S * 1000
+STEP_MS = LOOKBACK_MS // 2
+BASELINE_MS = HORIZON_S * 1000 - LOOKBACK_MS
 
 
 class Watching:
@@ -135,13 +136,19 @@ class Watching:
             self._goes_on = True
         elif at_ms == 0:
             at_ms = clock_ms
+        soon_ms, newest_ms = at_ms + LOOKBACK_MS, max(self._openings.newest * 1000, self._feeds.newest_ms)
         while (at_ms := at_ms + STEP_MS) < clock_ms:
+            if at_ms > soon_ms:
+                # Long before what came last nothing is held any more, and long after it nothing new is found.
+                at_ms = max(at_ms, min(newest_ms - BASELINE_MS, clock_ms))
+                if at_ms > newest_ms + LOOKBACK_MS:
+                    break
             yield at_ms
         yield clock_ms
 
     def _look(self, calendar: Calendar, at_ms: int) -> None:
-        is_lasting = any(one.ended_s is None for one in self._surges)
-        if self._openings.changed or is_lasting:
+        # What was found is looked for again, or it would stay found when the book has forgotten it.
+        if self._openings.changed or self._surges:
             self._surges = surges(self._openings, calendar, at_ms)
         newest = calendar.types.configuration.newest
         rule = newest.silences if newest is not None else Silences()

@@ -107,6 +107,7 @@ class Courier:
             elif way != NO:
                 if not self._deliver(reader, [said]):
                     return False
+                reader.tell(said)
                 self._acknowledge(reader, {said.partition: said.offset + 1})
         return True
 
@@ -120,11 +121,15 @@ class Courier:
         return True
 
     def _acknowledge(self, reader: AlertReader, places: dict[int, int]) -> None:
-        """Up to what is still held."""
+        """Up to what is still held; what was told beyond it is known after a restart too."""
         for said in self._held:
             if said.partition in places:
                 places[said.partition] = min(places[said.partition], said.offset)
-        new = {number: place for number, place in places.items() if place > self._committed.get(number, -1)}
+        new = {
+            number: place
+            for number, place in places.items()
+            if place > self._committed.get(number, -1) or number in reader.unwritten
+        }
         reader.commit(new)
         self._committed |= new
 

@@ -15,6 +15,7 @@ from schemas.settings import Settings
 from schemas.topics import ALERTS
 from schemas.transitions import Transition, of_message
 from streams.core.alerting import NOTIFY_WITHIN_MS
+from streams.couriers.places import read, written
 from streams.present import wall_ms
 
 AT_ONCE = 100
@@ -65,6 +66,16 @@ class Share:
         self.now = (self.now[0] + 1, frozenset(numbers))
 
 
+def acknowledged(
+    consumer: KafkaConsumer, partitions: Sequence[TopicPartition]
+) -> tuple[dict[TopicPartition, int], dict[int, set[int]]]:
+    """The places that a receiver acknowledged, where it did, and by partition what it was told after them."""
+    asked = {each: consumer.committed(each, metadata=True) for each in partitions}
+    known = {each: found for each, found in asked.items() if found is not None}
+    told = {each.partition: read(found.offset, found.metadata) for each, found in known.items()}
+    return {each: found.offset for each, found in known.items()}, told
+
+
 def places_of_new(consumer: KafkaConsumer, new: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
     """Where a receiver begins that has acknowledged nothing yet: at what was said in the last hours."""
     if not new:
@@ -95,6 +106,9 @@ class AlertReader:
         self.moves = 0
         self._ends: dict[TopicPartition, int] = {}
         self._done: dict[int, int] = {}
+        self._told: dict[int, set[int]] = {}
+        self.unwritten: set[int] = set()
+        """Partitions of which something was told beyond what is acknowledged, since they were."""
         self._said = 0.0
 
     @property
@@ -110,15 +124,21 @@ class AlertReader:
             time.sleep(seconds)
             return []
         records = self._consumer.poll(int(seconds * 1000), max_records=AT_ONCE)
-        read = (decoded(record) for some in records.values() for record in some)
-        return [said for said in read if said is not None]
+        found = (decoded(record) for some in records.values() for record in some)
+        return [said for said in found if said is not None and said.offset not in self._told.get(said.partition, ())]
+
+    def tell(self, said: Said) -> None:
+        """Note that one was told; with the next `commit` a restart knows it, also if one before it waits."""
+        self._told.setdefault(said.partition, set()).add(said.offset)
+        self.unwritten.add(said.partition)
 
     def _place(self) -> None:
         moves, numbers = self._share.now
         mine = [TopicPartition(self._topic, number) for number in sorted(numbers)]
         self._consumer.assign(mine)
         self._ends = self._consumer.end_offsets(mine) if mine else {}
-        self._done = {}
+        self._done, self._told = {}, {}
+        self.unwritten.clear()
         for each, place in self._places(mine).items():
             self._consumer.seek(each, place)
         self.moves = moves
@@ -129,20 +149,23 @@ class AlertReader:
         first = self._consumer.beginning_offsets(mine)
         if self._whole:
             return dict(first)
-        places = {each: self._consumer.committed(each) for each in mine}
-        new = [each for each, place in places.items() if place is None]
-        places |= places_of_new(self._consumer, new)
+        places, self._told = acknowledged(self._consumer, mine)
+        places |= places_of_new(self._consumer, [each for each in mine if each not in places])
         self.commit({each.partition: place for each, place in places.items()})
         return {each: max(place, first[each]) for each, place in places.items()}
 
     def commit(self, places: Mapping[int, int]) -> None:
         """Acknowledge everything before these offsets."""
         self._done |= places
-        if places:
-            self._said = time.monotonic()
-            self._consumer.commit(
-                {TopicPartition(self._topic, n): OffsetAndMetadata(offset, "", -1) for n, offset in places.items()}
-            )
+        if not places:
+            return
+        self._said = time.monotonic()
+        offsets = {}
+        for number, place in places.items():
+            told = self._told[number] = {offset for offset in self._told.get(number, ()) if offset >= place}
+            offsets[TopicPartition(self._topic, number)] = OffsetAndMetadata(place, written(place, told), -1)
+        self._consumer.commit(offsets)
+        self.unwritten -= places.keys()
 
     def keep(self) -> None:
         """Acknowledge the same again from time to time: a broker forgets what nobody says for some days."""

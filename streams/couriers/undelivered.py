@@ -17,7 +17,7 @@ from schemas.settings import Settings
 from schemas.topics import ALERTS, DEAD_LETTERS
 from schemas.transitions import Transition
 from streams.couriers.courier import UNDELIVERED
-from streams.couriers.reading import NO, decoded, group_of, places_of_new, wanted
+from streams.couriers.reading import NO, acknowledged, decoded, group_of, places_of_new, wanted
 
 POLL_MS = 500
 WAITING, REFUSED = "waiting", "refused"
@@ -73,12 +73,14 @@ def _waiting(settings: Settings, receiver: Receiver) -> Iterator[Undelivered]:
     """What it was not told since the place that it acknowledged last."""
     with closing(_consumer(settings, group_of(settings, receiver.receiver))) as consumer:
         partitions = _all_of(consumer, settings.topic(ALERTS))
-        places = {each: consumer.committed(each) for each in partitions}
-        places |= places_of_new(consumer, [each for each, place in places.items() if place is None])
+        places, told = acknowledged(consumer, partitions)
+        places |= places_of_new(consumer, [each for each in partitions if each not in places])
         first = consumer.beginning_offsets(partitions)
         for record in _records(consumer, {each: max(place, first[each]) for each, place in places.items()}):
             said = decoded(record)
-            if said is not None and wanted(receiver, said.alert) != NO:
+            if said is None or said.offset in told.get(said.partition, ()):
+                continue
+            if wanted(receiver, said.alert) != NO:
                 yield Undelivered(receiver.receiver, WAITING, record.timestamp, "", said.alert)
 
 

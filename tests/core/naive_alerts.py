@@ -92,9 +92,9 @@ class Naive:
                 whose = (verdict["owner"], verdict["critical"])
                 found.append((since, Told(clock, revision, name, at, *whose, 0, "", whom)))
         own = [one for one in self.told if one.clock == clock]
-        if own and own[-1].muted == "quiet":
-            opens = self._opens(own[-1].owner, own[-1].at)
-            found.append((opens, own[-1]._replace(transition=f"{own[-1].transition}_released", at=opens, muted="")))
+        if (muted := _muted(own)) is not None:
+            opens = self._opens(muted.owner, muted.at)
+            found.append((opens, muted._replace(transition=f"{muted.transition}_released", at=opens, muted="")))
         due = [each for each in found if each[0] <= now]
         return self._decided(min(due, key=lambda each: each[0])[1], now) if due else None
 
@@ -171,6 +171,22 @@ class Naive:
         while not hours.minutes(at // DAY)[at % DAY // MINUTE]:
             at += MINUTE - at % MINUTE
         return at
+
+
+def _muted(own: list[Told]) -> Told | None:
+    """What quiet hours keep back of a clock: the newest word, for all whom it or a step before it was for."""
+    newest: Told | None = None
+    whom: list[str] = []
+    for one in own:
+        is_step = one.transition in STEPS
+        if not is_step:
+            whom = []
+        if one.muted == "quiet" or (is_step and newest is not None and whom and not one.recipients):
+            newest = one
+            whom.extend(one.recipients)
+        else:
+            newest, whom = None, []
+    return None if newest is None else newest._replace(recipients=tuple(dict.fromkeys(whom)))
 
 
 def _heard(said: list[Told]) -> tuple[str, ...]:

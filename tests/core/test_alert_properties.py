@@ -24,10 +24,13 @@ PROMISES: list[dict[str, Any]] = [
 LATE = ms("2026-10-20 10:00")
 HOUR_MS = 3_600_000
 QUARTERS = 4 * 24 * 4
-# The line is always open: nothing of it is quiet, and nobody is told that it is at risk.
+# The line is always open: nothing of it is quiet, and nobody is told that it is at risk. Of b some steps are nobody's.
 ALERTS = {
     "daily_budget": 100_000,
-    "chains": [{"chain": "line", "units": ["line"], "breached": ["desk"], "escalated_50": ["head", "desk"]}],
+    "chains": [
+        {"chain": "line", "units": ["line"], "breached": ["desk"], "escalated_50": ["head", "desk"]},
+        {"chain": "b", "units": ["b"], "at_risk": ["front"], "breached": ["lead"], "escalated_100": ["chief"]},
+    ],
 }
 UNITS = [
     {"unit": "a", "level": "department"},

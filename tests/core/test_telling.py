@@ -77,6 +77,37 @@ def test_what_breaks_while_the_unit_is_closed_is_told_when_it_opens() -> None:
     assert len({each.idempotency_key for each in made}) == len(made)
 
 
+@pytest.mark.parametrize(
+    ("later", "whom"),
+    [({}, ("desk", "lead")), ({"escalated_50": ["head"], "escalated_100": ["lead"]}, ("desk", "lead", "head"))],
+)
+def test_all_whom_the_night_kept_it_from_are_told_in_the_morning(
+    later: dict[str, list[str]], whom: tuple[str, ...]
+) -> None:
+    """Also where the chain names nobody for the newest step; and all of them are told of its end."""
+    chain = {"chain": "team", "at_risk": ["desk"], "breached": ["lead"], **later}
+    history = opened(NIGHT, "2026-10-06 15:00", alerts={"chains": [chain]})
+    history.add("reply", "2026-10-07 08:00")
+    made = stepwise(state_of(history), "2026-10-07 12:00")
+    assert [(each.transition, each.at, each.recipients) for each in made if each.notify] == [
+        ("escalated_100_released", ms("2026-10-07 07:30"), whom),
+        ("met_late", ms("2026-10-07 08:00"), whom),
+    ]
+    before = [each for each in made if each.at < ms("2026-10-07 07:00")]
+    assert said(stepwise(restarted(history, before), "2026-10-07 12:00")) == said(made[len(before) :])
+
+
+def test_what_was_told_before_a_surge_has_an_end_during_it() -> None:
+    history = opened()
+    state = state_of(history)
+    assert heard(state.alerts.advance(ms("2026-10-06 13:01"))) == [("at_risk", 1, "")]
+    state.alerts.telling.inhibits = lambda _conversation: True
+    assert heard(state.alerts.advance(ms("2026-10-06 14:01"))) == [("breached", 0, "incident")]
+    history.add("reply", "2026-10-06 14:30")
+    feed(state, history)
+    assert heard(state.alerts.advance(ms("2026-10-06 15:00"))) == [("met_late", 1, "")]
+
+
 def test_what_is_over_before_the_unit_opens_is_told_to_nobody() -> None:
     history = opened(NIGHT, "2026-10-06 15:00")
     history.add("reply", "2026-10-07 07:00")
@@ -263,6 +294,13 @@ def test_above_the_days_budget_alerts_are_grouped_and_none_is_dropped() -> None:
     assert all(each.notify for each in later)
 
 
+def test_a_district_that_says_nothing_tells_one_by_one_what_a_person_can_read_in_a_day() -> None:
+    made = stepwise(state_of(crowded(58)), "2026-10-06 12:00")
+    assert len(made) > 4 * 50
+    one_by_one = [each for each in made if not each.grouped and not each.critical]
+    assert len(one_by_one) <= 25
+
+
 def test_each_recipient_has_a_budget_of_its_own_and_every_day_a_new_one() -> None:
     chains = [{"chain": "all", "at_risk": ["front", "lead"], "breached": ["lead"]}]
     history = crowded(1, daily_budget=2, chains=chains)
@@ -284,3 +322,18 @@ def test_what_is_old_when_it_is_found_counts_in_no_budget() -> None:
     feed(state, history)
     (made,) = state.alerts.advance(ms("2026-10-20 09:45"))
     assert (made.notify, made.grouped) == (1, ())
+
+
+def test_what_is_told_late_comes_with_others_and_spends_nothing() -> None:
+    """After an outage of an hour nobody gets its alerts one by one, but for those that are critical."""
+    history = crowded(2, daily_budget=2)
+    state = state_of(history)
+    outage = state.alerts.advance(ms("2026-10-06 09:02"), ms("2026-10-06 09:02"))
+    assert {(each.conversation, each.transition, each.grouped) for each in outage} == {
+        ("c0", "at_risk", ("everybody",)),
+        ("c0", "breached", ()),
+        ("c1", "at_risk", ("everybody",)),
+        ("c1", "breached", ("everybody",)),
+        ("urgent", "at_risk", ()),
+    }
+    assert {each.notify for each in outage} == {1}

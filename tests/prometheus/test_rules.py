@@ -11,9 +11,7 @@ import yaml
 from prometheus_client import CollectorRegistry
 from prometheus_client.metrics import MetricWrapperBase
 
-from dashboards.live.metrics import WebMetrics
-from streams.audit_metrics import AuditMetrics
-from streams.metrics import WorkerMetrics
+from streams.metrics import AuditMetrics, WebMetrics, WorkerMetrics
 
 FOLDER = Path(__file__).resolve().parents[2] / "deploy" / "prometheus"
 RULES, TESTS = FOLDER / "cx.rules.yml", FOLDER / "cx.rules.test.yml"

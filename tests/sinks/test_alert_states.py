@@ -19,7 +19,7 @@ from sinks.landing import Landing, Place, event_row
 from streams.core.packed import digest_of
 from streams.present import wall_ms
 from tests.golden import History
-from tests.sinks.samples import NOW_MS, alert, everything
+from tests.sinks.samples import NOW_MS, alert, everything, incident
 
 USAGE, UNAVAILABLE = 2, 4
 HOUR_MS = 3_600_000
@@ -179,8 +179,20 @@ def test_what_cannot_be_done_is_said(
     assert alerts("ls")[0] == 0
 
 
-def test_kafka_away_is_said(alerts: Said, clickhouse: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "line",
+    [
+        ["ack", "k1", "i1"],
+        ["silence", "--district", "d", "--clock", "inquiries", "--why", "x", "--for", "1h"],
+        ["silence", "--district", "d", "--clock", "first_response_p90", "--why", "x", "--for", "1h"],
+    ],
+)
+def test_alerts_and_incidents_can_be_muted_and_taken_on_and_kafka_away_is_said(
+    line: list[str], alerts: Said, clickhouse: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     land(clickhouse)
+    with closing(ClickHouseSink(clickhouse)) as sink:
+        sink.land(Landing(NOW_MS, incidents=[incident("d", "i1")]))
     (port,) = free_ports(1)
     monkeypatch.setenv("CX_KAFKA", f"127.0.0.1:{port}")
-    assert alerts("ack", "k1", "--who", "ops")[0] == UNAVAILABLE
+    assert alerts(*line, "--who", "ops")[0] == UNAVAILABLE

@@ -239,6 +239,27 @@ def test_who_had_enough_gets_the_rest_in_one_message_and_a_restart_repeats_none_
         assert keys(other) == ["k1", "k2", "k3"]
 
 
+def test_what_was_told_while_a_group_waits_is_not_told_again_by_whoever_goes_on(
+    stream: Settings, writer: Writer, alerts: Alerts, tmp_path: Path
+) -> None:
+    with Receiver() as receiver:
+        settings = having(stream, tmp_path, [hook(receiver)], group_minutes=60)
+        with running(settings) as first:
+            writer.say(numbered(1, recipients=("lead",), grouped=("lead",)))
+            writer.say(numbered(2, 3, recipients=("lead",), grouped=()))
+            until(lambda: first.count("hook", "delivered") == 2, "what is not grouped")
+        _, left = alerts(settings, "ls", "--undelivered")
+        assert [each["alert"]["key"] for each in left] == ["k1"]
+        with running(settings):
+            writer.say(numbered(4, recipients=("lead",), grouped=()))
+            until(lambda: "k4" in keys(receiver), "what follows")
+        with running(having(stream, tmp_path, [hook(receiver)], group_minutes=0.01)) as last:
+            until(lambda: len(receiver.calls) == 4, "the group")
+            until(lambda: last.value("cx_notifications_waiting", "hook") == 0, "its acknowledgement")
+        assert keys(receiver) == ["k2", "k3", "k4", "k1"]
+        assert alerts(settings, "ls", "--undelivered") == (0, [])
+
+
 def test_a_process_tells_of_its_own_partitions_and_goes_on_where_another_left_them(
     stream: Settings, writer: Writer, tmp_path: Path
 ) -> None:

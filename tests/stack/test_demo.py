@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from deploy.local.identity import Identity
 from deploy.local.machine import free_ports
 from deploy.local.state import DataDirectory, child_environment
 from schemas.settings import Settings
-from schemas.vocabulary import from_ms
+from schemas.vocabulary import from_ms, to_ms
 from streams.intake.demonstration import Demonstration
 from streams.intake.simulator import sample_district
 from tests.stack.processes import until
@@ -149,6 +150,14 @@ def post_own_event(demo: Demo) -> None:
     assert (status, found["accepted"]) == (202, 1)
 
 
+def silenced_until_ms(demo: Demo) -> int:
+    """Hear no more of a unit for an hour, from a second terminal; until when, by the demonstration's clock."""
+    what = ["alerts", "silence", "--district", DISTRICT, "--unit", "dispatch", "--for", "1h"]
+    command = [*PYTHON, *what, "--who", "ops", "--why", "planned-work", "--json"]
+    made = subprocess.run(command, env=demo.environment, capture_output=True, text=True, check=True)
+    return to_ms(datetime.fromisoformat(json.loads(made.stdout)["until"]))
+
+
 def newest_topics(settings: Settings) -> list[str]:
     """Topics of the newest arrivals."""
     return [row["topic"] for row in page(settings, "below")["panels"]["newest"]["rows"]]
@@ -169,6 +178,7 @@ def test_the_demo_lives_takes_events_stops_and_goes_on(settings: Settings, tmp_p
         until(lambda: bool(totals(settings)["conversations"] > history), "the district lives")
         post_own_event(first)
         until(lambda: "own-topic" in newest_topics(settings), "the event stands on the page")
+        assert 0 <= silenced_until_ms(first) - OPENS_MS - 3_600_000 < START_SECONDS * 1000
         children = first.children()
         assert len(children) == 4
         before = totals(settings)["conversations"]

@@ -13,6 +13,7 @@ from deploy.local.state import (
     effective_settings,
     ensure_secrets,
 )
+from schemas.clock import Clock
 from schemas.errors import EnvironmentProblem, UsageError
 from schemas.settings import Settings
 
@@ -75,6 +76,20 @@ def test_the_word_of_an_ended_supervisor_is_not_taken_for_now(settings: Settings
         assert data.running() == state
     assert data.running() is None
     assert data.read() == state
+
+
+def test_commands_go_by_the_clock_of_the_stack_that_runs(settings: Settings) -> None:
+    """Whoever takes an alert on in a demonstration does it in the demonstration's time."""
+    data, clock = DataDirectory(settings), Clock(1_791_290_100_000, 1_795_769_182_000, 2.5)
+    data.claim()
+    with data.lock():
+        supervisor = data.supervisor()
+        assert supervisor is not None
+        data.write(StackState(phase="ready", started_ms=0, supervisor=supervisor, children={}, clock=str(clock)))
+        assert effective_settings(settings).clock == clock
+        own = Clock(0, 0)
+        assert effective_settings(settings.model_copy(update={"clock": own})).clock == own
+    assert effective_settings(settings).clock is None
 
 
 def test_a_password_is_made_once_and_kept_to_its_owner(settings: Settings) -> None:
