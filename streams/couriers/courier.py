@@ -33,6 +33,8 @@ LONGEST_PAUSE = 60.0
 LOOK_SECONDS = 0.25
 KAFKA_PAUSE = 2.0
 UNDELIVERED = "undelivered"
+# A transaction is decided some time after its alerts were written.
+DECIDED_MS = 10_000
 
 
 class Tools(NamedTuple):
@@ -71,10 +73,9 @@ class Courier:
     ) -> None:
         self._receiver = receiver
         self._sender = sender
-        self._group_seconds = group_seconds
+        self._group_ms = int(group_seconds * 1000)
         self._tools = tools
         self._held: list[Said] = []
-        self._held_since = 0.0
         self._committed: dict[int, int] = {}
         self._deliveries = Deliveries(receiver.receiver, tools.metrics)
 
@@ -102,7 +103,6 @@ class Courier:
         for said in batch:
             way = wanted(self._receiver, said.alert)
             if way == GROUPED:
-                self._held_since = self._held_since if self._held else time.monotonic()
                 self._held.append(said)
             elif way != NO:
                 if not self._deliver(reader, [said]):
@@ -112,13 +112,25 @@ class Courier:
         return True
 
     def _told_held(self, reader: AlertReader) -> bool:
-        """Tell in one message what was collected long enough; False as above."""
-        if not self._held or time.monotonic() - self._held_since < self._group_seconds:
-            return True
-        if not self._deliver(reader, self._held):
-            return False
-        self._held.clear()
+        """Tell in one message for each partition what was collected long enough; False as above.
+
+        What belongs together follows from what stands on `cx.alerts`: whoever tells it again tells the same.
+        """
+        while group := self._full(reader):
+            if not self._deliver(reader, group):
+                return False
+            self._held = [said for said in self._held if said not in group]
         return True
+
+    def _full(self, reader: AlertReader) -> list[Said]:
+        """What one partition wrote within the time of a group since its first that waits, once all of it is read."""
+        firsts = {said.partition: said for said in reversed(self._held)}
+        decided_ms = wall_ms() - min(DECIDED_MS, self._group_ms)
+        for number, first in firsts.items():
+            end_ms = first.written_ms + self._group_ms
+            if end_ms <= decided_ms and reader.is_through(number):
+                return [said for said in self._held if said.partition == number and said.written_ms < end_ms]
+        return []
 
     def _acknowledge(self, reader: AlertReader, places: dict[int, int]) -> None:
         """Up to what is still held; what was told beyond it is known after a restart too."""

@@ -24,10 +24,11 @@ NO, NOW, GROUPED = "no", "now", "grouped"
 
 
 class Said(NamedTuple):
-    """A transition and where on `cx.alerts` it stands."""
+    """A transition, where on `cx.alerts` it stands and since when, in ms."""
 
     partition: int
     offset: int
+    written_ms: int
     alert: Transition
 
 
@@ -52,7 +53,7 @@ def wanted(receiver: Receiver, alert: Transition) -> str:
 def decoded(record: Any) -> Said | None:
     """A record of `cx.alerts`; None if it is none of ours."""
     alert = of_message(record.value, f"{record.topic}-{record.partition}@{record.offset}")
-    return None if alert is None else Said(record.partition, record.offset, alert)
+    return None if alert is None else Said(record.partition, record.offset, record.timestamp, alert)
 
 
 class Share:
@@ -175,6 +176,11 @@ class AlertReader:
     def positions(self) -> dict[int, int]:
         """The offset that is read next, of each partition of the share."""
         return {each.partition: self._consumer.position(each) for each in self._ends}
+
+    def is_through(self, number: int) -> bool:
+        """Whether everything was read that stands in a partition, as far as is known."""
+        each = TopicPartition(self._topic, number)
+        return bool(self._consumer.position(each) >= max(self._ends[each], self._consumer.highwater(each) or 0))
 
     def left(self, done: Mapping[int, int]) -> int:
         """Messages after these places, or after what was read, as far as is known."""

@@ -2,14 +2,14 @@
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import pytest
 import yaml
-from kafka import KafkaProducer
+from kafka import KafkaConsumer, KafkaProducer, OffsetAndMetadata, TopicPartition
 from prometheus_client import CollectorRegistry
 
 from deploy.cli.main import main
@@ -18,6 +18,7 @@ from deploy.local.state import child_environment
 from schemas.alerts import AlertTransition, as_json
 from schemas.settings import Settings
 from schemas.topics import ALERTS, partition_of
+from streams.couriers.reading import group_of
 from streams.couriers.service import Couriers
 from streams.metrics import WorkerMetrics
 from streams.present import wall_ms
@@ -119,6 +120,12 @@ def having(settings: Settings, folder: Path, receivers: Sequence[dict[str, Any]]
 
 def hook(receiver: Receiver, name: str = "hook", **more: Any) -> dict[str, Any]:
     return {"receiver": name, "kind": "webhook", "url": receiver.address} | more
+
+
+def forget(settings: Settings, receiver: str, number: int) -> None:
+    """As if a receiver's courier had died before it acknowledged anything of a partition."""
+    with closing(KafkaConsumer(bootstrap_servers=settings.kafka_address, group_id=group_of(settings, receiver))) as own:
+        own.commit({TopicPartition(settings.topic(ALERTS), number): OffsetAndMetadata(0, "", -1)})
 
 
 def keys(receiver: Receiver) -> list[str]:
@@ -237,6 +244,25 @@ def test_who_had_enough_gets_the_rest_in_one_message_and_a_restart_repeats_none_
         assert receiver.calls[1].headers["idempotency-key"] == told["idempotency_key"]
         assert keys(receiver)[2] == "k4"
         assert keys(other) == ["k1", "k2", "k3"]
+
+
+def test_a_group_that_is_told_again_is_the_same_whatever_came_since(
+    stream: Settings, writer: Writer, tmp_path: Path
+) -> None:
+    lead: dict[str, Any] = {"recipients": ("lead",), "grouped": ("lead",)}
+    with Receiver() as receiver:
+        settings = having(stream, tmp_path, [hook(receiver)], group_minutes=0.01)
+        writer.say(numbered(1, 2, **lead))
+        with running(settings) as first:
+            until(lambda: first.count("hook", "delivered") == 2, "the group")
+        forget(settings, "hook", partition_of("d", settings.partitions))
+        writer.say(numbered(3, **lead))
+        with running(settings):
+            until(lambda: len(receiver.calls) == 3, "the group again, and what came since")
+        sent = [call.headers["idempotency-key"] for call in receiver.calls]
+        assert sent[0] == sent[1]
+        assert sent[0].startswith("group-")
+        assert keys(receiver)[2] == "k3"
 
 
 def test_what_was_told_while_a_group_waits_is_not_told_again_by_whoever_goes_on(
