@@ -5,6 +5,7 @@ partition's new owner says. See `streams.told` for what reads them back.
 """
 
 import json
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from functools import partial
@@ -23,8 +24,11 @@ from sinks.landing import DeadLetterRow
 from streams.cuts import Forward
 from streams.stand import Membership
 
+log = logging.getLogger("cx.worker")
+
 T = TypeVar("T")
 SECONDS = 30
+CLOSE_SECONDS = 1
 TRANSACTION_SECONDS = 10
 LARGEST_REQUEST = 16 * 1024 * 1024
 
@@ -154,4 +158,17 @@ class KafkaOutlet:
         self._made = self._made_teller = None
         for made in held:
             if made is not None:
-                made.close(timeout=1)
+                _let_go(made)
+
+
+def _let_go(producer: KafkaProducer) -> None:
+    """Close it; what it could not send it gives up, as whoever wanted it sent knows by now."""
+    try:
+        producer.close(timeout=CLOSE_SECONDS)
+    except KafkaTimeoutError:
+        # The client closes only once everything is sent or given up, and has no public way to give up.
+        producer._sender.force_close()  # noqa: SLF001
+        try:
+            producer.close(timeout=CLOSE_SECONDS)
+        except KafkaTimeoutError:
+            log.warning("a producer is left behind that neither sends nor gives up what it holds")

@@ -291,10 +291,10 @@ class Partition:
         self._advance(now_ms, live=True)
         return list(self._cut.alerts)
 
-    def told_ahead(self) -> None:
-        """What `look_ahead` gave last stands on `cx.alerts`: it has to land, and is not told again."""
-        self._cut.told.extend(self._cut.alerts)
-        self._cut.alerts.clear()
+    def told_ahead(self, count: int) -> None:
+        """So many of what `look_ahead` gave, the first, stand on `cx.alerts`: they land, and are not told again."""
+        self._cut.told.extend(self._cut.alerts[:count])
+        del self._cut.alerts[:count]
 
     def _days(self, now_ms: int) -> dict[str, Configuration]:
         """Those in which something changed; each hour all of them, as facts may land that this worker did not make."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from schemas.errors import Unavailable
@@ -15,6 +16,9 @@ from streams.surroundings import Outlet
 
 log = logging.getLogger("cx.worker")
 
+# Alerts of one transaction: it is over long before the broker gives it up.
+AT_ONCE = 1_000
+
 
 class Teller:
     """The worker's word to the outlet; `told_to` is the offset behind what was told, by partition."""
@@ -23,6 +27,8 @@ class Teller:
         self._outlet = outlet
         self._reached = reached
         self._told_to: dict[int, int] = {}
+        self._news: News | None = None
+        self._standing = 0
 
     def begin(self, landed: Mapping[int, int]) -> None:
         """A new assignment, of which so much has landed."""
@@ -30,7 +36,10 @@ class Teller:
         self._told_to = {}
 
     def publish(self, dead_letters: Sequence[DeadLetterRow], news: News) -> None:
-        """Steps (0) and (1) of a flush; blocks. Raises `Unavailable`, or `Fenced` for an earlier assignment."""
+        """Steps (0) and (1) of a flush; blocks. Raises `Unavailable`, or `Fenced` for an earlier assignment.
+
+        Another attempt at the same news goes on after the alerts that stand by then.
+        """
         self._reached("before:0")
         if dead_letters:
             self._outlet.dead_letters(dead_letters)
@@ -38,8 +47,12 @@ class Teller:
             self._outlet.forward(news.forwards)
         self._reached("after:0")
         self._reached("before:1")
-        if news.alerts:
-            self._tell(news.alerts, news.membership)
+        if self._news is not news:
+            self._news, self._standing = news, 0
+        while self._standing < len(news.alerts):
+            some = news.alerts[self._standing : self._standing + AT_ONCE]
+            self._tell(some, news.membership)
+            self._standing += len(some)
         self._reached("after:1")
 
     def _tell(self, alerts: Sequence[Transition], membership: Membership) -> None:
@@ -58,13 +71,12 @@ class Teller:
 
         Raises `Fenced` for an earlier assignment.
         """
-        alerts = [alert for partition in live for alert in partition.look_ahead(now_ms)]
-        if not alerts:
-            return
+        alerts = [(number, alert) for number, one in enumerate(live) for alert in one.look_ahead(now_ms)]
         try:
-            await asyncio.to_thread(self._tell, alerts, membership)
+            for start in range(0, len(alerts), AT_ONCE):
+                some = alerts[start : start + AT_ONCE]
+                await asyncio.to_thread(self._tell, [alert for _, alert in some], membership)
+                for number, count in Counter(number for number, _ in some).items():
+                    live[number].told_ahead(count)
         except Unavailable as error:
             log.warning("alerts wait: %s", error)
-        else:
-            for partition in live:
-                partition.told_ahead()
