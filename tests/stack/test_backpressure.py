@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -197,17 +198,19 @@ def test_a_kafka_whose_disk_is_full_is_told_and_caught_up_with(servers: Settings
     own = Settings(data=tmp_path / "small", kafka_port=kafka, kafka_controller_port=controller, partitions=4)
     everything = histories(districts=4, conversations=20)
     parts = list(everything.items())
-    with SmallKafka(own) as small:
+    with SmallKafka(own) as small, ExitStack() as held:
         clickhouse = {name: getattr(servers, name) for name in ("clickhouse_port", "clickhouse_password")}
         settings = own.model_copy(update={**clickhouse, "clickhouse_database": "small_kafka"})
         migrate(settings)
         workers = Workers(settings)
+        held.callback(workers.end)
         running = [workers.start().wait_ready()]
         _write(settings, parts[:2])
         until(lambda: all_landed(settings), "the first part")
         landed = facts(settings)
         small.fill()
         sending = subprocess.Popen([sys.executable, "-c", SENDING, settings.kafka_address, settings.topic(EVENTS)])
+        held.callback(sending.kill)
         until(lambda: small.health == "down", "a broker that has no room")
         until(lambda: stalled(running[0], step="group", why="kafka") > 0, "a group that does not answer")
         assert facts(settings) == landed
