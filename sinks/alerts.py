@@ -1,15 +1,17 @@
-"""Alerts as they stand, and what people did about them, as far as it has landed.
+"""Alerts and incidents as they stand, and what people did about them, as far as it has landed.
 
 Blocks. Raises `Unavailable` or `Refused`.
 """
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from clickhouse_driver import Client
 
 from schemas.alerts import STEPS, TRANSITIONS
+from schemas.facts import Column
+from schemas.incidents import CLOSED, CORRECTED, GROWN, INCIDENT, OPENED, IncidentTransition, of_row
 from schemas.settings import Settings
 from sinks.connection import connect, errors_mapped
 
@@ -60,8 +62,9 @@ class Silence(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class WantedAlerts:
-    """Which alerts are asked for: each that is given has to hold. `now_ms` decides what is acknowledged or silenced.
+    """Which alerts or incidents are asked for: each that is given has to hold.
 
+    `now_ms` decides what is acknowledged or silenced.
     `unit`: the unit itself, as owner or at the start; `since_ms`: the newest transition came since.
     """
 
@@ -118,6 +121,23 @@ GROUP BY district, alert, unit, clock
 HAVING until > %(now)s
 ORDER BY district, until
 """  # noqa: S608 -- as above
+
+
+def _in_ms(column: Column) -> str:
+    return f"toUnixTimestamp64Milli({column.name}) AS {column.name}" if "DateTime64" in column.type else column.name
+
+
+_INCIDENTS = f"""
+SELECT * FROM (
+    SELECT {", ".join(map(_in_ms, INCIDENT))}
+    FROM incidents FINAL
+    ORDER BY district, key, revision DESC,
+        indexOf(['{OPENED}', '{GROWN}', '{CLOSED}', '{CORRECTED}'], transition) DESC, step DESC
+    LIMIT 1 BY district, key
+) AS a
+WHERE {{condition}}
+ORDER BY at DESC, district, key
+"""  # noqa: S608 -- as above
 _DISTRICTS = """
 SELECT key, any(district)
 FROM (SELECT key, district FROM alerts UNION ALL SELECT key, district FROM incidents)
@@ -132,6 +152,17 @@ _CONDITIONS = {
 }
 _IS_STANDING = f"replaceOne(a.transition, '_released', '') IN ({_STANDS})"
 _STATES = {STANDING: _IS_STANDING, OVER: f"NOT ({_IS_STANDING})"}
+_LASTS = f"a.transition IN ('{OPENED}', '{GROWN}')"
+_OF_INCIDENTS = _CONDITIONS | {"unit": "a.unit = %(unit)s"}
+_LASTING = {STANDING: _LASTS, OVER: f"NOT ({_LASTS})"}
+
+
+def _asked(wanted: WantedAlerts, query: str, of: dict[str, str], states: dict[str, str]) -> tuple[str, dict[str, Any]]:
+    """A query with the conditions that hold for what is asked for, and its parameters."""
+    named = {name: value for name in of if (value := getattr(wanted, name))}
+    conditions = [of[name] for name in named]
+    conditions.extend([states[wanted.state]] if wanted.state is not None else [])
+    return query.replace("{condition}", " AND ".join(conditions) or "1"), named | {"now": wanted.now_ms}
 
 
 class Alerts:
@@ -143,13 +174,15 @@ class Alerts:
 
     def states(self, wanted: WantedAlerts) -> Iterator[AlertState]:
         """The alerts asked for, those with the newest word first."""
-        named = {name: value for name in _CONDITIONS if (value := getattr(wanted, name))}
-        conditions = [_CONDITIONS[name] for name in named]
-        conditions.extend([_STATES[wanted.state]] if wanted.state is not None else [])
-        query = _ALERTS.replace("{condition}", " AND ".join(conditions) or "1")
         with errors_mapped(self._settings):
-            for row in map(AlertState._make, self._client.execute_iter(query, named | {"now": wanted.now_ms})):
-                yield row._replace(recipients=tuple(row.recipients))
+            for row in self._client.execute_iter(*_asked(wanted, _ALERTS, _CONDITIONS, _STATES)):
+                found = AlertState._make(row)
+                yield found._replace(recipients=tuple(found.recipients))
+
+    def incidents(self, wanted: WantedAlerts) -> Iterator[IncidentTransition]:
+        """The incidents asked for, each by its newest transition, the newest word first; those stand that last."""
+        with errors_mapped(self._settings):
+            yield from map(of_row, self._client.execute_iter(*_asked(wanted, _INCIDENTS, _OF_INCIDENTS, _LASTING)))
 
     def districts(self, keys: Iterable[str]) -> dict[str, str]:
         """The district of each of these alerts and incidents that has landed, by key."""

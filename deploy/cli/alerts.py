@@ -3,6 +3,7 @@
 import argparse
 import json
 import sys
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from datetime import datetime, timedelta
 from itertools import islice
@@ -20,7 +21,7 @@ from deploy.local.state import local_settings
 from schemas.district import missing
 from schemas.errors import DifferenceFound, Unavailable, UsageError
 from schemas.events import AlertAcknowledged, AlertSilenced
-from schemas.incidents import KINDS, IncidentTransition
+from schemas.incidents import KINDS, SILENCE, IncidentTransition
 from schemas.settings import Settings
 from schemas.transitions import as_json
 from schemas.vocabulary import PromiseClock, from_ms
@@ -57,16 +58,34 @@ def _list(args: argparse.Namespace, settings: Settings) -> int:
     with closing(Alerts(settings)) as store:
         if args.silences:
             return _shown_silences(store.silences(wanted.now_ms, args.district), args.json)
-        found = store.states(wanted)
-        if args.json:
-            for each in found:
-                sys.stdout.write(json.dumps(_as_json(each), ensure_ascii=False) + "\n")
-            return 0
-        Console().print(_table(islice(found, MOST_SHOWN)))
-        more = next(found, None) is not None
-    if more:
+        if args.incidents:
+            return _shown_newest(store.incidents(wanted), as_json, _table_of_incidents, args.json)
+        return _shown_newest(store.states(wanted), _as_json, _table, args.json)
+
+
+def _shown_newest(
+    found: Iterator[Any], as_object: Callable[[Any], dict[str, Any]], table: Callable[[Any], Table], as_json_lines: bool
+) -> int:
+    if as_json_lines:
+        for each in found:
+            sys.stdout.write(json.dumps(as_object(each), ensure_ascii=False) + "\n")
+        return 0
+    Console().print(table(islice(found, MOST_SHOWN)))
+    if next(found, None) is not None:
         sys.stderr.write(f"Only the newest {MOST_SHOWN} are shown: name a filter, or --json for all.\n")
     return 0
+
+
+def _table_of_incidents(found: Iterable[IncidentTransition]) -> Table:
+    table = Table(Column("key", no_wrap=True), "what", "state", "since", "until", "unit", "count or value", "told")
+    for each in found:
+        what = f"{each.kind}: {each.metric} {each.about}"
+        until = "" if each.ended_at is None else _shown(each.ended_at)
+        told = each.muted or ", ".join(each.recipients)
+        observed = f"{each.observed:,.6g}" if each.kind != SILENCE else ""
+        cells = (each.key, what, each.transition, _shown(each.began_at), until, each.unit, observed, told)
+        table.add_row(*(Text(cell, overflow="fold") for cell in cells))
+    return table
 
 
 def _table(found: Any) -> Table:
@@ -160,7 +179,7 @@ def _districts(keys: list[str], settings: Settings) -> dict[str, str]:
         found = store.districts(keys)
     unknown = [key for key in keys if key not in found]
     if unknown:
-        hint = "`./cx alerts ls` shows keys; with --district it is not looked up."
+        hint = "`./cx alerts ls [--incidents]` shows keys; with --district it is not looked up."
         raise UsageError(f"There is no alert {unknown[0]}: {hint}")
     return found
 
@@ -216,9 +235,17 @@ def _configure(parser: argparse.ArgumentParser) -> None:
     listing.add_argument(
         "--undelivered", action="store_true", help="instead, what receivers have not got; asks Kafka, not ClickHouse"
     )
+    listing.add_argument(
+        "--incidents", action="store_true", help="instead, surges, silent feeds and watched values; standing: it lasts"
+    )
     listing.add_argument("--silences", action="store_true", help="instead, what is silenced now, until when, by whom")
     ack = actions.add_parser("ack", help="take alerts on: they escalate no further")
-    ack.add_argument("key", nargs="+", metavar="KEY", help="key of an alert, as `ls` shows it, or of an incident")
+    ack.add_argument(
+        "key",
+        nargs="+",
+        metavar="KEY",
+        help="key of an alert, as `ls` shows it, or of an incident, as `ls --incidents` does",
+    )
     ack.add_argument("--district", metavar="CODE", help="its district; then nothing is looked up in ClickHouse")
     silence = actions.add_parser("silence", help="hear no more of an alert, a unit and all below it, or a district")
     silence.add_argument("key", nargs="?", metavar="KEY", help="only this alert")
@@ -245,9 +272,10 @@ def _run(args: argparse.Namespace) -> int:
 
 COMMANDS = {
     "alerts": Command(
-        "Alerts of promises: show what stands, take one on (`ack`), or mute some for a time (`silence`). Both are "
-        "events in the district's log and act on what is told from then on; nothing is deleted. What is silenced "
-        "lands and is never sent. Exit code 2: an alert or unit that does not exist; 6: `ls --undelivered` found some.",
+        "Alerts of promises and incidents: show what stands, take one on (`ack`), or mute some for a time (`silence`). "
+        "Both are events in the district's log and act on what is told from then on; nothing is deleted. What is "
+        "silenced lands and is never sent. Exit code 2: an alert or unit that does not exist; 6: `ls --undelivered` "
+        "found some.",
         _configure,
         _run,
     )

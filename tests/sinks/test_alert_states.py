@@ -153,6 +153,27 @@ def test_the_command_shows_what_stands(alerts: Said, clickhouse: Settings, capsy
     assert "planned-work" in shown.replace("\n", "")
 
 
+def test_incidents_are_shown_once_by_their_newest_transition(
+    alerts: Said, clickhouse: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    again = [incident("d", "i3", "corrected"), incident("d", "i3", revision=1)._replace(at=NOW_MS + 1)]
+    grown = [incident("d", "i1"), *(incident("d", "i1", "grown", step=step) for step in (4, 2))]
+    over = [incident("e", "i2"), incident("e", "i2", "closed")._replace(at=NOW_MS + 2)]
+    with closing(ClickHouseSink(clickhouse)) as sink:
+        sink.land(Landing(NOW_MS, incidents=[*grown, *over, *again]))
+
+    def listed(*line: str) -> list[tuple[str, str, int]]:
+        return [(each["key"], each["transition"], each["step"]) for each in alerts("ls", "--incidents", *line)[1]]
+
+    assert listed() == [("i3", "opened", 0), ("i1", "grown", 4)]
+    assert listed("--state", "over") == listed("i2") == [("i2", "closed", 0)]
+    assert listed("--unit", "north", "--state", "all", "--district", "d") == listed()
+    assert listed("--unit", "south") == listed("--since", "2030-01-01") == []
+    assert main(["alerts", "ls", "--incidents"]) == 0
+    shown = capsys.readouterr().out
+    assert all(word in shown for word in ("i1", "i3", "surge", "bus-late"))
+
+
 @pytest.mark.parametrize(
     ("line", "said"),
     [
