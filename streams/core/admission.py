@@ -168,8 +168,12 @@ def _newer(index: int, item: Any, encoded: bytes) -> Newer | Refusal | None:
     if not isinstance(kind, str) or not kind.isascii() or not kind.isidentifier() or len(kind) > 64:
         return None
     rest = {name: value for name, value in item.items() if name not in FRAME}
-    if to_ms(event.occurred_at) > to_ms(event.received_at) + FUTURE_MS or not is_harmless(rest):
+    if to_ms(event.occurred_at) > to_ms(event.received_at) + FUTURE_MS:
         return None
+    if (harmful := next((name for name, value in rest.items() if not is_harmless({name: value})), None)) is not None:
+        field = _spelled((harmful,))
+        text = f"{field}: of a newer schema; it may hold codes and numbers, no sentence, address or telephone number"
+        return Refusal(index, "invalid_field", field, text, digest(encoded), *_named(item))
     # A newer configuration is as large as the district is.
     if len(encoded) > LARGEST_EVENT and kind != "district_configured":
         text = f"{len(encoded)} bytes are more than {LARGEST_EVENT}, which an event of a newer schema may have"
