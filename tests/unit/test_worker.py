@@ -228,22 +228,6 @@ def test_messages_wait_behind_the_gate_until_the_partition_is_recovered() -> Non
     asyncio.run(scene())
 
 
-def test_what_waited_for_the_recovery_lands_without_another_pause() -> None:
-    """The pause of this worker is a minute."""
-
-    async def scene() -> None:
-        world = World(MemorySink())
-        world.away = 1
-        world.worker.assign({NUMBER})
-        running = asyncio.ensure_future(world.worker.run())
-        for offset, payload in enumerate(payloads()):
-            await world.worker.receive(delivery(offset, payload))
-        await world.until(lambda: world.acknowledged == [0, 1, 2])
-        running.cancel()
-
-    asyncio.run(scene())
-
-
 def test_a_flush_goes_in_order_and_acknowledges_last() -> None:
     async def scene() -> None:
         world = World(MemorySink())

@@ -10,7 +10,7 @@ from sinks.memory import MemorySink
 from streams.partition import STEP
 from streams.upkeep import MOST_SLICES, SLICE_SECONDS
 from tests.golden import OFFICE, History, district, ms
-from tests.unit.test_worker import NUMBER, World, delivery
+from tests.unit.test_worker import NUMBER, World, delivery, payloads
 
 MANY = 40 * STEP
 
@@ -127,3 +127,19 @@ def test_what_cannot_be_read_back_is_counted_with_its_fold() -> None:
         assert after.value("cx_unreadable_events_total") == 1
 
     asyncio.run(story())
+
+
+def test_what_waited_for_the_recovery_lands_without_another_pause() -> None:
+    """The pause of this worker is a minute."""
+
+    async def scene() -> None:
+        world = World(MemorySink())
+        world.away = 1
+        world.worker.assign({NUMBER})
+        running = asyncio.ensure_future(world.worker.run())
+        for offset, payload in enumerate(payloads()):
+            await world.worker.receive(delivery(offset, payload))
+        await world.until(lambda: world.acknowledged == [0, 1, 2])
+        running.cancel()
+
+    asyncio.run(scene())
