@@ -88,11 +88,13 @@ class Watched:
 
     def watch(self, arrivals: Iterator[Arrived]) -> None:
         """Take everything in and look now and then."""
+        received_ms = 0
         for received_ms, text in arrivals:
             if received_ms >= self._look_ms:
                 self._look(received_ms - received_ms % STEP_MS)
             self._take(received_ms, text)
-        self._look(self._look_ms)
+        # Not beyond: where nothing is simulated any more, every feed is silent.
+        self._look(received_ms)
 
     def _take(self, received_ms: int, text: str) -> None:
         source = text[text.index(_SOURCE) + len(_SOURCE) :]
