@@ -119,7 +119,12 @@ class Courier:
         while group := self._full(reader):
             if not self._deliver(reader, group):
                 return False
-            self._held = [said for said in self._held if said not in group]
+            told = {(said.partition, said.offset) for said in group}
+            self._held = [said for said in self._held if (said.partition, said.offset) not in told]
+            for said in group:
+                reader.tell(said)
+            # The next partition's message may take long, and this one's is out.
+            self._acknowledge(reader, reader.positions())
         return True
 
     def _full(self, reader: AlertReader) -> list[Said]:
