@@ -237,12 +237,18 @@ def test_a_long_history_is_caught_up_in_pieces_the_newest_first(life: Life, quer
     assert query("SELECT toUnixTimestamp64Milli(upto) FROM daily_marks FINAL") == [(life.at_ms,)]
 
 
-def test_who_comes_after_a_crash_begins_at_the_mark(clickhouse: Settings, life: Life, query: Ask) -> None:
+def begun(life: Life) -> History:
+    """A district with one inquiry, landed and in its cells."""
     history = History()
     history.configured(district())
     history.add("inquiry", "2026-10-06 10:00")
     life.land(history.events)
     life.catch_up()
+    return history
+
+
+def test_who_comes_after_a_crash_begins_at_the_mark(clickhouse: Settings, life: Life, query: Ask) -> None:
+    history = begun(life)
     life.land([history.add("inquiry", "2026-10-07 10:00", "c2")])
     # Landed by another one whose clock is behind, within what is looked at twice.
     late, life.at_ms = life.at_ms, life.at_ms - 6 * HOUR_MS - OVERLAP_MS + 1
@@ -256,11 +262,7 @@ def test_who_comes_after_a_crash_begins_at_the_mark(clickhouse: Settings, life: 
 
 
 def test_a_clock_that_was_ahead_leaves_no_day_as_it_was(clickhouse: Settings, life: Life, query: Ask) -> None:
-    history = History()
-    history.configured(district())
-    history.add("inquiry", "2026-10-06 10:00")
-    life.land(history.events)
-    life.catch_up()
+    history = begun(life)
     life.at_ms += 40 * 24 * HOUR_MS
     life.land([history.add("inquiry", "2026-10-07 10:00", "c2")])
     life.catch_up()
