@@ -178,13 +178,13 @@ class DailyCells:
         with errors_mapped(self._settings):
             if district not in self._left:
                 self._left[district] = upto_ms, self._touched(district, upto_ms)
-            upto_ms, days = self._left[district]
+            mark_ms, days = self._left[district]
             if days:
                 self._rebuild(district, configuration, days[:DAYS_AT_ONCE], upto_ms)
                 del days[:DAYS_AT_ONCE]
             if days:
                 return False
-            self._client.execute(DAILY_MARKS.insert, [(district, upto_ms)])
+            self._client.execute(DAILY_MARKS.insert, [(district, mark_ms)])
             del self._left[district]
             return True
 

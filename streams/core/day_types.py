@@ -6,6 +6,7 @@ calendar is open and the schools are not; else the day is closed. A district wit
 """
 
 from datetime import date
+from zoneinfo import ZoneInfo
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,15 +51,19 @@ class DayTypes:
         return EARLY_RELEASE if 2 * shortened >= len(is_open) else SCHOOL_DAY
 
     def local(self, seconds: Ints) -> Ints:
-        """Local seconds since 1970-01-01 00:00 of instants in seconds UTC, which are in ascending order."""
-        if not len(seconds):
-            return seconds
-        zone = self._own.time_zone.key or "UTC"
-        years = range(year_of(int(seconds[0]) * 1000), year_of(int(seconds[-1]) * 1000) + 1)
-        pieces = [piece for year in years for piece in constant_offsets(zone, year)]
-        starts = np.array([start for start, _, _ in pieces], dtype=np.int64) // 1000
-        offsets = np.array([offset for _, _, offset in pieces], dtype=np.int64) // 1000
-        return np.asarray(seconds + offsets[np.searchsorted(starts, seconds, side="right") - 1], dtype=np.int64)
+        """Local seconds since 1970-01-01 00:00 of instants in seconds UTC."""
+        return local_seconds(self._own.time_zone, seconds)
+
+
+def local_seconds(zone: ZoneInfo, seconds: Ints) -> Ints:
+    """Seconds since 1970-01-01 00:00 on the wall clocks of a time zone, of instants in seconds UTC."""
+    if not len(seconds):
+        return seconds
+    years = range(year_of(int(seconds.min()) * 1000), year_of(int(seconds.max()) * 1000) + 1)
+    pieces = [piece for year in years for piece in constant_offsets(zone.key or "UTC", year)]
+    starts = np.array([start for start, _, _ in pieces], dtype=np.int64) // 1000
+    offsets = np.array([offset for _, _, offset in pieces], dtype=np.int64) // 1000
+    return np.asarray(seconds + offsets[np.searchsorted(starts, seconds, side="right") - 1], dtype=np.int64)
 
 
 def weekday(day: int) -> int:

@@ -1,9 +1,7 @@
 """Daily cells on the real engine: after whatever changed, each equals a slow recount of the facts that count."""
 
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
-from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
@@ -13,118 +11,33 @@ from hypothesis import strategies as st
 
 from schemas.daily import DAILY_CELLS
 from schemas.events import Event
-from schemas.facts import GROUPS, NAMES, Row
-from schemas.rolling import PILLARS
+from schemas.facts import Row
 from schemas.settings import Settings
 from sinks.clickhouse import ClickHouseSink
 from sinks.daily import OVERLAP_MS, DailyCells
 from sinks.landing import Landing
-from streams.core.configuration import Configuration
+from streams.core.days import DayCells
 from streams.core.district import DistrictState
-from streams.core.histogram import Histogram
 from tests.golden import OFFICE, History, district
 from tests.reference.histories import histories
+from tests.reference.recount import Cells, Recount, by_cell
 
 Ask = Callable[..., list[tuple[Any, ...]]]
-Record = dict[str, Any]
 LANDED_MS = 1_800_000_000_000
 HOUR_MS = 3_600_000
-HISTOGRAMS = ("first_response", "first_response_business", "reply", "reply_business")
-SCORED = ("ratings", *PILLARS)
-COUNTED = [c.name for c in DAILY_CELLS if c.type == "UInt32" and not c.name.endswith("_count")]
 
 
-class Recount:
-    """Cells made of fact rows, one entry after the other, by local date."""
-
-    def __init__(self, rows: Iterable[Row], configuration: Configuration) -> None:
-        self._configuration = configuration
-        self._counts: defaultdict[tuple[str, str, date], defaultdict[str, int]] = defaultdict(lambda: defaultdict(int))
-        self._lengths: defaultdict[tuple[str, str, date], dict[str, Histogram]] = defaultdict(
-            lambda: {name: Histogram() for name in HISTOGRAMS}
-        )
-        self._scores: defaultdict[tuple[str, str, date], dict[str, list[int]]] = defaultdict(
-            lambda: {name: [0] * 10 for name in SCORED}
-        )
-        for row in rows:
-            fact = dict(zip(NAMES, row, strict=True))
-            if fact["linked"] and not fact["retracted"]:
-                self._take(fact)
-
-    def _key(self, fact: Record, unit: str, at_ms: int) -> tuple[str, str, date]:
-        zone = self._configuration.clock(unit).time_zone
-        return unit, fact["channel"], datetime.fromtimestamp(at_ms / 1000, UTC).astimezone(zone).date()
-
-    def _take(self, fact: Record) -> None:
-        def count(unit: str, at_ms: int, name: str, times: int = 1) -> None:
-            self._counts[self._key(fact, unit, at_ms)][name] += times
-
-        def length(unit: str, at_ms: int, name: str, length_ms: int) -> None:
-            self._lengths[self._key(fact, unit, at_ms)][name].add(length_ms)
-
-        if fact["inquiries"]:
-            count(fact["unit"], fact["opened_at"], "inquiries")
-        if fact["first_response_at"] and fact["opened_by"] == "customer" and fact["contact"] != "answered_live":
-            for name in ("first_response", "first_response_business"):
-                length(fact["first_response_unit"], fact["first_response_at"], name, fact[f"{name}_ms"])
-        for wait in _entries(fact, "waits"):
-            self._wait(wait, count, length)
-        self._rate(fact)
-        for verdict in _entries(fact, "verdicts"):
-            if verdict["due_at"] is not None and verdict["outcome"] != "cancelled":
-                count(verdict["unit"], verdict["due_at"], f"promises_{verdict['outcome']}")
-        for transfer in _entries(fact, "transfers"):
-            count(transfer["unit"], transfer["at"], "handoffs")
-            count(transfer["unit"], transfer["at"], "bounces", transfer["bounce"])
-
-    def _rate(self, fact: Record) -> None:
-        for rating in _entries(fact, "ratings"):
-            for name, item in (("ratings", "score"), *((pillar, pillar) for pillar in PILLARS)):
-                if not rating["late"] and rating[item]:
-                    self._scores[self._key(fact, rating["unit"], rating["rated_at"])][name][rating[item] - 1] += 1
-
-    def _wait(self, wait: Record, count: Callable[..., None], length: Callable[..., None]) -> None:
-        ended_ms, until_ms, is_reply = wait["ended_at"], wait["school_day_at"], wait["outcome"] == "answered"
-        if wait["outcome"] != "unreachable":
-            count(wait["unit"], wait["opened_at"], "waits_opened")
-        if ended_ms is not None:
-            count(wait["unit"], ended_ms, "waits_ended")
-        if is_reply and not wait["live"]:
-            length(wait["unit"], ended_ms, "reply", ended_ms - wait["opened_at"])
-            length(wait["unit"], ended_ms, "reply_business", wait["business_ms"])
-        withdrawn = wait["outcome"] == "withdrawn" and until_ms is not None and ended_ms <= until_ms
-        if until_ms is not None and not wait["live"] and not withdrawn:
-            count(wait["unit"], until_ms, "decided")
-            count(wait["unit"], until_ms, "within", int(is_reply and ended_ms <= until_ms))
-
-    def cells(self) -> dict[tuple[str, str, date], Record]:
-        """Every cell in which something counts."""
-        return {key: self._cell(key) for key in {*self._counts, *self._lengths, *self._scores}}
-
-    def _cell(self, key: tuple[str, str, date]) -> Record:
-        cell: Record = {name: self._counts[key][name] for name in COUNTED}
-        cell |= {name: self._scores[key][name] for name in SCORED}
-        for name, found in self._lengths[key].items():
-            cell |= {f"{name}_count": found.count, f"{name}_sum_ms": found.sum_ms}
-            cell |= {f"{name}_buckets": list(found.buckets), f"{name}_counts": list(found.counts)}
-        return cell
+def stored_rows(query: Ask) -> list[Row]:
+    """Every cell that stands, in the order of `daily_cells` without `rebuilt_at`, and is not empty."""
+    names = ", ".join(column.name for column in DAILY_CELLS[:-1])
+    rows = query(f"SELECT {names} FROM daily_cells FINAL ORDER BY unit, channel, day")
+    told = [tuple(tuple(value) if isinstance(value, list) else value for value in row) for row in rows]
+    return [row for row in told if any(any(v) if isinstance(v, tuple) else v for v in row[4:])]
 
 
-def _entries(fact: Record, group: str) -> Iterator[Record]:
-    names = [column.name for column in GROUPS[group]]
-    for values in zip(*(fact[name] for name in names), strict=True):
-        yield {name.partition(".")[2]: value for name, value in zip(names, values, strict=True)}
-
-
-def stored(query: Ask) -> dict[tuple[str, str, date], Record]:
-    """Every cell that stands and is not empty."""
-    names = [column.name for column in DAILY_CELLS]
-    rows = [dict(zip(names, row, strict=True)) for row in query(f"SELECT {', '.join(names)} FROM daily_cells FINAL")]
-    values = [name for name in names if name not in ("district", "unit", "channel", "day", "rebuilt_at")]
-    cells = {(row["unit"], row["channel"], row["day"]): {name: row[name] for name in values} for row in rows}
-    return {
-        key: cell for key, cell in cells.items() if any(any(v) if isinstance(v, list) else v for v in cell.values())
-    }
+def stored(query: Ask) -> Cells:
+    """The same by unit, channel and day."""
+    return by_cell(stored_rows(query))
 
 
 class Life:
@@ -155,8 +68,13 @@ class Life:
         self.sink.close()
         self.cells.close()
 
-    def recount(self) -> dict[tuple[str, str, date], Record]:
+    def recount(self) -> Cells:
         return Recount(self.rows.values(), self.state.configuration).cells()
+
+    def day_cells(self) -> list[Row]:
+        made = DayCells(self.state.configuration)
+        made.add(self.rows.values())
+        return list(made.cells())
 
 
 @pytest.fixture
@@ -181,6 +99,7 @@ def test_cells_are_a_recount_whatever_comes_in_whatever_order(
             life.land(part)
             life.catch_up()
             assert stored(query) == life.recount()
+        assert stored_rows(query) == life.day_cells()
 
 
 def told(query: Ask, name: str) -> dict[tuple[str, str, str], int]:
