@@ -8,6 +8,15 @@ from schemas.vocabulary import SCHEMA_VERSION
 from sinks.erasing import HOLDS, READABLE
 from sinks.landing import UnitRow
 
+
+def raw(column: Column) -> str:
+    """An expression for a column whose instants come as ms."""
+    if "DateTime64" not in column.type:
+        return f"`{column.name}`"
+    in_ms = "toUnixTimestamp64Milli"
+    return f"arrayMap(x -> {in_ms}(x), `{column.name}`)" if "Array" in column.type else f"{in_ms}(`{column.name}`)"
+
+
 # An event of a newer schema counts in no row, until a release that knows the schema has read it.
 COUNTED = f"(understood = 1 OR schema_version <= {SCHEMA_VERSION})"
 OPEN = "(retracted = 0 AND (has(`waits.outcome`, 'open') OR has(`verdicts.outcome`, 'open')))"
@@ -143,32 +152,24 @@ ORDER BY district, unit
 """
 
 
-def _raw(column: Column) -> str:
-    """An expression for a column whose instants come as ms."""
-    if "DateTime64" not in column.type:
-        return f"`{column.name}`"
-    in_ms = "toUnixTimestamp64Milli"
-    return f"arrayMap(x -> {in_ms}(x), `{column.name}`)" if "Array" in column.type else f"{in_ms}(`{column.name}`)"
-
-
 INCIDENTS = """
 SELECT {columns}
 FROM incidents FINAL
 WHERE district IN %(districts)s
 ORDER BY district, key, revision, transition, step
-""".replace("{columns}", ", ".join(map(_raw, INCIDENT)))
+""".replace("{columns}", ", ".join(map(raw, INCIDENT)))
 ROLLING_SINCE = """
 SELECT {columns}
 FROM rolling FINAL
 WHERE district = %(district)s AND unit IN %(units)s AND at >= fromUnixTimestamp64Milli(toInt64(%(since_ms)s))
 ORDER BY at, unit, channel, window
-""".replace("{columns}", ", ".join(map(_raw, ROLLING)))
+""".replace("{columns}", ", ".join(map(raw, ROLLING)))
 FACTS = """
 SELECT {columns}
 FROM conversations FINAL
 WHERE district = %(district)s AND conversation IN %(names)s
 ORDER BY conversation
-""".replace("{columns}", ", ".join(map(_raw, CONVERSATION)))
+""".replace("{columns}", ", ".join(map(raw, CONVERSATION)))
 UNITS = """
 SELECT {columns}
 FROM current_units

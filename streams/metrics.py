@@ -1,6 +1,7 @@
 """Every metric of workers, of the web process and of audits, once: name, unit, meaning. Docs and rules use them."""
 
 from collections.abc import Mapping
+from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
@@ -199,8 +200,7 @@ class AuditMetrics:
 
         self.districts = gauge("districts", "Districts audited")
         self.events = gauge("events", "Raw events read")
-        self.conversations = gauge("conversations", "Rows of facts computed anew")
-        self.units = gauge("units", "Rows of unit trees computed anew")
+        self.rows = Gauge("cx_audit_rows", "Rows computed anew, by table", ("table",), registry=registry)
         self.mismatches = gauge("mismatches", "Rows with a value that the events do not give")
         self.missing = gauge("missing", "Rows that the events give and that have not landed")
         self.extra = gauge("extra", "Rows that landed and that the events do not give")
@@ -208,10 +208,15 @@ class AuditMetrics:
         self.unreadable = gauge("unreadable", "Landed events that cannot be read or folded")
         self.not_understood = gauge("not_understood", "Events kept for a newer release")
         self.retired = gauge("retired", "Conversations whose events left by retention: not compared")
+        self.days_aside = gauge("days_aside", "Daily cells that differ and may: facts landed since they were made")
+        self.minutes_aside = gauge("minutes_aside", "Minutes of rolling rows not compared: the clock went back by then")
         self.seconds = gauge("seconds", "How long the audit took, in seconds")
         self.timestamp = gauge("timestamp_seconds", "When the audit ended, in seconds since 1970")
 
-    def tell(self, values: Mapping[str, float]) -> None:
-        """Set every metric, by attribute."""
+    def tell(self, values: Mapping[str, Any]) -> None:
+        """Set every metric, by attribute; `rows` by table."""
         for name, metric in vars(self).items():
-            metric.set(values[name])
+            if name != "rows":
+                metric.set(values[name])
+        for table, number in values["rows"].items():
+            self.rows.labels(table).set(number)

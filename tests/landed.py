@@ -8,6 +8,7 @@ from functools import partial
 from schemas.settings import Settings
 from schemas.topics import EVENTS
 from sinks.clickhouse import ClickHouseSink
+from sinks.daily import DailyCells
 from sinks.reading import ClickHouseReader
 from streams.cuts import Delivery, landing_of, windows_of
 from streams.intake.producer import Written
@@ -20,6 +21,7 @@ class LandingLog:
 
     def __init__(self, settings: Settings, now_ms: Callable[[], int]) -> None:
         self._sink = ClickHouseSink(settings)
+        self._cells = DailyCells(settings)
         self._log = Log(partial(ClickHouseReader, settings))
         self._partition = Partition(0, 1, EVENTS)
         self._now_ms = now_ms
@@ -75,6 +77,14 @@ class LandingLog:
     def flush(self, timeout: float) -> None:
         """Nothing is ever under way."""
 
+    def catch_up_days(self) -> None:
+        """Make the daily cells of what has landed."""
+        now_ms = self._now_ms()
+        for district, state in self._partition.states.items():
+            while not self._cells.catch_up(district, state.configuration, now_ms):
+                pass
+
     def close(self) -> None:
-        """Let go of the connection."""
+        """Let go of the connections."""
         self._sink.close()
+        self._cells.close()

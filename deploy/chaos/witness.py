@@ -18,8 +18,8 @@ from schemas.errors import Unavailable
 from schemas.settings import Settings
 from schemas.topics import ALERTS, EVENTS
 from sinks.connection import connect, errors_mapped
-from sinks.reading import ClickHouseReader
-from streams.auditing import audit
+from streams.audit.audit import audit
+from streams.audit.sources import Sources
 from streams.intake.producer import check_reachable
 
 RECHECK_SECONDS = 0.5
@@ -160,7 +160,7 @@ class Witness:
         found += _compared("event", Counter(workload.events), events)
         letters = self._ask("SELECT topic, partition, offset, position FROM dead_letters FINAL")
         found += [f"dead letter {place} stands {n} times" for place, n in Counter(letters).items() if n > 1]
-        result = audit(workload.districts, partial(ClickHouseReader, self._settings), _unheard, RECHECK_SECONDS)
+        result = audit(workload.districts, Sources.of(self._settings), _unheard, RECHECK_SECONDS)
         found += [f"audit: {' '.join(map(str, difference))}" for difference in result.differences]
         return found + self._wrong_alerts(workload, names)
 
@@ -186,7 +186,7 @@ class Witness:
 
     def swept(self, workload: Workload) -> bool:
         """Whether no row is behind its events: a sweep goes on beside the stream and holds up no acknowledgement."""
-        return not audit(workload.districts, partial(ClickHouseReader, self._settings), _unheard, 0.0).behind
+        return not audit(workload.districts, Sources.of(self._settings), _unheard, 0.0).behind
 
     def repeated_alerts(self) -> int:
         """Messages on `cx.alerts` that repeat one under the same key, so far."""

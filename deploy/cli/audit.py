@@ -5,7 +5,6 @@ import json
 import sys
 import time
 from dataclasses import asdict
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +18,9 @@ from deploy.cli.command import Command
 from deploy.local.state import local_settings
 from schemas.errors import DifferenceFound, EnvironmentProblem, UsageError
 from schemas.settings import Settings
-from sinks.reading import ClickHouseReader
-from streams.auditing import DIFFERENCES_KEPT, RECHECK_SECONDS, Findings, audit
+from streams.audit.audit import DIFFERENCES_KEPT, RECHECK_SECONDS, audit
+from streams.audit.findings import Findings
+from streams.audit.sources import Sources
 from streams.metrics import AuditMetrics
 from streams.present import wall_ms
 
@@ -33,7 +33,7 @@ def _audited(districts: list[str], settings: Settings, kept: int) -> Findings:
     console = Console(stderr=True)
     columns = (
         TextColumn("{task.description}", markup=False),
-        TextColumn("{task.fields[events]:,} events, {task.fields[rows]:,} rows"),
+        TextColumn("{task.fields[events]:,} events, {task.fields[rows]:,} conversations"),
         TimeElapsedColumn(),
     )
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
@@ -43,7 +43,7 @@ def _audited(districts: list[str], settings: Settings, kept: int) -> Findings:
             progress.update(task, description=district, events=events, rows=rows)
 
         recheck = max(RECHECK_SECONDS, FLUSHES_WAITED * settings.flush_seconds)
-        return audit(districts, partial(ClickHouseReader, settings), report, recheck, kept)
+        return audit(districts, Sources.of(settings), report, recheck, kept)
 
 
 def _write_metrics(path: Path, values: dict[str, Any]) -> None:
@@ -56,12 +56,17 @@ def _write_metrics(path: Path, values: dict[str, Any]) -> None:
 
 
 def _write_text(found: Findings, seconds: float) -> None:
-    told = f"{found.events:,} events of {found.districts:,} districts give {found.conversations:,} rows of facts"
-    lines = [f"{told} and {found.units:,} of units; compared in {seconds:.1f} s."]
+    told = ", ".join(f"{number:,} {table}" for table, number in sorted(found.rows.items()))
+    lines = [f"{found.events:,} events of {found.districts:,} districts give: {told or 'no row'}."]
+    lines.append(f"Compared in {seconds:.1f} s.")
     if found.unreadable or found.not_understood:
         lines.append(f"{found.unreadable:,} events cannot be read, {found.not_understood:,} are of a newer release.")
     if found.retired:
         lines.append(f"{found.retired:,} conversations are retired: their events left, nothing is compared.")
+    if found.days_aside:
+        lines.append(f"{found.days_aside:,} daily cells differ and may: facts of their day landed since.")
+    if found.minutes_aside:
+        lines.append(f"{found.minutes_aside:,} minutes of rolling rows are not compared: the clock went back by then.")
     if not found.different:
         lines.append("Everything that landed is what the events give.")
     sys.stdout.write("\n".join(lines) + "\n")
@@ -105,8 +110,10 @@ def _run(args: argparse.Namespace) -> int:
 
 COMMANDS = {
     "audit": Command(
-        "Computes every fact anew from the raw events, with the offline core, and compares it with what landed: row by "
-        "row, column by column. The stream may run meanwhile: what differs because of it is read once more. "
+        "Computes everything anew from the raw events, with the offline core, and compares it with what landed, row by "
+        "row, column by column: facts and their newest versions, configurations, unit trees, daily cells, alerts, "
+        "incidents, and the rolling windows of the last day as they were known. The stream may run meanwhile: what "
+        "differs because of it is read once more. "
         "Exit code 6: something differs.",
         _configure,
         _run,

@@ -83,7 +83,10 @@ def _replayed(args: argparse.Namespace, settings: Settings) -> Replayed:
         topic = held.enter_context(closing(Topic(settings)))
         commits = held.enter_context(closing(GroupCommits(settings)))
         producer = held.enter_context(EventProducer(settings))
-        return refill((args.district, span), Source(topic, commits, producer), tools, journal, progress)
+        found = refill((args.district, span), Source(topic, commits, producer), tools, journal, progress)
+        if unknown := unknown - set(reader.districts()):
+            raise UsageError(f"There are no events of {', '.join(sorted(unknown))}, in Kafka neither.")
+        return found
 
 
 def _told(found: Replayed, seconds: float) -> str:

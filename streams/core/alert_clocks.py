@@ -6,7 +6,18 @@ was at risk or broken is over when it ended. Source: docs/alerts.md.
 
 from typing import NamedTuple
 
-from schemas.alerts import AT_RISK, BREACHED, ESCALATED_50, ESCALATED_100, MET_LATE, RESOLVED
+from schemas.alerts import (
+    AT_RISK,
+    BREACHED,
+    ENDS,
+    ESCALATED_50,
+    ESCALATED_100,
+    MET_LATE,
+    PROMISE,
+    RESOLVED,
+    AlertTransition,
+    alert_key,
+)
 from schemas.facts import NAMES, Row
 
 _OWNER, _PRIORITY, _CATEGORY = (NAMES.index(name) for name in ("unit", "priority", "critical_category"))
@@ -78,6 +89,33 @@ class Clock(NamedTuple):
             was_broken = breach is not None and ended > breach
             found.append(Moment(ended, MET_LATE if was_broken and self.is_missed else RESOLVED, ended))
         return found
+
+
+def as_alert(district: str, conversation: str, clock: Clock, moment: Moment, revision: int = 0) -> AlertTransition:
+    """What is said of a moment, told to nobody yet."""
+    return AlertTransition(
+        district,
+        alert_key(district, conversation, clock.clock, clock.opener),
+        PROMISE,
+        revision,
+        moment.transition,
+        moment.at_ms,
+        conversation,
+        clock.clock,
+        clock.unit,
+        clock.owner,
+        clock.promise,
+        clock.opener,
+        clock.started_ms,
+        clock.due_ms,
+        clock.breach_ms,
+        clock.ended_ms if moment.transition in ENDS else None,
+        0,
+        int(clock.is_critical),
+        "",
+        (),
+        (),
+    )
 
 
 def clocks_of(row: Row) -> tuple[Clock, ...]:

@@ -12,7 +12,6 @@ from schemas.alerts import (
     AT_RISK,
     BREACHED,
     CORRECTED,
-    ENDS,
     ESCALATED_50,
     ESCALATED_100,
     MET_LATE,
@@ -26,7 +25,7 @@ from schemas.alerts import (
 )
 from schemas.events import AlertAcknowledged, AlertSilenced
 from schemas.facts import NAMES, Row
-from streams.core.alert_clocks import Clock, Moment, clocks_of
+from streams.core.alert_clocks import Clock, Moment, as_alert, clocks_of
 from streams.core.configuration import Configuration
 from streams.core.interventions import NEVER_MS
 from streams.core.telling import Telling
@@ -284,29 +283,7 @@ class AlertBook:
         """Who was not told what it ends is not told of its end."""
         said = self._said_of(conversation, clock)
         is_step = moment.transition in STEPS
-        one = AlertTransition(
-            self._district,
-            alert_key(self._district, conversation, clock.clock, clock.opener),
-            PROMISE,
-            said.revision,
-            moment.transition,
-            moment.at_ms,
-            conversation,
-            clock.clock,
-            clock.unit,
-            clock.owner,
-            clock.promise,
-            clock.opener,
-            clock.started_ms,
-            clock.due_ms,
-            clock.breach_ms,
-            clock.ended_ms if moment.transition in ENDS else None,
-            0,
-            int(clock.is_critical),
-            "",
-            (),
-            (),
-        )
+        one = as_alert(self._district, conversation, clock, moment, said.revision)
         recipients = self.telling.recipients(clock.owner, moment.transition) if is_step else said.heard
         return self._note(self.telling.decide(one, recipients, moment.at_ms >= silent_before))
 

@@ -79,6 +79,10 @@ class Interventions:
         """Whether anything ever was."""
         return bool(self._acknowledged.by_thing)
 
+    def is_acknowledged(self, key: str) -> bool:
+        """Whether an alert ever was."""
+        return key in self._acknowledged.by_thing
+
     def escalates_from(self, key: str, at_ms: int) -> int:
         """From an instant on, the first at which nobody has acknowledged an alert; `NEVER_MS`: there is none."""
         return self._acknowledged.free_from(key, at_ms)

@@ -57,6 +57,11 @@ class Rolling:
         self._tree_of(configuration)
         self.forget(list(self._held), configuration)
 
+    def reaching(self, now_ms: int, configuration: Configuration) -> list[str]:
+        """Conversations of which something counts in a window that ends at an instant, or later; the others go."""
+        self.prune(now_ms, configuration)
+        return list(self._held)
+
     def forget(self, names: Iterable[str], configuration: Configuration) -> None:
         """Forget those of these of which nothing counts in a window that ends when it was last pruned, or later."""
         held = [name for name in names if name in self._held]

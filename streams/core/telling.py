@@ -33,7 +33,7 @@ class Telling:
     """Of one district. `configuration` is the one in force; it acts on what is told from then on."""
 
     def __init__(self, district: str) -> None:
-        self._district = district
+        self.district = district
         self.configuration = Configuration(district)
         self.interventions = Interventions()
         self.inhibits: Callable[[str], bool] = _nothing
@@ -113,4 +113,4 @@ class Telling:
         self._told.update((each, day) for each in one.recipients if each not in one.grouped)
 
     def _day(self, at_ms: int) -> date:
-        return self.configuration.clock(self._district).local_date(at_ms)
+        return self.configuration.clock(self.district).local_date(at_ms)

@@ -15,7 +15,8 @@ from sinks.connection import connect
 from sinks.erasing import left
 from sinks.landing import Landing
 from sinks.memory import MemorySink
-from streams.auditing import audit
+from streams.audit.audit import audit
+from streams.audit.sources import Sources
 from streams.core.erasure import digest_of_key
 from streams.cuts import Cut, Delivery
 from streams.partition import Partition
@@ -113,7 +114,7 @@ def test_what_came_after_the_erasure_and_stands_before_it_is_refused_in_the_log_
     assert found.states[NUMBER]["demo"].settle().rows == first.states["demo"].settle().rows
     landed = {row[1]: row for row in store.reader.facts("demo", ["one", "two", "three"])}
     assert [name for name, row in sorted(landed.items()) if row[RETRACTED]] == ["three"]
-    findings = audit(["demo"], lambda: store.reader, lambda *_: None, 0.0)
+    findings = audit(["demo"], Sources(lambda: store.reader), lambda *_: None, 0.0)
     assert (findings.different, findings.unreadable) == (0, 0)
 
 

@@ -13,7 +13,8 @@ from schemas.events import EVENT, Event
 from schemas.facts import NAMES, row_version
 from schemas.vocabulary import to_ms
 from sinks.landing import EventRow, Landing
-from streams.auditing import audit
+from streams.audit.audit import audit
+from streams.audit.sources import Sources
 from streams.core.erasure import digest_of_key
 from streams.cuts import Delivery, landing_of
 from streams.partition import Partition
@@ -64,7 +65,7 @@ def recovered(store: Store) -> Recovered:
 
 
 def different(store: Store) -> list[str]:
-    findings = audit(["demo"], lambda: store.reader, lambda *_: None, 0.0)
+    findings = audit(["demo"], Sources(lambda: store.reader), lambda *_: None, 0.0)
     return [each.name for each in findings.differences if each.table == "conversations"]
 
 
@@ -84,7 +85,7 @@ def test_it_is_kept_and_counted_and_changes_no_row(store: Store) -> None:
     assert [content["event_id"] for content in contents(store)] == ["n3", "n1", "n2"]
     assert contents(store)[2]["room"] == "b-12"
     assert different(store) == []
-    assert audit(["demo"], lambda: store.reader, lambda *_: None, 0.0).not_understood == 3
+    assert audit(["demo"], Sources(lambda: store.reader), lambda *_: None, 0.0).not_understood == 3
     # One that ended long ago stays out of memory, whatever is kept of it.
     found = recovered(store)
     assert (found.repaired, found.unreadable.total()) == (0, 0)

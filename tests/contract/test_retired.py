@@ -10,7 +10,9 @@ from schemas.settings import Settings
 from sinks.landing import Landing, RetiredRow
 from sinks.memory import MemorySink
 from sinks.retention import Cutoffs, Retention
-from streams.auditing import Findings, audit
+from streams.audit.audit import audit
+from streams.audit.findings import Findings
+from streams.audit.sources import Sources
 from streams.core.district import DistrictState
 from streams.cuts import Delivery, landing_of
 from streams.partition import Partition
@@ -73,7 +75,7 @@ def run(partition: Partition, store: Store, events: list[Event]) -> list[str]:
 
 
 def audited(store: Store) -> Findings:
-    return audit(["demo"], lambda: store.reader, lambda *_: None, 0.0)
+    return audit(["demo"], Sources(lambda: store.reader), lambda *_: None, 0.0)
 
 
 def different(store: Store) -> list[str]:

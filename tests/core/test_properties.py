@@ -1,6 +1,7 @@
 """Properties: order and repetition do not matter, time adds up, the clock agrees with a minute-by-minute count."""
 
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -9,11 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.calendar import WEEKDAYS, Calendar, dates_of, minutes_of
-from schemas.district import District
 from schemas.events import EVENT, Erased, Event
 from schemas.facts import NAMES, Row, as_json
 from schemas.vocabulary import to_ms
-from streams.comparing import HIDDEN
+from streams.audit.comparing import HIDDEN
 from streams.core.admission import admit
 from streams.core.business_time import BusinessClock
 from streams.core.district import DistrictState
@@ -31,8 +31,11 @@ PROMISES = [
 ]
 # Around the spring change of 2026, where mistakes show.
 START = datetime(2026, 3, 6, 12, tzinfo=UTC)
+FIRST = History().configured(district(promises=PROMISES))
 
 
+# Strategies and configurations are made once, not for each of thousands of examples.
+@cache
 def _fields(kind: str) -> st.SearchStrategy[dict[str, Any]]:
     unit = st.sampled_from(UNITS)
     if kind == "inquiry":
@@ -65,22 +68,23 @@ KINDS = [
 ]
 
 
-def _revision(number: int) -> District:
+@cache
+def _revised(number: int) -> Event:
     """An edit of the policies, and a closure declared late."""
     calendars = {**district().model_dump(mode="json")["calendars"]}
     calendars["office"] = {**OFFICE, "closed": [*OFFICE["closed"], f"2026-03-{9 + number % 2:02d}"]}
-    return district(promises=PROMISES[number % 3 :], calendars=calendars, revision=number)
+    document = district(promises=PROMISES[(number + 2) % 3 :], calendars=calendars, revision=number + 2)
+    return History().configured(document, f"2026-03-{6 + number % 4:02d} 12:00")
 
 
 @st.composite
 def histories(draw: st.DrawFn) -> list[Event]:
     """Random histories of up to three conversations, with two contents of one id and new revisions now and then."""
     history = History()
-    document = district(promises=PROMISES)
-    history.configured(document)
+    history.events.append(FIRST)
     for number in range(draw(st.integers(1, 9))):
         if draw(st.integers(0, 9)) == 0:
-            history.configured(_revision(number + 2), f"2026-03-{6 + number % 4:02d} 12:00")
+            history.events.append(_revised(number))
         kind = draw(st.sampled_from(KINDS))
         moment = START + timedelta(minutes=draw(st.integers(0, 6 * 24 * 60)))
         local = moment.astimezone(ZoneInfo("America/Chicago")).strftime("%Y-%m-%d %H:%M")

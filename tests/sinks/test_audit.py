@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from functools import partial
 from hashlib import sha256
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,9 @@ from schemas.settings import Settings
 from sinks.connection import connect
 from sinks.reading import ClickHouseReader
 from sinks.tables import CONVERSATIONS, EVENTS
-from streams.auditing import Findings, audit
+from streams.audit.audit import audit
+from streams.audit.findings import Findings
+from streams.audit.sources import Sources
 from tests.golden import OFFICE, History, at, district, ms
 from tests.landed import LandingLog
 from tests.sinks.racing import Racing
@@ -27,6 +30,10 @@ NOW_MS = ms("2026-10-20 12:00")
 PERSON, STAFF = "5f5f5f5f5f5f5f5f", "6a6a6a6a6a6a6a6a"
 LANDED_TOGETHER = 5
 PROMISES = [{"promise": "half-a-day", "clock": "first_reply", "target": "4h"}]
+COMPARED = (
+    *("conversations", "conversation_versions", "units", "districts", "alerts"),
+    *("daily_cells", "rolling", "rolling_slices"),
+)
 ALL = {"answered", "parted", "parted~2", "corrected", "spam", "erased", "x", "y", "waits"}
 
 
@@ -65,12 +72,13 @@ def payload(event: Event) -> bytes:
 @pytest.fixture
 def log(clickhouse: Settings) -> Iterator[LandingLog]:
     """The district as a worker lands it, a few events at a time."""
-    with closing(LandingLog(clickhouse, lambda: NOW_MS)) as made:
+    with closing(LandingLog(clickhouse, partial(next, count(NOW_MS, 61_000)))) as made:
         for number, event in enumerate(lived().events):
             made.take(payload(event))
             if number % LANDED_TOGETHER == 0:
-                made.land()
-        made.land()
+                made.land(with_erasures=True)
+        made.land(with_erasures=True)
+        made.catch_up_days()
         yield made
 
 
@@ -110,7 +118,7 @@ def hand(clickhouse: Settings, log: LandingLog) -> Hand:
 
 
 def audited(settings: Settings) -> Findings:
-    return audit([], partial(ClickHouseReader, settings), lambda *_: None, 0.0, 100)
+    return audit([], Sources.of(settings), lambda *_: None, 0.0, 100)
 
 
 def named(found: Findings) -> list[tuple[str, str, str]]:
@@ -120,8 +128,10 @@ def named(found: Findings) -> list[tuple[str, str, str]]:
 def test_what_landed_bit_by_bit_is_what_all_events_give(clickhouse: Settings, hand: Hand) -> None:
     found = audited(clickhouse)
     assert named(found) == []
-    assert (found.districts, found.events, found.conversations) == (1, len(lived().events), len(ALL))
-    assert (found.units, found.different, found.unreadable, found.not_understood) == (6, 0, 0, 0)
+    assert (found.districts, found.events, found.rows["conversations"]) == (1, len(lived().events), len(ALL))
+    assert (found.rows["units"], found.different, found.unreadable, found.not_understood) == (6, 0, 0, 0)
+    assert found.rows.keys() == {*COMPARED}
+    assert (found.days_aside, found.minutes_aside) == (0, 0)
     assert {name for name in ALL if hand.facts(name)["retracted"]} == {"spam", "y"}
 
 
@@ -182,9 +192,11 @@ def test_events_that_were_lost_show_in_their_rows(clickhouse: Settings, hand: Ha
     hand.delete("events", "conversation = 'answered' AND kind = 'rating'")
     hand.delete("events", "conversation = 'waits'")
     found = audited(clickhouse)
-    assert (found.mismatches, found.extra, found.different) == (1, 1, 2)
+    of_facts = [each for each in found.differences if each.table == "conversations"]
+    assert {(each.kind, each.name) for each in of_facts} == {("mismatch", "answered"), ("extra", "waits")}
     assert ("mismatch", "answered", "version") in named(found)
-    assert ("extra", "waits", "") in named(found)
+    # What came of them is not what the events give any more, either.
+    assert {"conversation_versions", "alerts", "daily_cells", "rolling"} <= {each.table for each in found.differences}
 
 
 def test_events_that_cannot_be_read_are_counted_and_stop_nothing(clickhouse: Settings, hand: Hand) -> None:
@@ -214,17 +226,18 @@ def test_what_lands_while_the_audit_reads_is_no_difference(clickhouse: Settings,
         log.land()
 
     land = [run_on]
-    found = audit([], lambda: Racing(clickhouse, land), lambda *_: None, 0.0, 100)
+    sources = Sources.of(clickhouse)._replace(reader=lambda: Racing(clickhouse, land))
+    found = audit([], sources, lambda *_: None, 0.0, 100)
     assert not land
     assert named(found) == []
-    assert found.conversations == len(ALL) + 1
+    assert found.rows["conversations"] == len(ALL) + 1
 
 
 def test_conversations_fold_slice_by_slice_and_merges_find_each_other(
     clickhouse: Settings, hand: Hand, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("streams.auditing.CONVERSATIONS_PER_SLICE", 1)
-    monkeypatch.setattr("streams.auditing.NAMES_PER_PAGE", 2)
+    monkeypatch.setattr("streams.audit.audit.CONVERSATIONS_PER_SLICE", 1)
+    monkeypatch.setattr("streams.audit.audit.NAMES_PER_PAGE", 2)
     assert named(audited(clickhouse)) == []
     hand.change("y", merged_into="z")
     hand.put(hand.facts("answered") | {"conversation": "invented"})

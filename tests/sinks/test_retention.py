@@ -4,6 +4,8 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import timedelta
+from functools import partial
+from itertools import count
 from typing import Any
 
 import pytest
@@ -38,10 +40,10 @@ USAGE = 2
 @pytest.fixture
 def log(clickhouse: Settings) -> Iterator[LandingLog]:
     """The district as a worker lands it, at an instant of its own."""
-    with closing(LandingLog(clickhouse, lambda: NOW_MS)) as made:
+    with closing(LandingLog(clickhouse, partial(next, count(NOW_MS, 1_000)))) as made:
         for event in lived().events:
             made.take(payload(event))
-        made.land()
+        made.land(with_erasures=True)
         yield made
 
 
@@ -81,7 +83,7 @@ def test_old_conversations_leave_whole_and_their_facts_stay_as_long_as_they_are_
         "erased",
     }
     findings = audited(clickhouse)
-    assert (named(findings), findings.retired, findings.conversations) == ([], len(AGED), 3)
+    assert (named(findings), findings.retired, findings.rows["conversations"]) == ([], len(AGED), 3)
     replay: Replayed = replayed(clickhouse)
     assert (replay.landed, replay.incomplete, replay.conversations) == (0, 0, 2)
     later = retained(clickhouse, WITH_FACTS)

@@ -24,7 +24,7 @@ from tests.stack.processes import PATIENCE, all_landed, facts, until
 pytestmark = pytest.mark.stack
 
 CONVERSATIONS = 2_000
-DIFFERENCE = 6
+DIFFERENCE, USAGE = 6, 2
 LIVE = 200
 
 
@@ -125,7 +125,7 @@ def test_killed_in_the_middle_and_resumed_while_events_keep_coming(
     assert facts(stream) == offline(made.events)
     capsys.readouterr()
     assert main(["audit", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["conversations"] == CONVERSATIONS + LIVE
+    assert json.loads(capsys.readouterr().out)["rows"]["conversations"] == CONVERSATIONS + LIVE
     assert worker.process.poll() is None
 
 
@@ -159,4 +159,6 @@ def test_what_clickhouse_lost_comes_back_from_kafka_and_the_worker_goes_on_with_
     assert facts(stream) == offline(made.events)
     assert main(["replay", "--source", "kafka", "--district", "demo", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["recovered"] == 0
+    assert main(["replay", "--source", "kafka", "--district", "nowhere"]) == USAGE
+    assert "no events of nowhere, in Kafka neither" in capsys.readouterr().err
     assert main(["audit"]) == 0

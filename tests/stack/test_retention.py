@@ -119,7 +119,7 @@ def test_what_is_old_leaves_beside_running_workers_and_nothing_begins_anew(
     late("reply", "answered")
     assert reasons(stream) == ["retired"] * 2
     assert {row["conversation"] for row in facts(stream)} == {"waits", "fresh"}
-    assert command("audit")["conversations"] == 2
+    assert command("audit")["rows"]["conversations"] == 2
     assert command("replay")["landed"] == 0
 
 

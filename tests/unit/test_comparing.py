@@ -4,7 +4,7 @@ import pytest
 
 from schemas.facts import CONVERSATION, NAMES, Row
 from sinks.landing import UnitRow
-from streams.comparing import FACTS, TREE, Verdict, compare, shown
+from streams.audit.comparing import FACTS, TREE, Verdict, compare, shown
 from tests.sinks.samples import conversation
 
 VERSION, RETRACTED = NAMES.index("version"), NAMES.index("retracted")

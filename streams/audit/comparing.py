@@ -3,15 +3,17 @@
 Differences name columns and values of facts; pseudonyms are never shown.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import islice
 from typing import Any, NamedTuple
 
+from schemas.daily import DAILY_CELLS
 from schemas.facts import CONVERSATION, Column, Row
+from schemas.rolling import ROLLING, ROLLING_SLICES
 from schemas.vocabulary import from_ms
-from sinks.landing import UnitRow
-from sinks.tables import UNITS
+from sinks.landing import ConfigurationRow, UnitRow
+from sinks.tables import CONVERSATION_VERSIONS, CONVERSATIONS, DISTRICTS, UNITS
 from streams.core.parts import whole_name
 
 LONGEST_VALUE = 200
@@ -42,16 +44,43 @@ class Verdict(NamedTuple):
 
 
 class Table(NamedTuple):
-    """How rows of a table are compared: its columns, and where its key and its version stand."""
+    """How rows of a table are compared: their columns, what one is about, and where its version stands, if it has one.
+
+    `retracts`: a row may say that there is none.
+    """
 
     name: str
     columns: tuple[Column, ...]
-    key: int
-    version: int
+    subject: Callable[[Row], str]
+    version: int | None = None
+    retracts: bool = False
 
 
-FACTS = Table("conversations", CONVERSATION, _NAME, _VERSION)
-TREE = Table("units", UNITS.columns[: len(UnitRow._fields)], 1, UnitRow._fields.index("version"))
+def instant(at_ms: int) -> str:
+    """An instant in ISO 8601."""
+    return from_ms(at_ms).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _named(*places: int, at: int | None = None) -> Callable[[Row], str]:
+    """The columns of a key, an instant last."""
+
+    def named(row: Row) -> str:
+        words = [str(row[place]) or "''" for place in places]
+        return " ".join(words if at is None else [*words, instant(row[at])])
+
+    return named
+
+
+FACTS = Table(CONVERSATIONS.name, CONVERSATION, _named(_NAME), _VERSION, True)
+VERSIONS = Table(CONVERSATION_VERSIONS.name, CONVERSATION, _named(_NAME), _VERSION, True)
+TREE = Table(UNITS.name, UNITS.columns[: len(UnitRow._fields)], _named(1), UnitRow._fields.index("version"))
+DOCUMENTS = Table(DISTRICTS.name, DISTRICTS.columns[: len(ConfigurationRow._fields)], _named(1, 2, 3))
+CELLS = Table("daily_cells", DAILY_CELLS[:-1], _named(1, 2, 3))
+MINUTES = Table("rolling", ROLLING, _named(1, 2, 3, at=4))
+SLICES = Table("rolling_slices", ROLLING_SLICES, _named(1, 2, 3, 4, at=5))
+ALERTS = "alerts"
+OF_CONVERSATIONS = frozenset({FACTS.name, VERSIONS.name, ALERTS})
+"""Tables whose rows are about conversations, by name."""
 
 
 def shown(column: Column, value: Any) -> str:
@@ -63,7 +92,7 @@ def shown(column: Column, value: Any) -> str:
     if isinstance(value, tuple):
         text = f"[{', '.join(map(partial(shown, column), value))}]"
     elif "DateTime64" in column.type:
-        text = from_ms(value).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        text = instant(value)
     else:
         text = str(value)
     return text if len(text) <= LONGEST_VALUE else f"{text[:LONGEST_VALUE]}…"
@@ -88,28 +117,27 @@ def compare(table: Table, landed: Row | None, recomputed: Row | None) -> Verdict
     here = recomputed if recomputed is not None else landed
     if here is None:
         return None
-    make = partial(Difference, table=table.name, district=here[0], name=here[table.key])
-    is_fact = table is FACTS
-    if is_fact and recomputed is not None and recomputed[_RETRACTED] and whole_name(here[_NAME])[1] > 1:
+    make = partial(Difference, table=table.name, district=here[0], name=table.subject(here))
+    if table.retracts and recomputed is not None and recomputed[_RETRACTED] and whole_name(here[_NAME])[1] > 1:
         recomputed = None
     if recomputed is None:
-        if landed is None or (is_fact and landed[_RETRACTED]):
+        if landed is None or (table.retracts and landed[_RETRACTED]):
             return None
         return Verdict(EXTRA, True, (make(EXTRA, column="", landed="a row", recomputed="none"),))
     if landed is None:
         return Verdict(MISSING, True, (make(MISSING, column="", landed="none", recomputed="a row"),))
-    if landed[table.version] < recomputed[table.version]:
-        values = {"landed": str(landed[table.version]), "recomputed": str(recomputed[table.version])}
-        return Verdict(BEHIND, True, (make(BEHIND, column="version", **values),))
-    is_late = landed[table.version] > recomputed[table.version]
-    if is_fact and landed[_RETRACTED] and not recomputed[_RETRACTED]:
-        return Verdict(MISSING, is_late, (make(MISSING, column="retracted", landed="1", recomputed="0"),))
+    ahead = 0 if table.version is None else landed[table.version] - recomputed[table.version]
+    if ahead < 0:
+        ours, theirs = (str(row[table.version or 0]) for row in (landed, recomputed))
+        return Verdict(BEHIND, True, (make(BEHIND, column="version", landed=ours, recomputed=theirs),))
+    if table.retracts and landed[_RETRACTED] and not recomputed[_RETRACTED]:
+        return Verdict(MISSING, ahead > 0, (make(MISSING, column="retracted", landed="1", recomputed="0"),))
     if landed == recomputed:
         return None
     found = (
         make(MISMATCH, column=name, landed=one, recomputed=other)
-        for column, ours, theirs in zip(table.columns, landed, recomputed, strict=True)
-        if ours != theirs
-        for name, one, other in _unlike(column, ours, theirs)
+        for column, value, wanted in zip(table.columns, landed, recomputed, strict=True)
+        if value != wanted
+        for name, one, other in _unlike(column, value, wanted)
     )
-    return Verdict(MISMATCH, is_late, tuple(islice(found, DIFFERENCES_OF_A_ROW)))
+    return Verdict(MISMATCH, ahead > 0, tuple(islice(found, DIFFERENCES_OF_A_ROW)))

@@ -1,0 +1,104 @@
+"""Daily cells held against the facts that the events give.
+
+A cell says when it was made, so it is held against what had landed by then. What landed since the cells were last
+caught up with is counted as it was known then; the rest as it is computed anew.
+"""
+
+from collections.abc import Iterable, Iterator
+from itertools import chain, islice
+from typing import Any
+
+from schemas.facts import Row
+from sinks.landed import Landed, Start
+from streams.audit.comparing import CELLS
+from streams.audit.findings import Rows
+from streams.core.days import DayCells
+from streams.core.district import DistrictState
+from streams.core.parts import whole_name
+
+NAMES_AT_ONCE = 1_000
+# So many slices of days are made anew while an audit runs, at most.
+MOST_MAKINGS = 8
+Key = tuple[Any, ...]
+"""Unit, channel and day."""
+
+
+class Days:
+    """Of one district: `count` its rows slice by slice, then `compare`."""
+
+    def __init__(self, landed: Landed, found: Rows, state: DistrictState, start: Start) -> None:
+        self._landed = landed
+        self._found = found
+        self._state = state
+        self._start = start
+        self._moved = landed.moved(state.district, start.mark_ms) if start.mark_ms else set()
+        self._tied = landed.tied(state.district)
+        self._again: dict[str, Row] = {}
+        self._cells: DayCells | None = None
+
+    def count(self, rows: Iterable[Row]) -> None:
+        """Count what rows come to; those that a merge names may come again and are kept."""
+        if not self._start.mark_ms:
+            return
+        gone = []
+        for row in rows:
+            if whole_name(row[1])[0] in self._tied:
+                self._again[row[1]] = row
+            elif row[1] not in self._moved:
+                gone.append(row)
+        if self._cells is None:
+            self._cells = DayCells(self._state.configuration)
+        self._cells.add(gone)
+
+    def compare(self, now_ms: int) -> None:
+        """Compare all cells. Those of a day that nothing is known to be whole of are left aside."""
+        if self._cells is None:
+            return
+        retired = self._landed.retired(self._state.district)
+        rows = chain(self._again.values(), retired)
+        self._cells.add(row for row in rows if row[1] not in self._moved)
+        landed: dict[int, dict[Key, Row]] = {}
+        for row, made_ms in self._landed.cells(self._state.district):
+            landed.setdefault(max(made_ms, self._start.mark_ms), {})[row[1:4]] = row
+        changed = self._changed()
+        whole_from = self._landed.whole_from(self._state.district)
+        own = landed.setdefault(self._start.mark_ms, {})
+        anywhere = {key for stored in landed.values() for key in stored}
+        for number, (made_ms, stored) in enumerate(sorted(landed.items())):
+            is_clear = number < MOST_MAKINGS and made_ms <= max(now_ms, self._start.newest_ms)
+            recomputed = self._known_at(made_ms) if is_clear else {}
+            wanted = recomputed.keys() - anywhere if stored is own else frozenset()
+            for key in stored.keys() | wanted:
+                is_aside = not is_clear or key in changed or (whole_from is not None and key[2] < whole_from)
+                self._judge(stored.get(key), recomputed.get(key), is_aside)
+
+    def _judge(self, landed: Row | None, recomputed: Row | None, is_aside: bool) -> None:
+        """A cell in which nothing counts is as good as none."""
+        if landed is not None and not any(any(each) if isinstance(each, tuple) else each for each in landed[4:]):
+            landed = None
+        if not is_aside:
+            self._found.judge(CELLS, landed, recomputed)
+        elif landed != recomputed:
+            self._found.days_aside += 1
+
+    def _known_at(self, at_ms: int) -> dict[Key, Row]:
+        """What cells that were made at an instant should be."""
+        cells = DayCells(self._state.configuration) if self._cells is None else self._cells.copy()
+        cells.add(self._each(self._moved, at_ms))
+        return {row[1:4]: row for row in cells.cells()}
+
+    def _changed(self) -> set[Key]:
+        """Cells that anything counts in, or did, that landed while the others were computed."""
+        district = self._state.district
+        cells = DayCells(self._state.configuration)
+        cells.add(self._each(self._landed.moved(district, self._start.newest_ms) - self._moved, None))
+        return {row[1:4] for row in cells.cells()}
+
+    def _each(self, names: Iterable[str], at_ms: int | None) -> Iterator[Row]:
+        """Versions of facts as they were known at an instant, None: all of them."""
+        left = iter(sorted(names))
+        while some := list(islice(left, NAMES_AT_ONCE)):
+            if at_ms is None:
+                yield from self._landed.all_versions(self._state.district, some)
+            else:
+                yield from self._landed.as_known(self._state.district, some, at_ms)
