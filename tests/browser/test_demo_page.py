@@ -18,7 +18,7 @@ from tests.stack.test_demo import DISTRICT, PYTHON, Demo, own_settings
 pytestmark = [pytest.mark.browser, pytest.mark.stack, pytest.mark.timed]
 PRESSES = 3
 # A feed is silent two to three minutes of the clock after the press.
-SPEED = 3
+SPEED = 5
 SILENCED = f"{MOVED}.includes('fell silent')"
 INCIDENTS = "[...document.querySelectorAll('#incidents tbody tr')].map(row => row.innerText)"
 SURGES = f"{INCIDENTS}.filter(row => row.includes('inquiries: bus-late'))"

@@ -24,8 +24,8 @@ from streams.intake.closing import Landed
 from streams.intake.demonstration import HISTORY_DAYS, Demonstration, Fed, Feeder
 from streams.intake.memory import MemoryLog
 from streams.intake.silenced import SILENCE_MS
-from streams.intake.simulator import sample_district
 from streams.intake.simulator_writing import DAY_MS, MINUTE_MS
+from tests.simulated import SAMPLE
 
 WAIT_SECONDS = 60.0
 NOTHING = Landed(list)
@@ -64,7 +64,7 @@ def fed(shown: Demonstration, log: MemoryLog, since_ms: int, until_ms: int, land
 
 
 def test_the_sample_opens_on_a_school_day_at_07_35() -> None:
-    opens = from_ms(Demonstration.of(sample_district()).opens_ms)
+    opens = from_ms(Demonstration.of(SAMPLE).opens_ms)
     assert opens == datetime(2026, 10, 6, 12, 35, tzinfo=UTC)
     assert f"{opens:%A}" == "Tuesday"
 
@@ -110,7 +110,7 @@ def pressed(log: MemoryLog, hours: range, begin: Fed, monkeypatch: pytest.Monkey
     """Feed the sample hour by hour after the opening, whose day is closed by a press in the third; how far it came."""
     monkeypatch.setattr(demonstration, "LOOK_SECONDS", 0.0)
     monkeypatch.setattr(demonstration, "FEED_SECONDS", 0.0)
-    shown = Demonstration.of(sample_district())
+    shown = Demonstration.of(SAMPLE)
     left, told = list(hours), [begin]
 
     def note(fed: Fed) -> None:
@@ -137,7 +137,7 @@ def pressed(log: MemoryLog, hours: range, begin: Fed, monkeypatch: pytest.Monkey
 
 def test_staff_rest_on_a_pressed_day_and_a_later_start_goes_on_like_that(monkeypatch: pytest.MonkeyPatch) -> None:
     whole, parts = MemoryLog(), MemoryLog()
-    opens = Fed(Demonstration.of(sample_district()).opens_ms)
+    opens = Fed(Demonstration.of(SAMPLE).opens_ms)
     fed = pressed(whole, range(30), opens, monkeypatch)
     assert fed.pressed == {"2026-10-06": opens.until_ms + 2 * HOUR_MS}
     stopped = pressed(parts, range(6), opens, monkeypatch)
@@ -156,7 +156,7 @@ def test_staff_rest_on_a_pressed_day_and_a_later_start_goes_on_like_that(monkeyp
 
 
 def test_a_feed_that_a_press_silenced_holds_back_and_a_later_start_goes_on_like_that() -> None:
-    shown, whole, parts = Demonstration.of(sample_district()), MemoryLog(), MemoryLog()
+    shown, whole, parts = Demonstration.of(SAMPLE), MemoryLog(), MemoryLog()
     pressed_ms, end = shown.opens_ms + 10 * MINUTE_MS, shown.opens_ms + 30 * MINUTE_MS
     landed = Landed(list, lambda: [("mailbox", pressed_ms)])
     fed(shown, whole, shown.opens_ms, end, landed)
@@ -181,7 +181,7 @@ def test_where_it_stopped_is_kept_and_damage_is_said(tmp_path: Path) -> None:
 
 
 def test_within_two_minutes_a_promise_goes_at_risk_breaks_and_is_met_late() -> None:
-    shown = Demonstration.of(sample_district())
+    shown = Demonstration.of(SAMPLE)
     begins, ends = shown.opens_ms, shown.opens_ms + 2 * MINUTE_MS
     texts = [text for _, text in takewhile(lambda arrived: arrived[0] < ends, shown.arrivals())]
     mine = [EVENT.validate_json(text) for text in texts if f'"conversation":"{staged.NAME}-0"' in text]
@@ -194,7 +194,7 @@ def test_within_two_minutes_a_promise_goes_at_risk_breaks_and_is_met_late() -> N
 
 
 def test_what_is_staged_is_at_stake_only_after_the_opening() -> None:
-    shown = Demonstration.of(sample_district())
+    shown = Demonstration.of(SAMPLE)
     arrived = list(staged.staged(shown.document.district, shown.opens_ms))
     assert arrived == sorted(arrived)
     dues = [
