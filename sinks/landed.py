@@ -110,6 +110,10 @@ _DOCUMENTS = _filled("""
 SELECT {documents}
 FROM districts FINAL WHERE district = %(district)s ORDER BY revision, event_id, digest
 """)
+_CONFIGURED = """
+SELECT revision, event_id, digest FROM districts FINAL
+WHERE district = %(district)s AND landed_at <= fromUnixTimestamp64Milli(toInt64(%(at_ms)s))
+"""
 _CELLS = _filled("SELECT {cells}, {in_ms}(rebuilt_at) FROM daily_cells FINAL WHERE district = %(district)s")
 _TIED = """
 SELECT DISTINCT arrayJoin([conversation, JSONExtractString(content, 'into')]) FROM events
@@ -214,6 +218,10 @@ class Landed:
     def documents(self, district: str) -> list[ConfigurationRow]:
         """The rows of `districts`."""
         return [ConfigurationRow._make(row) for row in self._ask(_DOCUMENTS, district)]
+
+    def configured(self, district: str, at_ms: int) -> set[tuple[int, str, int]]:
+        """Revision, id and digest of each configuration that had landed by an instant, ms UTC."""
+        return {(revision, event, digest) for revision, event, digest in self._ask(_CONFIGURED, district, at_ms=at_ms)}
 
     def cells(self, district: str) -> Iterator[tuple[Row, int]]:
         """The rows of `daily_cells` without `rebuilt_at`, which is beside them."""

@@ -156,7 +156,7 @@ class _DistrictAudit:
         start, now_ms = landed.start(self._district), self._sources.now_ms()
         span = Span(now_ms - self._sources.alerts_ms, min(start.clock_ms, now_ms), now_ms)
         self._beside = Beside(landed, self._rows, self._folded.state, span)
-        self._days = Days(landed, self._rows, self._folded.state, start)
+        self._days = Days(landed, self._rows, self._folded.documents, self._folded.state, start)
 
     def _compare_all(self, progress: Progress, history: History | None) -> None:
         folded = self._folded

@@ -1,17 +1,19 @@
 """Daily cells held against the facts that the events give.
 
-A cell says when it was made, so it is held against what had landed by then. What landed since the cells were last
-caught up with is counted as it was known then; the rest as it is computed anew.
+A cell says when it was made, so it is held against what had landed by then, by the calendars that were known. What
+landed since the cells were last caught up with is counted as it was known then; the rest as it is computed anew.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, islice
 from typing import Any
 
+from schemas.events import DistrictConfigured
 from schemas.facts import Row
 from sinks.landed import Landed, Start
 from streams.audit.comparing import CELLS
 from streams.audit.findings import Rows
+from streams.core.configuration import Configuration
 from streams.core.days import DayCells
 from streams.core.district import DistrictState
 from streams.core.parts import whole_name
@@ -19,6 +21,8 @@ from streams.core.parts import whole_name
 NAMES_AT_ONCE = 1_000
 # So many slices of days are made anew while an audit runs, at most.
 MOST_MAKINGS = 8
+Documents = Sequence[tuple[DistrictConfigured, int]]
+"""Configurations with their digests; those of the district itself are known before its first rows."""
 Key = tuple[Any, ...]
 """Unit, channel and day."""
 
@@ -26,11 +30,13 @@ Key = tuple[Any, ...]
 class Days:
     """Of one district: `count` its rows slice by slice, then `compare`."""
 
-    def __init__(self, landed: Landed, found: Rows, state: DistrictState, start: Start) -> None:
+    def __init__(self, landed: Landed, found: Rows, documents: Documents, state: DistrictState, start: Start) -> None:
         self._landed = landed
         self._found = found
+        self._documents = documents
         self._state = state
         self._start = start
+        self._configured = landed.configured(state.district, start.mark_ms)
         self._moved = landed.moved(state.district, start.mark_ms) if start.mark_ms else set()
         self._tied = landed.tied(state.district)
         self._again: dict[str, Row] = {}
@@ -47,8 +53,16 @@ class Days:
             elif row[1] not in self._moved:
                 gone.append(row)
         if self._cells is None:
-            self._cells = DayCells(self._state.configuration)
+            self._cells = DayCells(self._configuration())
         self._cells.add(gone)
+
+    def _configuration(self) -> Configuration:
+        """The one by which the cells were made that were caught up with."""
+        known = DistrictState(self._state.district)
+        for event, digest in self._documents:
+            if (event.revision, event.event_id, digest) in self._configured:
+                known.apply(event, digest)
+        return known.configuration
 
     def compare(self, now_ms: int) -> None:
         """Compare all cells. Those of a day that nothing is known to be whole of are left aside."""
@@ -65,8 +79,8 @@ class Days:
         own = landed.setdefault(self._start.mark_ms, {})
         anywhere = {key for stored in landed.values() for key in stored}
         for number, (made_ms, stored) in enumerate(sorted(landed.items())):
-            is_clear = number < MOST_MAKINGS and made_ms <= max(now_ms, self._start.newest_ms)
-            recomputed = self._known_at(made_ms) if is_clear else {}
+            is_clear = number < MOST_MAKINGS and self._is_clear(made_ms, now_ms)
+            recomputed = self._cells_at(self._cells, made_ms) if is_clear else {}
             wanted = recomputed.keys() - anywhere if stored is own else frozenset()
             for key in stored.keys() | wanted:
                 is_aside = not is_clear or key in changed or (whole_from is not None and key[2] < whole_from)
@@ -81,16 +95,21 @@ class Days:
         elif landed != recomputed:
             self._found.days_aside += 1
 
-    def _known_at(self, at_ms: int) -> dict[Key, Row]:
+    def _is_clear(self, made_ms: int, now_ms: int) -> bool:
+        """Whether it can be told what was known when cells were made."""
+        is_past = made_ms <= max(now_ms, self._start.newest_ms)
+        return is_past and self._landed.configured(self._state.district, made_ms) == self._configured
+
+    def _cells_at(self, unmoved: DayCells, at_ms: int) -> dict[Key, Row]:
         """What cells that were made at an instant should be."""
-        cells = DayCells(self._state.configuration) if self._cells is None else self._cells.copy()
+        cells = unmoved.copy()
         cells.add(self._each(self._moved, at_ms))
         return {row[1:4]: row for row in cells.cells()}
 
     def _changed(self) -> set[Key]:
         """Cells that anything counts in, or did, that landed while the others were computed."""
         district = self._state.district
-        cells = DayCells(self._state.configuration)
+        cells = DayCells(self._configuration())
         cells.add(self._each(self._landed.moved(district, self._start.newest_ms) - self._moved, None))
         return {row[1:4] for row in cells.cells()}
 

@@ -259,6 +259,18 @@ def test_cells_are_held_against_what_had_landed_when_they_were_made(day: Day, hi
     assert day.audited().differences == []
 
 
+def test_cells_are_held_against_the_calendars_they_were_made_by(day: Day, history: History, hand: Hand) -> None:
+    calendars = district().model_dump(mode="json")["calendars"]
+    calendars["office"]["time_zone"] = "Pacific/Auckland"
+    day.land(history.configured(district(promises=PROMISES, calendars=calendars, revision=2), "2026-10-06 14:55"))
+    found = day.audited()
+    assert (found.differences, found.days_aside) == ([], 0)
+    hand.change("daily_cells", hand.keys("daily_cells", "inquiries > 0")[0], "inquiries", "inquiries + 1")
+    assert wrong(day.audited()) == {("mismatch", "daily_cells", "inquiries")}
+    day.log.catch_up_days()
+    assert day.audited().differences == []
+
+
 def test_a_minute_of_a_clock_that_went_back_is_left_aside(day: Day, history: History) -> None:
     day.now_ms += 2 * HOUR_MS
     day.land(history.add("inquiry", "2026-10-06 14:50", "ahead"))
