@@ -225,7 +225,7 @@ class Landed:
 
     def cells(self, district: str) -> Iterator[tuple[Row, int]]:
         """The rows of `daily_cells` without `rebuilt_at`, which is beside them."""
-        return ((row[:-1], row[-1]) for row in map(_row, self._ask(_CELLS, district)))
+        return ((row[:-1], row[-1]) for row in self._each(_CELLS, {"district": district}))
 
     def tied(self, district: str) -> set[str]:
         """Conversations that a merge, or the end of one, ever named."""
@@ -245,7 +245,7 @@ class Landed:
 
     def retired(self, district: str) -> Iterator[Row]:
         """The facts of conversations whose events left by retention."""
-        return map(_row, self._ask(_RETIRED, district))
+        return self._each(_RETIRED, {"district": district})
 
     def whole_from(self, district: str) -> date | None:
         """The day before which facts have left by retention; None: none has."""
@@ -283,11 +283,11 @@ class Landed:
 
     def windows(self, district: str, minutes: Sequence[int]) -> Iterator[tuple[Row, int]]:
         """The rows of `rolling` of some minutes, which are not none, in order of time; and when each landed."""
-        return self._each(_WINDOWS, district, minutes)
+        return ((row[:-1], row[-1]) for row in self._each(_WINDOWS, {"district": district, "minutes": tuple(minutes)}))
 
     def slices(self, district: str, minutes: Sequence[int]) -> Iterator[tuple[Row, int]]:
         """The same of `rolling_slices`."""
-        return self._each(_SLICES, district, minutes)
+        return ((row[:-1], row[-1]) for row in self._each(_SLICES, {"district": district, "minutes": tuple(minutes)}))
 
     def published_before(self, district: str, at_ms: int) -> list[Published]:
         """What the rows of the minute before one say of each unit's ratings."""
@@ -311,11 +311,10 @@ class Landed:
             rows = self._client.execute(query, parameters, external_tables=[asked], settings=settings)
         return map(_row, rows)
 
-    def _each(self, query: str, district: str, minutes: Sequence[int]) -> Iterator[tuple[Row, int]]:
+    def _each(self, query: str, parameters: Mapping[str, Any]) -> Iterator[Row]:
+        """The rows of a query as they come; nothing else may be asked before they end."""
         with errors_mapped(self._settings):
-            asked = {"district": district, "minutes": tuple(minutes)}
-            for row in map(_row, self._client.execute_iter(query, asked)):
-                yield row[:-1], row[-1]
+            yield from map(_row, self._client.execute_iter(query, parameters))
 
 
 def _row(values: Iterable[Any]) -> Row:

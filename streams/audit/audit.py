@@ -65,12 +65,12 @@ class _Folded:
         self.documents: list[tuple[DistrictConfigured, int]] = []
         """Configurations that this release's workers understood, with their digests."""
 
-    def slices(self) -> Iterator[DistrictState]:
-        """The state after each slice, to be folded by `rows`."""
+    def slices(self) -> Iterator[None]:
+        """Slice by slice into the state, each to be folded by `rows`."""
         for part in _slices(decoded(self._counted(), self.unreadable)):
             self.understood += len(part)
             self._take(part)
-            yield self.state
+            yield
 
     def _counted(self) -> Iterator[LandedEvent]:
         for row in self._events.district_events([self.state.district]):

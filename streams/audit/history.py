@@ -52,9 +52,10 @@ class History:
                 self._wanted.update(state.linked(whole_name(name)[0]))
 
     def compare(self) -> DistrictState | None:
-        """Compare all minutes; the state as it was known at the newest one, None: there is none."""
+        """Compare all minutes; the state as it was known at the newest one, None: there is none, or it is not clear."""
         if not self.minutes:
             return None
+        is_clear = False
         instants = [minute.at_ms for minute in self.minutes]
         ends = [minute.landed_ms for minute in self.minutes[1:]]
         with ExitStack() as held:
@@ -67,22 +68,24 @@ class History:
             slices = _by_minute(second.slices(self._district, instants), instants, _SLICE_AT)
             rows = zip(self.minutes, [*ends, span[1]], windows, slices, strict=True)
             for minute, end_ms, *landed in rows:
-                with closing(self._open()) as before:
-                    self._state.rolling.publishing.known(before.published_before(self._district, minute.at_ms))
-                if any(start <= minute.landed_ms <= end for start, end in unclear):
-                    self._found.minutes_aside += 1
-                else:
-                    self._compare(minute, end_ms, *landed)
-        return self._state
+                is_clear = not any(start <= minute.landed_ms <= end for start, end in unclear)
+                is_clear = is_clear and self._compare(minute, end_ms, *landed)
+                self._found.minutes_aside += not is_clear
+        return self._state if is_clear else None
 
-    def _compare(self, minute: Minute, end_ms: int, windows: Landings, slices: Landings) -> None:
-        """One minute; whatever landed of it is held against what was known by then, before the next minute's rows."""
+    def _compare(self, minute: Minute, end_ms: int, windows: Landings, slices: Landings) -> bool:
+        """One minute; whatever landed of it is held against what was known by then, before the next minute's rows.
+
+        False: it landed too often to tell.
+        """
         landings = sorted({min(landed_ms, end_ms - 1) for _, landed_ms in (*windows, *slices)})
         if len(landings) > MOST_LANDINGS:
-            self._found.minutes_aside += 1
-            return
+            return False
+        with closing(self._open()) as landed:
+            published = landed.published_before(self._district, minute.at_ms)
         for landed_ms in landings:
             self._know(landed_ms)
+            self._state.rolling.publishing.known(published)
             is_last = landed_ms == landings[-1]
             made = self._state.rolling.minute(minute.at_ms, self._state.configuration)
             rows: list[Row] = list(self._state.rolling.publishing.publish(made.rows()))
@@ -90,6 +93,7 @@ class History:
                 of_landing = [row for row, at_ms in own if min(at_ms, end_ms - 1) == landed_ms]
                 others = {table.subject(row) for row, _ in own} if is_last else None
                 self._judge(table, of_landing, {table.subject(row): row for row in recomputed}, others)
+        return True
 
     def _know(self, landed_ms: int) -> None:
         """Lead the state on to what had landed by an instant."""

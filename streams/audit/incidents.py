@@ -34,7 +34,7 @@ def compare_incidents(
     left += state.watching.judge([row for row in rows if row.at == clock_ms], clock_ms)
     opened = {one.key: one.at for one in known}
     for one in left:
-        if one.transition == CORRECTED and opened[one.key] < clock_ms - LOOKED_FOR_MS:
+        if one.transition == CORRECTED and opened.get(one.key, clock_ms) < clock_ms - LOOKED_FOR_MS:
             found.say(TABLE, f"{_name(one)} left", 0, [_verdict(EXTRA, one, "", "as it was said", "none")])
         elif one.transition != CORRECTED and one.at < clock_ms - LOOKED_FOR_MS:
             found.say(TABLE, f"{_name(one)} left", 0, [_verdict(MISSING, one, "", "none", instant(one.at))])
