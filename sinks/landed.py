@@ -42,10 +42,15 @@ class Start(NamedTuple):
 
 
 class Minute(NamedTuple):
-    """A minute of rolling rows: the end of the windows, and when it landed first; ms UTC."""
+    """A minute of rolling rows: the end of the windows, and when it landed first; ms UTC.
+
+    `is_clear` is 0 before something landed of another definition, or again from Kafka as it had been lost: what was
+    known before that cannot be told any more.
+    """
 
     at_ms: int
     landed_ms: int
+    is_clear: int
 
 
 class KnownEvent(NamedTuple):
@@ -82,6 +87,13 @@ def _filled(query: str) -> str:
     return query
 
 
+_DISTRICTS = " UNION DISTINCT ".join(
+    f"SELECT DISTINCT district FROM {table}"  # noqa: S608 -- only names of our own are put in
+    for table in (
+        *("events", "retired", "districts", "units", "conversations", "conversation_versions"),
+        *("alerts", "incidents", "daily_cells", "rolling", "rolling_slices"),
+    )
+)
 _START = _filled("""
 SELECT
     (SELECT max({in_ms}(landed_at)) FROM conversation_versions WHERE district = %(district)s),
@@ -123,6 +135,11 @@ _MOVED = """
 SELECT DISTINCT conversation FROM conversation_versions
 WHERE district = %(district)s AND landed_at > fromUnixTimestamp64Milli(toInt64(%(after_ms)s))
 """
+_LANDINGS = _filled("""
+SELECT DISTINCT {in_ms}(landed_at) AS landed_ms FROM conversation_versions
+WHERE district = %(district)s AND landed_at > fromUnixTimestamp64Milli(toInt64(%(after_ms)s))
+ORDER BY landed_ms
+""")
 _ALL_VERSIONS = _filled("""
 SELECT {facts} FROM conversation_versions FINAL WHERE district = %(district)s AND conversation IN asked
 """)
@@ -149,14 +166,14 @@ FROM alerts FINAL
 WHERE district = %(district)s AND {whole} IN asked
 """)
 _MINUTES = _filled("""
-SELECT {in_ms}(at), {in_ms}(landed_at)
-FROM rolling FINAL
-WHERE district = %(district)s AND unit = district AND channel = 'all' AND window = '1h' AND at >= (
-    SELECT max(at) FROM rolling WHERE district = %(district)s AND unit = district
-) - toIntervalDay(1) AND landed_at > (
+SELECT {in_ms}(at), {in_ms}(min(landed_at) AS landed), landed > (
     SELECT max(landed_at) FROM conversation_versions
     WHERE district = %(district)s AND definition_version != {definition}
-) AND landed_at > (SELECT max(noted_at) FROM replays WHERE position(replay, 'source kafka') > 0)
+) AND landed > (SELECT max(noted_at) FROM replays WHERE position(replay, 'source kafka') > 0)
+FROM rolling
+WHERE district = %(district)s AND at = toStartOfMinute(at)
+    AND at >= (SELECT max(at) FROM rolling WHERE district = %(district)s) - toIntervalDay(1)
+GROUP BY at
 ORDER BY at
 """)
 _KNOWN = _filled("""
@@ -198,6 +215,11 @@ class Landed:
         self._settings = settings
         self._client: Client = connect(settings)
 
+    def districts(self) -> list[str]:
+        """Every district of which any table has a row, sorted."""
+        with errors_mapped(self._settings):
+            return sorted(district for (district,) in self._client.execute(_DISTRICTS))
+
     def start(self, district: str) -> Start:
         """How far a district is."""
         (instants,) = self._ask(_START, district)
@@ -235,6 +257,10 @@ class Landed:
         """Names under which facts landed after an instant, ms UTC."""
         return {name for (name,) in self._ask(_MOVED, district, after_ms=after_ms)}
 
+    def landings(self, district: str, after_ms: int) -> list[int]:
+        """The instants after one at which facts landed, ms UTC, ascending."""
+        return [landed_ms for (landed_ms,) in self._ask(_LANDINGS, district, after_ms=after_ms)]
+
     def all_versions(self, district: str, names: Iterable[str]) -> Iterator[Row]:
         """Every version of facts that landed under these names."""
         return self._asked(_ALL_VERSIONS, names, {"district": district})
@@ -263,11 +289,7 @@ class Landed:
         return [incidents.of_row(row) for row in rows]
 
     def minutes(self, district: str) -> list[Minute]:
-        """The minutes of rolling rows of the last day, ascending.
-
-        Only those since nothing landed of another definition, and nothing that was lost landed again from Kafka: what
-        was known before cannot be told any more.
-        """
+        """The minutes of rolling rows of the last day, ascending."""
         return [Minute._make(row) for row in self._ask(_MINUTES, district)]
 
     def known(self, district: str, conversations: Iterable[str], from_ms: int, upto_ms: int) -> Iterator[KnownEvent]:

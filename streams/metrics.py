@@ -208,8 +208,10 @@ class AuditMetrics:
         self.unreadable = gauge("unreadable", "Landed events that cannot be read or folded")
         self.not_understood = gauge("not_understood", "Events kept for a newer release")
         self.retired = gauge("retired", "Conversations whose events left by retention: not compared")
-        self.days_aside = gauge("days_aside", "Daily cells that differ and may: facts landed since they were made")
-        self.minutes_aside = gauge("minutes_aside", "Minutes of rolling rows not compared: the clock went back by then")
+        self.days_aside = gauge("days_aside", "Daily cells not compared: what they should hold moved meanwhile")
+        self.minutes_aside = gauge(
+            "minutes_aside", "Minutes of rolling rows not compared: what was known by then is not clear"
+        )
         self.seconds = gauge("seconds", "How long the audit took, in seconds")
         self.timestamp = gauge("timestamp_seconds", "When the audit ended, in seconds since 1970")
 

@@ -4,6 +4,7 @@ import argparse
 import json
 import sys
 import time
+from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from deploy.cli.command import Command
 from deploy.local.state import local_settings
 from schemas.errors import DifferenceFound, EnvironmentProblem, UsageError
 from schemas.settings import Settings
+from sinks.landed import Landed
 from streams.audit.audit import DIFFERENCES_KEPT, RECHECK_SECONDS, audit
 from streams.audit.findings import Findings
 from streams.audit.sources import Sources
@@ -64,9 +66,9 @@ def _write_text(found: Findings, seconds: float) -> None:
     if found.retired:
         lines.append(f"{found.retired:,} conversations are retired: their events left, nothing is compared.")
     if found.days_aside:
-        lines.append(f"{found.days_aside:,} daily cells differ and may: facts of their day landed since.")
+        lines.append(f"{found.days_aside:,} daily cells are not compared: what they should hold moved meanwhile.")
     if found.minutes_aside:
-        lines.append(f"{found.minutes_aside:,} minutes of rolling rows are not compared: the clock went back by then.")
+        lines.append(f"{found.minutes_aside:,} minutes of rolling rows are not compared: what was known is not clear.")
     if not found.different:
         lines.append("Everything that landed is what the events give.")
     sys.stdout.write("\n".join(lines) + "\n")
@@ -87,19 +89,21 @@ def _configure(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(args: argparse.Namespace) -> int:
-    started = time.monotonic()
-    found = _audited(args.district, local_settings(), max(0, args.differences))
+    started, settings = time.monotonic(), local_settings()
+    with closing(Landed(settings)) as landed:
+        unknown = sorted(set(args.district) - set(landed.districts() if args.district else ()))
+    if unknown:
+        raise UsageError(f"There are no events of {', '.join(unknown)}.")
+    found = _audited(args.district, settings, max(0, args.differences))
     seconds = time.monotonic() - started
-    if args.district and not (found.events or found.different or found.retired):
-        raise UsageError(f"There are no events of {', '.join(args.district)}.")
     result = asdict(found) | {"seconds": round(seconds, 3), "timestamp": wall_ms() // 1000}
-    if args.metrics_file:
-        _write_metrics(args.metrics_file, result)
     if args.json:
         shown = result | {"differences": [difference._asdict() for difference in found.differences]}
         sys.stdout.write(json.dumps(shown, ensure_ascii=False) + "\n")
     else:
         _write_text(found, seconds)
+    if args.metrics_file:
+        _write_metrics(args.metrics_file, result)
     if found.different:
         raise DifferenceFound(
             f"{found.different:,} rows are not what their events give: {found.mismatches:,} differ, "

@@ -2,6 +2,7 @@
 
 import argparse
 import difflib
+import logging
 import os
 import sys
 from collections.abc import Sequence
@@ -10,6 +11,7 @@ from importlib import import_module
 
 from deploy.cli.command import Command
 from schemas.errors import CxError, UsageError
+from streams.driver_logs import TOLD_BY_US
 
 INTERRUPTED = 130
 
@@ -91,6 +93,8 @@ def dispatch(arguments: Sequence[str]) -> int:
         return 0
     name = arguments[0]
     command = load(name)
+    # Its failures come as errors of ours, in a sentence.
+    logging.getLogger(TOLD_BY_US).setLevel(logging.CRITICAL)
     parser = argparse.ArgumentParser(prog=f"cx {name}", description=command.help)
     command.configure(parser)
     if not command.takes_rest:

@@ -42,6 +42,7 @@ log = logging.getLogger("cx.auditing")
 CONVERSATIONS_PER_SLICE = 1_000
 NAMES_PER_PAGE = 50_000
 RECHECK_SECONDS = 2.0
+MOST_RECHECKS = 8
 DIFFERENCES_KEPT = 20
 AFTER_EVERYTHING_MS = to_ms(LATEST)
 ANY_VERSION = (1 << 64) - 1
@@ -147,9 +148,7 @@ class _DistrictAudit:
                 self._open(landed)
                 self._compare_all(progress, History(self._district, self._sources.landed, self._rows))
                 self._compare_later(landed)
-            if self._rows.is_late:
-                time.sleep(recheck_seconds)
-                self._recheck()
+            self._recheck_late(recheck_seconds)
         self._tell(found, differences_kept)
 
     def _open(self, landed: Landed) -> None:
@@ -225,6 +224,17 @@ class _DistrictAudit:
         if self._beside is not None:
             self._beside.compare_documents(self._folded.documents)
 
+    def _recheck_late(self, recheck_seconds: float) -> None:
+        """Look again at what may only have been late, until nothing of it moves any more: each look is a race anew."""
+        for _ in range(MOST_RECHECKS):
+            before = self._rows.late_verdicts()
+            if not before:
+                return
+            time.sleep(recheck_seconds)
+            self._recheck()
+            if self._rows.late_verdicts() == before:
+                return
+
     def _recheck(self) -> None:
         """Read late conversations whole again and compare with what stands by now; so the unit tree."""
         self._folded.hear_again()
@@ -262,7 +272,15 @@ def audit(
     found = Findings()
     with ExitStack() as held:
         events, landed = (held.enter_context(closing(sources.reader())) for _ in range(2))
-        for district in sorted(set(districts)) or landed.districts():
+        for district in sorted(set(districts)) or _districts(sources, landed):
             folded = _Folded(district, events, Log(sources.reader))
             _DistrictAudit(folded, landed, sources).run(found, progress, recheck_seconds, differences_kept)
     return found
+
+
+def _districts(sources: Sources, reader: Reader) -> list[str]:
+    """All that have events; with what lies beside the facts, all that have rows."""
+    if sources.landed is None:
+        return reader.districts()
+    with closing(sources.landed()) as landed:
+        return landed.districts()

@@ -81,6 +81,8 @@ SLICES = Table("rolling_slices", ROLLING_SLICES, _named(1, 2, 3, 4, at=5))
 ALERTS = "alerts"
 OF_CONVERSATIONS = frozenset({FACTS.name, VERSIONS.name, ALERTS})
 """Tables whose rows are about conversations, by name."""
+LATE = OF_CONVERSATIONS | {TREE.name, DOCUMENTS.name}
+"""Tables whose rows are looked at again, as they may differ only because the stream ran on."""
 
 
 def shown(column: Column, value: Any) -> str:

@@ -4,6 +4,7 @@ A cell says when it was made, so it is held against what had landed by then, by 
 landed since the cells were last caught up with is counted as it was known then; the rest as it is computed anew.
 """
 
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, islice
 from typing import Any
@@ -19,8 +20,8 @@ from streams.core.district import DistrictState
 from streams.core.parts import whole_name
 
 NAMES_AT_ONCE = 1_000
-# So many slices of days are made anew while an audit runs, at most.
-MOST_MAKINGS = 8
+# Of what was known so many times while cells were made the sums are made anew, at most.
+MOST_KNOWN = 64
 Documents = Sequence[tuple[DistrictConfigured, int]]
 """Configurations with their digests; those of the district itself are known before its first rows."""
 Key = tuple[Any, ...]
@@ -44,8 +45,6 @@ class Days:
 
     def count(self, rows: Iterable[Row]) -> None:
         """Count what rows come to; those that a merge names may come again and are kept."""
-        if not self._start.mark_ms:
-            return
         gone = []
         for row in rows:
             if whole_name(row[1])[0] in self._tied:
@@ -65,26 +64,40 @@ class Days:
         return known.configuration
 
     def compare(self, now_ms: int) -> None:
-        """Compare all cells. Those of a day that nothing is known to be whole of are left aside."""
+        """Compare all cells. Without a mark nothing says what they should hold: all are left aside."""
         if self._cells is None:
-            return
-        retired = self._landed.retired(self._state.district)
-        rows = chain(self._again.values(), retired)
-        self._cells.add(row for row in rows if row[1] not in self._moved)
-        landed: dict[int, dict[Key, Row]] = {}
-        for row, made_ms in self._landed.cells(self._state.district):
-            landed.setdefault(max(made_ms, self._start.mark_ms), {})[row[1:4]] = row
+            self._cells = DayCells(self._configuration())
+        self._cells.add(self._unmoved())
+        landed = self._landed_by_known(max(now_ms, self._start.newest_ms))
         changed = self._changed()
         whole_from = self._landed.whole_from(self._state.district)
         own = landed.setdefault(self._start.mark_ms, {})
         anywhere = {key for stored in landed.values() for key in stored}
-        for number, (made_ms, stored) in enumerate(sorted(landed.items())):
-            is_clear = number < MOST_MAKINGS and self._is_clear(made_ms, now_ms)
-            recomputed = self._cells_at(self._cells, made_ms) if is_clear else {}
+        for number, (known_ms, stored) in enumerate(sorted(landed.items())):
+            is_clear = number < MOST_KNOWN and self._is_clear(known_ms)
+            recomputed = self._cells_at(self._cells, known_ms) if is_clear or not self._start.mark_ms else {}
             wanted = recomputed.keys() - anywhere if stored is own else frozenset()
             for key in stored.keys() | wanted:
-                is_aside = not is_clear or key in changed or (whole_from is not None and key[2] < whole_from)
-                self._judge(stored.get(key), recomputed.get(key), is_aside)
+                is_aside = key in changed or (whole_from is not None and key[2] < whole_from)
+                if not is_clear:
+                    self._found.days_aside += 1
+                else:
+                    self._judge(stored.get(key), recomputed.get(key), is_aside)
+
+    def _unmoved(self) -> Iterator[Row]:
+        rows = chain(self._again.values(), self._landed.retired(self._state.district))
+        return (row for row in rows if row[1] not in self._moved)
+
+    def _landed_by_known(self, present_ms: int) -> dict[int, dict[Key, Row]]:
+        """Cells that landed, by the last landing of facts before they were made; 0: nobody can tell."""
+        mark_ms = self._start.mark_ms
+        landings = [mark_ms, *(self._landed.landings(self._state.district, mark_ms) if mark_ms else ())]
+        found: dict[int, dict[Key, Row]] = {}
+        for row, made_ms in self._landed.cells(self._state.district):
+            is_past = made_ms <= max(present_ms, mark_ms)
+            known_ms = landings[max(0, bisect_right(landings, made_ms) - 1)] if is_past else 0
+            found.setdefault(known_ms, {})[row[1:4]] = row
+        return found
 
     def _judge(self, landed: Row | None, recomputed: Row | None, is_aside: bool) -> None:
         """A cell in which nothing counts is as good as none."""
@@ -95,10 +108,9 @@ class Days:
         elif landed != recomputed:
             self._found.days_aside += 1
 
-    def _is_clear(self, made_ms: int, now_ms: int) -> bool:
-        """Whether it can be told what was known when cells were made."""
-        is_past = made_ms <= max(now_ms, self._start.newest_ms)
-        return is_past and self._landed.configured(self._state.district, made_ms) == self._configured
+    def _is_clear(self, known_ms: int) -> bool:
+        """Whether cells were made by what was known at an instant, and by the calendars of the mark."""
+        return known_ms > 0 and self._landed.configured(self._state.district, known_ms) == self._configured
 
     def _cells_at(self, unmoved: DayCells, at_ms: int) -> dict[Key, Row]:
         """What cells that were made at an instant should be."""
@@ -107,10 +119,13 @@ class Days:
         return {row[1:4]: row for row in cells.cells()}
 
     def _changed(self) -> set[Key]:
-        """Cells that anything counts in, or did, that landed while the others were computed."""
+        """Cells in which anything counts, or did, of what landed while the others were computed."""
         district = self._state.district
         cells = DayCells(self._configuration())
         cells.add(self._each(self._landed.moved(district, self._start.newest_ms) - self._moved, None))
+        if len(self._configured) > 1:
+            # Nothing folds them again when a calendar changes.
+            cells.add(self._landed.retired(district))
         return {row[1:4] for row in cells.cells()}
 
     def _each(self, names: Iterable[str], at_ms: int | None) -> Iterator[Row]:

@@ -8,6 +8,7 @@ from schemas.facts import Row
 from streams.audit.comparing import (
     BEHIND,
     EXTRA,
+    LATE,
     MISMATCH,
     MISSING,
     OF_CONVERSATIONS,
@@ -138,10 +139,9 @@ class Rows:
             }
         )
 
-    @property
-    def is_late(self) -> bool:
-        """Whether any row may differ because the stream ran on."""
-        return any(map(_any_late, self._verdicts.values()))
+    def late_verdicts(self) -> dict[tuple[str, str], list[Verdict]]:
+        """Everything that is wrong of rows that may differ because the stream ran on, by table and name."""
+        return {key: verdicts for key, verdicts in self._verdicts.items() if key[0] in LATE and _any_late(verdicts)}
 
 
 def _any_late(verdicts: Iterable[Verdict]) -> bool:

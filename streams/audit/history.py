@@ -40,7 +40,9 @@ class History:
         self._found = found
         self._wanted: set[str] = set()
         with closing(open_landed()) as landed:
-            self.minutes = _chosen(landed.minutes(district))
+            chosen = _chosen(landed.minutes(district))
+        self.minutes = [minute for minute in chosen if minute.is_clear]
+        found.minutes_aside += len(chosen) - len(self.minutes)
         self._state = DistrictState(district)
         self._events: list[KnownEvent] = []
 

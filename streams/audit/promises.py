@@ -67,6 +67,9 @@ def judged(
             found[one.conversation].append(_verdict(EXTRA, one, "as it was said", "none"))
         elif span.since_ms <= one.at < span.clock_ms:
             found[one.conversation].append(_verdict(MISSING, one, "none", instant(one.at)))
+    for one, _ in said:
+        if one.kind != PROMISE:
+            found[one.conversation].append(_verdict(EXTRA, one, f"a kind of its own, {one.kind}", "none"))
     numbers = Counter(dict.fromkeys(names, 0))
     for (conversation, clock, opener), told in _standing(said).items():
         numbers[conversation] += len(told)

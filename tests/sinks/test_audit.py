@@ -1,7 +1,7 @@
 """`./cx audit` on the real engine: a clean district is equal, and every damage done by hand is found and named."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from functools import partial
 from hashlib import sha256
@@ -13,7 +13,7 @@ import pytest
 
 from deploy.cli.main import main
 from schemas.events import EVENT, Event
-from schemas.facts import NAMES
+from schemas.facts import NAMES, Row
 from schemas.settings import Settings
 from sinks.connection import connect
 from sinks.reading import ClickHouseReader
@@ -233,6 +233,29 @@ def test_what_lands_while_the_audit_reads_is_no_difference(clickhouse: Settings,
     assert found.rows["conversations"] == len(ALL) + 1
 
 
+def test_what_keeps_moving_is_looked_at_until_it_stands(clickhouse: Settings, log: LandingLog) -> None:
+    history = lived()
+
+    def run_on(times: int) -> None:
+        log.take(payload(history.add("reply", "2026-10-06 11:00", "waits", event_id=f"late-{times}")))
+        log.land()
+
+    class Restless(ClickHouseReader):
+        """Something lands between the reading of events and that of facts, again and again."""
+
+        left = 4
+
+        def facts(self, district: str, names: Sequence[str]) -> Iterator[Row]:
+            if "waits" in names and Restless.left:
+                Restless.left -= 1
+                run_on(Restless.left)
+            return super().facts(district, names)
+
+    sources = Sources.of(clickhouse)._replace(reader=lambda: Restless(clickhouse))
+    found = audit([], sources, lambda *_: None, 0.0, 100)
+    assert (named(found), Restless.left) == ([], 0)
+
+
 def test_conversations_fold_slice_by_slice_and_merges_find_each_other(
     clickhouse: Settings, hand: Hand, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -280,6 +303,9 @@ def test_the_command_says_it_in_words_json_metrics_and_its_exit_code(
 def test_a_district_without_events_and_a_file_that_cannot_be_written_are_said(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["audit", "--district", "nowhere"]) == USAGE
+    assert main(["audit", "--district", "demo", "--district", "nowhere"]) == USAGE
+    assert "no events of nowhere." in capsys.readouterr().err
     assert main(["audit", "--metrics-file", str(tmp_path / "no" / "such.prom")]) == ENVIRONMENT
-    assert "no events of nowhere" in capsys.readouterr().err
+    told = capsys.readouterr()
+    assert "is what the events give" in told.out
+    assert "cannot be written" in told.err

@@ -199,6 +199,7 @@ def test_rows_that_somebody_deleted_are_missing(day: Day, hand: Hand) -> None:
         ("districts", "1", "missing"),
         ("incidents", "transition = 'opened'", "missing"),
         ("rolling", "unit = 'a' AND at = (SELECT max(at) FROM rolling)", "missing"),
+        ("rolling", "unit = 'demo' AND at = (SELECT max(at) FROM rolling)", "missing"),
         ("rolling_slices", "dimension = 'topic' AND at = (SELECT max(at) FROM rolling)", "missing"),
     ]
     for table, condition, _ in deleted:
@@ -220,6 +221,11 @@ def test_rows_that_somebody_invented_are_extra(day: Day, hand: Hand) -> None:
     extra = {table for kind, table, _ in wrong(day.audited()) if kind == "extra"}
     # A version lands in the facts as well.
     assert extra == {table for table, _ in invented} | {"conversations"}
+
+
+def test_a_district_that_nobody_told_of_is_found(day: Day, hand: Hand) -> None:
+    hand.change("units", hand.keys("units")[0], "district", "'ghostville'")
+    assert [(each.kind, each.district) for each in day.audited().differences] == [("extra", "ghostville")]
 
 
 def test_an_incident_that_somebody_invented_is_extra(day: Day, hand: Hand, query: Ask) -> None:
@@ -257,6 +263,18 @@ def test_cells_are_held_against_what_had_landed_when_they_were_made(day: Day, hi
     assert wrong(day.audited()) == {("mismatch", "daily_cells", "waits_ended")}
     day.log.catch_up_days()
     assert day.audited().differences == []
+
+
+def test_cells_made_in_many_pieces_are_compared_and_without_a_mark_none_is(day: Day, hand: Hand, query: Ask) -> None:
+    names = ", ".join(f"`{name}`" for name in TABLE["daily_cells"].names)
+    spread = names.replace("`rebuilt_at`", "rebuilt_at + toIntervalMillisecond(rowNumberInAllBlocks() + 1)")
+    query(f"INSERT INTO daily_cells ({names}) SELECT {spread} FROM daily_cells FINAL")
+    assert (day.audited().differences, day.audited().days_aside) == ([], 0)
+    hand.change("daily_cells", hand.keys("daily_cells")[-1], "handoffs", "handoffs + 1000")
+    assert wrong(day.audited()) == {("mismatch", "daily_cells", "handoffs")}
+    hand.delete("daily_marks", "1")
+    found = day.audited()
+    assert (found.differences, found.days_aside > 0) == ([], True)
 
 
 def test_cells_are_held_against_the_calendars_they_were_made_by(day: Day, history: History, hand: Hand) -> None:
@@ -303,7 +321,7 @@ def test_minutes_are_compared_as_far_as_it_can_be_told_what_was_known(
     assert wrong(day.audited()) == {("mismatch", "rolling", "inquiries")}
     what(query)
     found = day.audited()
-    assert found.differences == []
+    assert (found.differences, found.minutes_aside > 0) == ([], True)
     assert "rolling" not in found.rows
     day.now_ms += HOUR_MS
     day.land()
