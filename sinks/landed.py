@@ -131,6 +131,10 @@ _TIED = """
 SELECT DISTINCT arrayJoin([conversation, JSONExtractString(content, 'into')]) FROM events
 WHERE district = %(district)s AND kind IN ('merge', 'unmerge')
 """
+_PARTNERS = """
+SELECT DISTINCT arrayJoin([conversation, JSONExtractString(content, 'into') AS other]) FROM events
+WHERE district = %(district)s AND kind IN ('merge', 'unmerge') AND (conversation IN asked OR other IN asked)
+"""
 _MOVED = """
 SELECT DISTINCT conversation FROM conversation_versions
 WHERE district = %(district)s AND landed_at > fromUnixTimestamp64Milli(toInt64(%(after_ms)s))
@@ -252,6 +256,15 @@ class Landed:
     def tied(self, district: str) -> set[str]:
         """Conversations that a merge, or the end of one, ever named."""
         return {name for (name,) in self._ask(_TIED, district)}
+
+    def together(self, district: str, conversations: Iterable[str]) -> set[str]:
+        """These conversations and all that merges, or their ends, ever named with them, directly or not."""
+        found, known = set(conversations), set[str]()
+        while found != known:
+            known = found
+            named = self._asked(_PARTNERS, known, {"district": district})
+            found = known | {name for (name,) in named}
+        return known
 
     def moved(self, district: str, after_ms: int) -> set[str]:
         """Names under which facts landed after an instant, ms UTC."""

@@ -212,6 +212,7 @@ class AuditMetrics:
         self.minutes_aside = gauge(
             "minutes_aside", "Minutes of rolling rows not compared: what was known by then is not clear"
         )
+        self.moving = gauge("moving", "Rows not compared: they landed anew each time they were looked at")
         self.seconds = gauge("seconds", "How long the audit took, in seconds")
         self.timestamp = gauge("timestamp_seconds", "When the audit ended, in seconds since 1970")
 

@@ -69,6 +69,8 @@ def _write_text(found: Findings, seconds: float) -> None:
         lines.append(f"{found.days_aside:,} daily cells are not compared: what they should hold moved meanwhile.")
     if found.minutes_aside:
         lines.append(f"{found.minutes_aside:,} minutes of rolling rows are not compared: what was known is not clear.")
+    if found.moving:
+        lines.append(f"{found.moving:,} rows are not compared: they landed anew each time they were looked at.")
     if not found.different:
         lines.append("Everything that landed is what the events give.")
     sys.stdout.write("\n".join(lines) + "\n")

@@ -42,7 +42,7 @@ log = logging.getLogger("cx.auditing")
 CONVERSATIONS_PER_SLICE = 1_000
 NAMES_PER_PAGE = 50_000
 RECHECK_SECONDS = 2.0
-MOST_RECHECKS = 8
+MOST_RECHECKS = 5
 DIFFERENCES_KEPT = 20
 AFTER_EVERYTHING_MS = to_ms(LATEST)
 ANY_VERSION = (1 << 64) - 1
@@ -225,22 +225,30 @@ class _DistrictAudit:
             self._beside.compare_documents(self._folded.documents)
 
     def _recheck_late(self, recheck_seconds: float) -> None:
-        """Look again at what may only have been late, until nothing of it moves any more: each look is a race anew."""
+        """Look again at what may only have been late, until nothing of it moves: each look is a race anew.
+
+        What landed anew at each look is left aside, and counted.
+        """
+        late = self._rows.late_verdicts()
         for _ in range(MOST_RECHECKS):
-            before = self._rows.late_verdicts()
-            if not before:
+            if not late:
                 return
             time.sleep(recheck_seconds)
             self._recheck()
-            if self._rows.late_verdicts() == before:
+            before, late = late, self._rows.late_verdicts()
+            if late == before:
                 return
+        self._rows.leave_out_moving(before)
 
     def _recheck(self) -> None:
         """Read late conversations whole again and compare with what stands by now; so the unit tree."""
         self._folded.hear_again()
         late = iter(self._rows.late())
         while some := list(islice(late, CONVERSATIONS_PER_SLICE)):
-            self._compare(self._folded.again({whole_name(name)[0] for name in some}), some)
+            wanted = {whole_name(name)[0] for name in some}
+            # One that a merge names may have come after everything was read.
+            wanted = wanted if self._beside is None else self._beside.together(wanted)
+            self._compare(self._folded.again(wanted), some)
         self._compare_district()
 
 

@@ -27,6 +27,10 @@ class Beside:
         """As `Landed.names`."""
         return self._landed.names(self._state.district, after, most)
 
+    def together(self, conversations: Iterable[str]) -> set[str]:
+        """As `Landed.together`."""
+        return self._landed.together(self._state.district, conversations)
+
     def compare(self, rows: Sequence[Row], names: Iterable[str]) -> None:
         """Compare what landed under these names, with rows of whole conversations or without any."""
         recomputed = {row[1]: row for row in rows}

@@ -1,7 +1,7 @@
 """What an audit found: rows by what is wrong with them, of one district while it is looked at, and of all together."""
 
 from collections import Counter, defaultdict
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from schemas.facts import Row
@@ -28,7 +28,7 @@ class Findings:
     release; `not_understood` events kept for a newer one; `retired` conversations whose events left by retention:
     nothing can be compared with their rows. `days_aside` are cells that differ and may, as facts of their day landed
     since they were made or their events left; `minutes_aside` minutes of rolling rows of which it is not clear what
-    was known by then.
+    was known by then; `moving` rows that landed anew each time they were looked at.
     """
 
     districts: int = 0
@@ -43,6 +43,7 @@ class Findings:
     retired: int = 0
     days_aside: int = 0
     minutes_aside: int = 0
+    moving: int = 0
     differences: list[Difference] = field(default_factory=list)
 
     @property
@@ -62,6 +63,7 @@ class Findings:
         self.behind += kinds[BEHIND]
         self.days_aside += found.days_aside
         self.minutes_aside += found.minutes_aside
+        self.moving += found.moving
         for table, number in found.counts().items():
             self.rows[table] = self.rows.get(table, 0) + number
 
@@ -72,6 +74,7 @@ class Rows:
     def __init__(self) -> None:
         self.days_aside = 0
         self.minutes_aside = 0
+        self.moving = 0
         self._seen: defaultdict[str, set[str]] = defaultdict(set)
         self._numbers: defaultdict[str, dict[str, int]] = defaultdict(dict)
         self._verdicts: dict[tuple[str, str], list[Verdict]] = {}
@@ -138,6 +141,13 @@ class Rows:
                 if table in OF_CONVERSATIONS and _any_late(verdicts)
             }
         )
+
+    def leave_out_moving(self, before: Mapping[tuple[str, str], list[Verdict]]) -> None:
+        """Leave aside what is late in another way than it was before."""
+        for key, verdicts in self.late_verdicts().items():
+            if before.get(key) != verdicts:
+                del self._verdicts[key]
+                self.moving += len(verdicts)
 
     def late_verdicts(self) -> dict[tuple[str, str], list[Verdict]]:
         """Everything that is wrong of rows that may differ because the stream ran on, by table and name."""

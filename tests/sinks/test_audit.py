@@ -253,7 +253,25 @@ def test_what_keeps_moving_is_looked_at_until_it_stands(clickhouse: Settings, lo
 
     sources = Sources.of(clickhouse)._replace(reader=lambda: Restless(clickhouse))
     found = audit([], sources, lambda *_: None, 0.0, 100)
-    assert (named(found), Restless.left) == ([], 0)
+    assert (named(found), found.moving, Restless.left) == ([], 0, 0)
+    Restless.left = 100
+    found = audit([], sources, lambda *_: None, 0.0, 100)
+    assert (named(found), found.moving > 0) == ([], True)
+
+
+def test_one_that_comes_late_and_is_merged_is_found_with_the_other(clickhouse: Settings, log: LandingLog) -> None:
+    def run_on() -> None:
+        history = lived()
+        for event in (
+            history.add("inquiry", "2026-10-08 10:00", "fresh", event_id="fresh"),
+            history.add("merge", "2026-10-08 10:05", "fresh", into="waits", event_id="merged"),
+        ):
+            log.take(payload(event))
+        log.land()
+
+    land = [run_on]
+    sources = Sources.of(clickhouse)._replace(reader=lambda: Racing(clickhouse, land))
+    assert named(audit([], sources, lambda *_: None, 0.0, 100)) == []
 
 
 def test_conversations_fold_slice_by_slice_and_merges_find_each_other(
