@@ -19,8 +19,8 @@ from streams.core.days import CELL, DayCells
 from streams.core.district import DistrictState
 from streams.core.histogram import STARTS, bucket_of
 from tests.golden import OFFICE, History, at, district
+from tests.recount import Cells, Recount, by_cell
 from tests.reference.histories import histories
-from tests.reference.recount import Cells, Recount, by_cell
 
 HOUR_MS = 3_600_000
 ZONES = {"a": "America/Chicago", "b": "America/New_York", "c": "Australia/Lord_Howe", "d": "Asia/Beirut"}

@@ -19,8 +19,8 @@ from sinks.landing import Landing
 from streams.core.days import DayCells
 from streams.core.district import DistrictState
 from tests.golden import OFFICE, History, district
+from tests.recount import Cells, Recount, by_cell
 from tests.reference.histories import histories
-from tests.reference.recount import Cells, Recount, by_cell
 
 Ask = Callable[..., list[tuple[Any, ...]]]
 LANDED_MS = 1_800_000_000_000
