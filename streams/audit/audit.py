@@ -168,7 +168,8 @@ class _DistrictAudit:
         self._look_for_extra()
         self._compare_district()
         if self._days is not None:
-            self._days.compare(self._sources.now_ms())
+            now_ms = self._sources.now_ms()
+            self._days.compare(now_ms, now_ms - self._sources.facts_ms)
         self._history = history
 
     def _compare_later(self, landed: Landed) -> None:

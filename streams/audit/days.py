@@ -6,11 +6,13 @@ landed since the cells were last caught up with is counted as it was known then;
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import timedelta
 from itertools import chain, islice
 from typing import Any
 
 from schemas.events import DistrictConfigured
 from schemas.facts import Row
+from schemas.vocabulary import from_ms
 from sinks.landed import Landed, Start
 from streams.audit.comparing import CELLS
 from streams.audit.findings import Rows
@@ -63,14 +65,19 @@ class Days:
                 known.apply(event, digest)
         return known.configuration
 
-    def compare(self, now_ms: int) -> None:
-        """Compare all cells. Without a mark nothing says what they should hold: all are left aside."""
+    def compare(self, now_ms: int, kept_from_ms: int) -> None:
+        """Compare all cells. Without a mark nothing says what they should hold: all are left aside.
+
+        So are those of days that retention may have removed by now, also if facts that stay contribute to them.
+        """
         if self._cells is None:
             self._cells = DayCells(self._configuration())
         self._cells.add(self._unmoved())
         landed = self._landed_by_known(max(now_ms, self._start.newest_ms))
         changed = self._changed()
-        whole_from = self._landed.whole_from(self._state.district)
+        # A day may begin and end within the two around it.
+        kept_from = from_ms(kept_from_ms).date() + timedelta(days=2)
+        whole_from = max(kept_from, self._landed.whole_from(self._state.district) or kept_from)
         own = landed.setdefault(self._start.mark_ms, {})
         anywhere = {key for stored in landed.values() for key in stored}
         for number, (known_ms, stored) in enumerate(sorted(landed.items())):
@@ -78,7 +85,7 @@ class Days:
             recomputed = self._cells_at(self._cells, known_ms) if is_clear or not self._start.mark_ms else {}
             wanted = recomputed.keys() - anywhere if stored is own else frozenset()
             for key in stored.keys() | wanted:
-                is_aside = key in changed or (whole_from is not None and key[2] < whole_from)
+                is_aside = key in changed or key[2] < whole_from
                 if not is_clear:
                     self._found.days_aside += 1
                 else:
