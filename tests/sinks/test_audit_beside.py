@@ -45,8 +45,8 @@ class Day:
         self.now_ms += 7_000
         self.log.land(with_erasures=True)
 
-    def audited(self) -> Findings:
-        return audit([], self._sources, lambda *_: None, 0.0, 1_000)
+    def audited(self, **more: Any) -> Findings:
+        return audit([], self._sources._replace(**more), lambda *_: None, 0.0, 1_000)
 
     def close(self) -> None:
         self.log.close()
@@ -274,6 +274,13 @@ def test_cells_made_in_many_pieces_are_compared_and_without_a_mark_none_is(day: 
     assert wrong(day.audited()) == {("mismatch", "daily_cells", "handoffs")}
     hand.delete("daily_marks", "1")
     found = day.audited()
+    assert (found.differences, found.days_aside > 0) == ([], True)
+
+
+def test_cells_of_days_that_retention_may_have_removed_are_left_aside(day: Day, hand: Hand) -> None:
+    hand.delete("daily_cells", "1")
+    assert wrong(day.audited()) == {("missing", "daily_cells", "")}
+    found = day.audited(facts_ms=0)
     assert (found.differences, found.days_aside > 0) == ([], True)
 
 
