@@ -30,3 +30,5 @@ DAILY_CELLS: tuple[Column, ...] = (
     Column("bounces", COUNT, "of these, back to where it was before"),
     Column("rebuilt_at", INSTANT, "everything that landed by then is in it; the latest counts"),
 )
+CELL = DAILY_CELLS[:-1]
+"""What a cell says; a row of it is a plain tuple in this order."""

@@ -121,7 +121,7 @@ WHERE {condition}
 ORDER BY district, key, revision, transition
 """.replace(
     "{columns}",
-    ", ".join(f"toUnixTimestamp64Milli({c.name})" if "DateTime64" in c.type else c.name for c in ALERT),
+    ", ".join(map(raw, ALERT)),
 )
 ALERTS = SAID.format(condition="district IN %(districts)s")
 ALERTS_OF = SAID.format(

@@ -119,8 +119,7 @@ COMMANDS = {
         "Computes everything anew from the raw events, with the offline core, and compares it with what landed, row by "
         "row, column by column: facts and their newest versions, configurations, unit trees, daily cells, alerts, "
         "incidents, and the rolling windows of the last day as they were known. The stream may run meanwhile: what "
-        "differs because of it is read once more. "
-        "Exit code 6: something differs.",
+        "differs because of it is read again until nothing of it moves. Exit code 6: something differs.",
         _configure,
         _run,
     )

@@ -142,11 +142,12 @@ class _DistrictAudit:
         """Audit the district and add to what was found."""
         with ExitStack() as held:
             if self._sources.landed is None:
-                self._compare_all(progress, None)
+                self._compare_all(progress)
             else:
                 landed = held.enter_context(closing(self._sources.landed()))
                 self._open(landed)
-                self._compare_all(progress, History(self._district, self._sources.landed, self._rows))
+                self._history = History(self._district, self._sources.landed, self._rows)
+                self._compare_all(progress)
                 self._compare_later(landed)
             self._recheck_late(recheck_seconds)
         self._tell(found, differences_kept)
@@ -157,8 +158,8 @@ class _DistrictAudit:
         self._beside = Beside(landed, self._rows, self._folded.state, span)
         self._days = Days(landed, self._rows, self._folded.documents, self._folded.state, start)
 
-    def _compare_all(self, progress: Progress, history: History | None) -> None:
-        folded = self._folded
+    def _compare_all(self, progress: Progress) -> None:
+        folded, history = self._folded, self._history
         for _ in folded.slices():
             rows = folded.rows(None if history is None else history.note)
             if self._days is not None:
@@ -170,7 +171,6 @@ class _DistrictAudit:
         if self._days is not None:
             now_ms = self._sources.now_ms()
             self._days.compare(now_ms, now_ms - self._sources.facts_ms)
-        self._history = history
 
     def _compare_later(self, landed: Landed) -> None:
         """What was known at each hour, then what was told of it."""

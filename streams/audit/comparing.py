@@ -8,12 +8,21 @@ from functools import partial
 from itertools import islice
 from typing import Any, NamedTuple
 
-from schemas.daily import DAILY_CELLS
+from schemas.daily import CELL
 from schemas.facts import CONVERSATION, Column, Row
-from schemas.rolling import ROLLING, ROLLING_SLICES
+from schemas.rolling import ROLLING as ROLLING_COLUMNS
+from schemas.rolling import ROLLING_SLICES as ROLLING_SLICES_COLUMNS
 from schemas.vocabulary import from_ms
 from sinks.landing import ConfigurationRow, UnitRow
-from sinks.tables import CONVERSATION_VERSIONS, CONVERSATIONS, DISTRICTS, UNITS
+from sinks.tables import (
+    CONVERSATION_VERSIONS,
+    CONVERSATIONS,
+    DAILY_CELLS,
+    DISTRICTS,
+    ROLLING,
+    ROLLING_SLICES,
+    UNITS,
+)
 from streams.core.parts import whole_name
 
 LONGEST_VALUE = 200
@@ -75,9 +84,9 @@ FACTS = Table(CONVERSATIONS.name, CONVERSATION, _named(_NAME), _VERSION, True)
 VERSIONS = Table(CONVERSATION_VERSIONS.name, CONVERSATION, _named(_NAME), _VERSION, True)
 TREE = Table(UNITS.name, UNITS.columns[: len(UnitRow._fields)], _named(1), UnitRow._fields.index("version"))
 DOCUMENTS = Table(DISTRICTS.name, DISTRICTS.columns[: len(ConfigurationRow._fields)], _named(1, 2, 3))
-CELLS = Table("daily_cells", DAILY_CELLS[:-1], _named(1, 2, 3))
-MINUTES = Table("rolling", ROLLING, _named(1, 2, 3, at=4))
-SLICES = Table("rolling_slices", ROLLING_SLICES, _named(1, 2, 3, 4, at=5))
+CELLS = Table(DAILY_CELLS.name, CELL, _named(1, 2, 3))
+MINUTES = Table(ROLLING.name, ROLLING_COLUMNS, _named(1, 2, 3, at=4))
+SLICES = Table(ROLLING_SLICES.name, ROLLING_SLICES_COLUMNS, _named(1, 2, 3, 4, at=5))
 ALERTS = "alerts"
 OF_CONVERSATIONS = frozenset({FACTS.name, VERSIONS.name, ALERTS})
 """Tables whose rows are about conversations, by name."""

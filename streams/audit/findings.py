@@ -26,8 +26,8 @@ class Findings:
 
     `rows` are rows computed anew, by table; `unreadable` events that landed and cannot be read or folded by this
     release; `not_understood` events kept for a newer one; `retired` conversations whose events left by retention:
-    nothing can be compared with their rows. `days_aside` are cells that differ and may, as facts of their day landed
-    since they were made or their events left; `minutes_aside` minutes of rolling rows of which it is not clear what
+    nothing can be compared with their rows. `days_aside` are cells of which it is not clear what they should
+    hold; `minutes_aside` minutes of rolling rows of which it is not clear what
     was known by then; `moving` rows that landed anew each time they were looked at.
     """
 
@@ -80,13 +80,12 @@ class Rows:
         self._verdicts: dict[tuple[str, str], list[Verdict]] = {}
         self._others = Counter[str]()
 
-    def judge(self, table: Table, landed: Row | None, recomputed: Row | None) -> Verdict | None:
+    def judge(self, table: Table, landed: Row | None, recomputed: Row | None) -> None:
         """Compare one row that is looked at once, and keep what is wrong with it."""
         self._others[table.name] += recomputed is not None
         verdict = compare(table, landed, recomputed)
         if verdict is not None:
             self._verdicts.setdefault((table.name, verdict.differences[0].name), []).append(verdict)
-        return verdict
 
     def rejudge(self, table: Table, name: str, landed: Row | None, recomputed: Row | None) -> None:
         """The same of one that may be looked at again."""

@@ -71,13 +71,14 @@ def judged(
         if one.kind != PROMISE:
             found[one.conversation].append(_verdict(EXTRA, one, f"a kind of its own, {one.kind}", "none"))
     numbers = Counter(dict.fromkeys(names, 0))
+    shown_of = {name: _shown(by_name[name]) for name in {one.conversation for one, _ in said} & by_name.keys()}
     for (conversation, clock, opener), told in _standing(said).items():
         numbers[conversation] += len(told)
         found[conversation] += _altered(told)
         lacking = _begun(told)
-        row, newest_ms = by_name.get(conversation), landed.get(conversation)
-        if row is not None and newest_ms is not None and not telling.interventions.is_acknowledged(told[0][0].key):
-            shown_now = _shown(row, clock, opener)
+        newest_ms, is_moved = landed.get(conversation), telling.interventions.is_acknowledged(told[0][0].key)
+        if conversation in shown_of and newest_ms is not None and not is_moved:
+            shown_now = shown_of[conversation].get((clock, opener), {})
             of_newest = [one for one, landed_ms in told if landed_ms >= newest_ms]
             found[conversation] += _unlike(of_newest, shown_now)
             if len(of_newest) == len(told):
@@ -153,13 +154,14 @@ def _gaps(told: Iterable[AlertTransition], shown_now: Mapping[str, AlertTransiti
     return {transition: shown_now[transition] for transition in order[:last] if transition not in said}
 
 
-def _shown(row: Row, name: str, opener: str) -> dict[str, AlertTransition]:
-    """What the facts show of a clock, by transition, in order; whom it is told is empty."""
-    clocks = (
-        [] if row[_RETRACTED] else [clock for clock in clocks_of(row) if (clock.clock, clock.opener) == (name, opener)]
-    )
-    shown_now = (as_alert(row[0], row[1], clock, moment) for clock in clocks for moment in clock.moments())
-    return {one.transition: one for one in shown_now}
+def _shown(row: Row) -> dict[tuple[str, str], dict[str, AlertTransition]]:
+    """What the facts show of each clock, by transition, in order; whom it is told is empty."""
+    found: dict[tuple[str, str], dict[str, AlertTransition]] = {}
+    for clock in () if row[_RETRACTED] else clocks_of(row):
+        shown_now = found.setdefault((clock.clock, clock.opener), {})
+        for moment in clock.moments():
+            shown_now[moment.transition] = as_alert(row[0], row[1], clock, moment)
+    return found
 
 
 def _verdict(kind: str, one: AlertTransition, landed: str, recomputed: str) -> Verdict:

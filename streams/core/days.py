@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from schemas.daily import DAILY_CELLS
+from schemas.daily import CELL
 from schemas.facts import Row
 from schemas.rolling import PILLARS, SCORES
 from streams.core.configuration import Configuration
@@ -41,7 +41,6 @@ from streams.core.histogram import BUCKETS, STARTS
 from streams.core.windows import NEVER_MS, Ints
 
 ROWS_AT_ONCE = 1 << 14
-CELL = DAILY_CELLS[:-1]
 
 _PROMISES = {PENDING: "promises_open", MET: "promises_met", MISSED: "promises_missed"}
 _HISTOGRAMS = ("first_response", "first_response_business", "reply", "reply_business")

@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from schemas.daily import DAILY_CELLS
+from schemas.daily import CELL, DAILY_CELLS
 from schemas.events import Event
 from schemas.facts import NAMES, Row
 from streams.core import days
 from streams.core.contributions import Numbers, contributions
-from streams.core.days import CELL, DayCells
+from streams.core.days import DayCells
 from streams.core.district import DistrictState
 from streams.core.histogram import STARTS, bucket_of
 from tests.golden import OFFICE, History, at, district
