@@ -12,7 +12,7 @@ from clickhouse_driver import Client
 
 from schemas import incidents
 from schemas.alerts import ALERT, AlertTransition, of_row
-from schemas.daily import DAILY_CELLS
+from schemas.daily import CELL
 from schemas.facts import CONVERSATION, DEFINITION_VERSION, Column, Row
 from schemas.incidents import IncidentTransition
 from schemas.rolling import ROLLING, ROLLING_SLICES, Published
@@ -53,6 +53,16 @@ class Minute(NamedTuple):
     is_clear: int
 
 
+class Known(NamedTuple):
+    """What had landed by `upto_ms`, ms UTC: of conversations of which something landed after `from_ms`, or was received
+    since `signs_ms`.
+    """
+
+    signs_ms: int
+    from_ms: int
+    upto_ms: int
+
+
 class KnownEvent(NamedTuple):
     """An event with when it landed (ms UTC) and where it was read from."""
 
@@ -68,7 +78,7 @@ def _columns(columns: Iterable[Column]) -> str:
 
 _FRAGMENTS = {
     "alerts": _columns(ALERT),
-    "cells": _columns(DAILY_CELLS[:-1]),
+    "cells": _columns(CELL),
     "definition": str(DEFINITION_VERSION),
     "documents": _columns(DISTRICTS.columns[: len(ConfigurationRow._fields)]),
     "facts": _columns(CONVERSATION),
@@ -188,7 +198,10 @@ FROM events FINAL
 WHERE district = %(district)s AND landed_at <= fromUnixTimestamp64Milli(toInt64(%(upto_ms)s)) AND (
     conversation = '' OR conversation IN asked OR conversation IN (
         SELECT conversation FROM events
-        WHERE district = %(district)s AND landed_at > fromUnixTimestamp64Milli(toInt64(%(from_ms)s))
+        WHERE district = %(district)s AND (
+            landed_at > fromUnixTimestamp64Milli(toInt64(%(from_ms)s))
+            OR received_at >= fromUnixTimestamp64Milli(toInt64(%(signs_ms)s))
+        )
     )
 )
 ORDER BY landed_at, conversation, event_id, digest
@@ -305,13 +318,11 @@ class Landed:
         """The minutes of rolling rows of the last day, ascending."""
         return [Minute._make(row) for row in self._ask(_MINUTES, district)]
 
-    def known(self, district: str, conversations: Iterable[str], from_ms: int, upto_ms: int) -> Iterator[KnownEvent]:
-        """Events that landed by an instant, in order of landing, ms UTC: of the district itself, of these
-        conversations, and of those of which something landed after `from_ms`.
-        """
-        span = {"district": district, "from_ms": from_ms, "upto_ms": upto_ms}
+    def known(self, district: str, conversations: Iterable[str], span: Known) -> Iterator[KnownEvent]:
+        """Events in order of landing: of the district itself, of these conversations, and of those of the span."""
+        asked = {"district": district, **span._asdict()}
         # Content goes to a parser that takes bytes.
-        for row in self._asked(_KNOWN, conversations, span, strings_as_bytes=True):
+        for row in self._asked(_KNOWN, conversations, asked, strings_as_bytes=True):
             where, conversation, event_id, digest, kind, *rest = row
             texts = where.decode(), conversation.decode(), event_id.decode(), digest, kind.decode()
             yield KnownEvent(LandedEvent(*texts, *rest[:-3]), *rest[-3:])

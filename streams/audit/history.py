@@ -11,12 +11,12 @@ from contextlib import ExitStack, closing
 from itertools import groupby
 
 from schemas.facts import Row
-from sinks.landed import KnownEvent, Landed, Minute
+from sinks.landed import Known, KnownEvent, Landed, Minute
 from streams.audit.comparing import MINUTES, SLICES, Table
 from streams.audit.findings import Rows
 from streams.core.district import DistrictState
 from streams.core.parts import whole_name
-from streams.core.windows import DAY_MS
+from streams.core.windows import DAY_MS, HORIZON_MS
 from streams.recovery import decoded
 
 HOUR_MS = 3_600_000
@@ -62,13 +62,15 @@ class History:
         ends = [minute.landed_ms for minute in self.minutes[1:]]
         with ExitStack() as held:
             first, second = (held.enter_context(closing(self._open())) for _ in range(2))
-            span = self.minutes[0].landed_ms, self.minutes[-1].landed_ms + HOUR_MS
-            self._events = list(first.known(self._district, self._wanted, *span))
+            begin, end = self.minutes[0], self.minutes[-1]
+            # Whatever came is a sign of its source, whether or not it counts in a window.
+            span = Known(begin.at_ms - HORIZON_MS, begin.landed_ms, end.landed_ms + HOUR_MS)
+            self._events = list(first.known(self._district, self._wanted, span))
             unclear = _unclear(self._events)
             self._events.reverse()
             windows = _by_minute(first.windows(self._district, instants), instants, _AT)
             slices = _by_minute(second.slices(self._district, instants), instants, _SLICE_AT)
-            rows = zip(self.minutes, [*ends, span[1]], windows, slices, strict=True)
+            rows = zip(self.minutes, [*ends, span.upto_ms], windows, slices, strict=True)
             for minute, end_ms, *landed in rows:
                 is_clear = not any(start <= minute.landed_ms <= end for start, end in unclear)
                 is_clear = is_clear and self._compare(minute, end_ms, *landed)
