@@ -178,7 +178,7 @@ def _run_down(args: argparse.Namespace) -> int:
     if supervisor is not None:
         with console.status("stopping"):
             supervisor.send(signal.SIGTERM)
-            data.wait_until_free()
+            data.wait_until_ended(supervisor)
     console.print("The stack is stopped." if supervisor else f"No stack runs in {data.path}.")
     if args.purge and data.path.exists():
         data.purge()

@@ -152,10 +152,13 @@ class DataDirectory:
         """Leave word for `status`, `down` and the next start."""
         write_whole(self.path / "stack.json", state.model_dump_json(indent=1))
 
-    def wait_until_free(self, seconds: float = STOP_SECONDS) -> None:
-        """Wait until no stack runs here. Raises `Unavailable` after `seconds`."""
+    def wait_until_ended(self, supervisor: Identity, seconds: float = STOP_SECONDS) -> None:
+        """Wait until the process that ran the stack here has ended. Raises `Unavailable` after `seconds`.
+
+        It lets go of the directory an instant before: who waits for the lock alone may still find its process.
+        """
         deadline = time.monotonic() + seconds
-        while self.supervisor() is not None:
+        while supervisor.is_alive():
             if time.monotonic() > deadline:
                 raise Unavailable(f"The stack in {self.path} does not stop: see {self.logs}.")
             time.sleep(0.1)

@@ -1,11 +1,14 @@
 """The data directory: ours or not, one stack at a time, its secrets."""
 
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
 
+from deploy.local.identity import Identity
 from deploy.local.state import (
     DataDirectory,
     StackState,
@@ -14,7 +17,7 @@ from deploy.local.state import (
     ensure_secrets,
 )
 from schemas.clock import Clock
-from schemas.errors import EnvironmentProblem, UsageError
+from schemas.errors import EnvironmentProblem, Unavailable, UsageError
 from schemas.settings import Settings
 
 
@@ -63,6 +66,20 @@ def test_one_stack_at_a_time(settings: Settings) -> None:
         with pytest.raises(EnvironmentProblem, match="already runs"):
             data.purge()
     assert data.supervisor() is None
+
+
+def test_a_stack_has_ended_when_its_process_has(settings: Settings) -> None:
+    """It lets go of the directory first; on a busy machine its end may be a while after."""
+    data = DataDirectory(settings)
+    data.claim()
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
+        supervisor = Identity.of(process.pid)
+        assert data.supervisor() is None
+        with pytest.raises(Unavailable, match="does not stop"):
+            data.wait_until_ended(supervisor, seconds=0.0)
+        process.terminate()
+        data.wait_until_ended(supervisor)
+        assert not supervisor.is_alive()
 
 
 def test_the_word_of_an_ended_supervisor_is_not_taken_for_now(settings: Settings) -> None:
