@@ -2,9 +2,11 @@
 
 import pytest
 
+WAITING = ("stack", "browser")
+
 pytest_plugins = ["tests.fixtures_clickhouse", "tests.fixtures_stack"]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests of the stack first: they mostly wait, and what only computes then fills the time beside and after them."""
-    items.sort(key=lambda item: item.get_closest_marker("stack") is None)
+    """What mostly waits first: what only computes then fills the time beside it and after."""
+    items.sort(key=lambda item: not any(item.get_closest_marker(name) for name in WAITING))

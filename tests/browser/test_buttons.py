@@ -4,7 +4,7 @@ What is said holds whoever else moves the same number meanwhile.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
 from functools import partial
 from pathlib import Path
@@ -34,11 +34,9 @@ from tests.landed import LandingLog
 pytestmark = pytest.mark.browser
 MOVED = "document.getElementById('moved').textContent"
 TOLD = f"!{MOVED}.includes('so far') && ({MOVED}.includes('→') || {MOVED}.includes('unchanged'))"
-AFTER_MS = "Number(document.getElementById('moved').dataset.afterMs)"
 LIT = "document.querySelector('.tiles .moved [data-metric]')?.dataset.metric"
 TILE = "document.querySelector('.tiles [data-metric=%s]').textContent"
 PRESS = "document.querySelector('[data-action=%s]').click()"
-LONGEST_MS = 2_000
 OF_REPLIES = {"channel", "unit"}
 CHANGES = {
     "ask": ("asked_today", "Asked today: 1 → 2."),
@@ -47,11 +45,6 @@ CHANGES = {
     "breakdown": ("open_waits", "Open waits: 1 → 61."),
     "snow-day": ("due_today", "→ 0."),
 }
-
-
-def all_but_one_in_time(taken: Iterable[int]) -> bool:
-    """Whether presses moved their number within two seconds; the machine may be busy with other work during one."""
-    return sorted(taken)[-2] < LONGEST_MS
 
 
 def message(*contents: dict[str, Any]) -> bytes:
@@ -146,24 +139,21 @@ def visit(clickhouse: Settings, tmp_path: Path) -> Visit:
     return run
 
 
-async def press(page: Page, action: str) -> int:
-    """Press a button: the page says which number moved and shows its tile; how long that took, in ms."""
+async def press(page: Page, action: str) -> None:
+    """Press a button: the page says which number moved and shows its tile for a while."""
     metric, change = CHANGES[action]
     await page.value(PRESS % action)
     await page.until(TOLD)
     assert change in await page.value(MOVED)
     assert await page.value(LIT) == metric
-    after_ms: int = await page.value(AFTER_MS)
     await page.until("!document.querySelector('.tiles .moved')")
-    return after_ms
 
 
-@pytest.mark.timed
 def test_every_button_shows_the_number_it_moved(visit: Visit) -> None:
     async def look(page: Page, _log: HeldLog) -> None:
         assert "Demo clock: Tuesday 10:0" in await page.value("document.getElementById('clock').textContent")
-        taken = {action: await press(page, action) for action in CHANGES}
-        assert all_but_one_in_time(taken.values()), taken
+        for action in CHANGES:
+            await press(page, action)
         assert "open promises fall due later." in await page.value(MOVED)
 
     visit(look)

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import subprocess
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -11,12 +12,14 @@ from dashboards.incidents import INCIDENTS as PANEL
 from schemas.alerts import AT_RISK, BREACHED, MET_LATE
 from streams.intake.staged import NAME
 from tests.browser.chromium import LIVE, WHOLE, Chromium, Page
-from tests.browser.test_buttons import AFTER_MS, CHANGES, MOVED, TOLD, all_but_one_in_time
+from tests.browser.test_buttons import CHANGES, MOVED, TOLD
 from tests.stack.processes import until
 from tests.stack.test_demo import DISTRICT, PYTHON, Demo, own_settings
 
 pytestmark = [pytest.mark.browser, pytest.mark.stack, pytest.mark.timed]
 PRESSES = 3
+AFTER_MS = "Number(document.getElementById('moved').dataset.afterMs)"
+LONGEST_MS = 2_000
 # A feed is silent two to three minutes of the clock after the press.
 SPEED = 5
 SILENCED = f"{MOVED}.includes('fell silent')"
@@ -37,6 +40,11 @@ async def press(page: Page, action: str) -> int:
     assert "→" in await page.value(MOVED)
     after_ms: int = await page.value(AFTER_MS)
     return after_ms
+
+
+def all_but_one_in_time(taken: Iterable[int]) -> bool:
+    """Whether presses moved their number within two seconds; the machine may be busy with other work during one."""
+    return sorted(taken)[-2] < LONGEST_MS
 
 
 def units_with_promises_due(demo: Demo) -> set[str]:
