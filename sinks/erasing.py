@@ -6,11 +6,13 @@ the server has let go of the parts that held them (`old_parts_lifetime`).
 """
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from clickhouse_driver import Client
 
+from schemas.facts import NAMES
 from schemas.vocabulary import SCHEMA_VERSION
 from sinks.landing import Erasure
 from sinks.tables import EVENTS
@@ -40,22 +42,42 @@ SELECT {{columns}} FROM events FINAL WHERE district = %(district)s AND ({HOLDS})
     "{columns}",
     ", ".join(f"toUnixTimestamp64Milli({c.name})" if "DateTime64" in c.type else f"`{c.name}`" for c in EVENTS.columns),
 )
-_IS = "lower(hex(SHA256({}))) = %(key_digest)s"
+_DIGEST = "lower(hex(SHA256({})))"
+_IS = f"{_DIGEST} = %(key_digest)s"
+_KEYS_OF_FACTS = f"""arrayConcat(
+    [{_DIGEST.format("person")}, {_DIGEST.format("first_response_staff")}],
+    arrayMap(rater -> {_DIGEST.format("rater")}, `ratings.rater`)
+)"""
 # As `streams.core.erasure` makes it, of the key itself and the conversation's own name.
 _STAND_IN = f"substring(lower(hex(SHA256(concat(splitByChar('~', conversation)[1], '/', {{}})))), 1, {STAND_IN_DIGITS})"
 _NAMED = f"""(
     {_IS.format("person")} OR {_IS.format("first_response_staff")}
     OR arrayExists(rater -> {_IS.format("rater")}, `ratings.rater`)
 )"""
+_SEALED_RATERS = f"arrayMap(rater -> if({_IS.format('rater')}, {_STAND_IN.format('rater')}, rater), `ratings.rater`)"
+# Ratings stand in order of (rater, survey), those that are told apart by a merge behind all others: as the core does.
+_ORDER = f"""arraySort(
+    number -> (
+        if(
+            {_SEALED_RATERS}[number] = '' AND arrayExists(rater -> rater != '', arraySlice(`ratings.rater`, 1, number)),
+            '~', {_SEALED_RATERS}[number]
+        ),
+        if({_SEALED_RATERS}[number] = '', '', `ratings.survey`[number]),
+        number
+    ),
+    arrayEnumerate(`ratings.rater`)
+)"""
+_RATINGS = ",\n    ".join(
+    f"`{name}` = arrayMap(number -> {column}[number], {_ORDER})"
+    for name, column in ((n, _SEALED_RATERS if n == "ratings.rater" else f"`{n}`") for n in NAMES if "ratings." in n)
+)
 _FACTS = f"""
 ALTER TABLE {{table}} UPDATE
     person = if({_IS.format("person")}, '', person),
     first_response_staff = if(
         {_IS.format("first_response_staff")}, {_STAND_IN.format("first_response_staff")}, first_response_staff
     ),
-    `ratings.rater` = arrayMap(
-        rater -> if({_IS.format("rater")}, {_STAND_IN.format("rater")}, rater), `ratings.rater`
-    )
+    {_RATINGS}
 WHERE district = %(district)s AND {_NAMED}
 SETTINGS mutations_sync = 2
 """
@@ -65,6 +87,32 @@ SELECT
     + (SELECT count() FROM conversations WHERE district = %(district)s AND {_NAMED})
     + (SELECT count() FROM conversation_versions WHERE district = %(district)s AND {_NAMED})
 """  # noqa: S608 -- only the fragments above are put in
+
+# Of each table, whose keys its rows hold; replaced rows included.
+_STILL = f"""
+SELECT DISTINCT table, key FROM (
+    SELECT 'events' AS table, arrayJoin(arrayConcat(
+        [{{of_fields}}],
+        if({READABLE}, [], arrayMap(
+            name -> {_DIGEST.format("name")},
+            arrayFilter(
+                name -> name != conversation AND name != event_id, extractAll(content, '"([0-9a-f]{{{{16,64}}}})"')
+            )
+        ))
+    )) AS key
+    FROM events WHERE district = %(district)s
+    UNION ALL
+    SELECT 'conversations' AS table, arrayJoin({_KEYS_OF_FACTS}) AS key
+    FROM conversations WHERE district = %(district)s
+    UNION ALL
+    SELECT 'conversation_versions' AS table, arrayJoin({_KEYS_OF_FACTS}) AS key
+    FROM conversation_versions WHERE district = %(district)s
+)
+WHERE key IN %(digests)s
+ORDER BY table, key
+""".format(  # noqa: S608 -- only the fragments above are put in
+    of_fields=", ".join(_DIGEST.format(f"JSONExtractString(content, '{field}')") for field in FIELDS)
+)
 
 Send = Callable[[Sequence[Sequence[Any]]], None]
 
@@ -87,6 +135,13 @@ def erase(client: Client, erasure: Erasure, send_events: Send) -> None:
 def left(client: Client, district: str, key_digest: str) -> int:
     """Rows that still say who it was, older versions of them included."""
     return int(client.execute(_LEFT, {"district": district, "key_digest": key_digest})[0][0])
+
+
+def still_named(client: Client, district: str, digests: Collection[str]) -> list[tuple[str, str]]:
+    """Which of these keys rows still hold, replaced ones included: (table, digest of the key), sorted."""
+    if not digests:
+        return []
+    return list(client.execute(_STILL, {"district": district, "digests": tuple(sorted(digests))}))
 
 
 def anonymous_event(row: Mapping[str, Any], erasure: Erasure) -> dict[str, Any]:
@@ -115,4 +170,14 @@ def sealed_facts(row: Mapping[str, Any], key_digest: str) -> dict[str, Any]:
     raters = [
         sealed_content({"rater": rater}, conversation, key_digest.__eq__)["rater"] for rater in row["ratings.rater"]
     ]
-    return {"person": person, "first_response_staff": staff, "ratings.rater": tuple(raters)}
+    order = sorted(range(len(raters)), key=partial(_place, raters, row["ratings.survey"]))
+    ratings = {name: row[name] for name in NAMES if name.startswith("ratings.")} | {"ratings.rater": raters}
+    columns = {name: tuple(values[place] for place in order) for name, values in ratings.items()}
+    return {"person": person, "first_response_staff": staff, **columns}
+
+
+def _place(raters: Sequence[str], surveys: Sequence[str], number: int) -> tuple[str, str, int]:
+    """Where a rating stands in its row, as in `_ORDER`."""
+    if raters[number]:
+        return raters[number], surveys[number], number
+    return ("~" if any(raters[:number]) else ""), "", number

@@ -137,6 +137,11 @@ class Landing:
     erasures: Sequence[Erasure] = ()
 
     @property
+    def districts(self) -> list[str]:
+        """Districts of which events or facts land, sorted."""
+        return sorted({row.district for row in self.events} | {row[0] for row in self.conversations})
+
+    @property
     def said(self) -> list[Transition]:
         """Everything that is said of alerts and incidents."""
         return [*self.alerts, *self.incidents]

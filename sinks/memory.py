@@ -1,8 +1,9 @@
 """A sink and reader in memory with the contract of the real ones: for tests, and for trying things without a server."""
 
+import json
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from schemas.alerts import QUIET, AlertTransition
@@ -127,6 +128,32 @@ class MemorySink:
         wanted = Erasure(district, key_digest, since_ms)
         rows = (row for row in self.rows("events") if row["district"] == district and row["received_at"] >= since_ms)
         return sorted({row["conversation"] for row in rows if row["conversation"] and anonymous_event(row, wanted)})
+
+    def erased(self, districts: Collection[str]) -> dict[str, dict[str, int]]:
+        """The keys that these districts erased, by district, with the first receipt of their erasure, ms."""
+        found: dict[str, dict[str, int]] = {}
+        for row in self.rows("events"):
+            if row["district"] in districts and row["kind"] == "erased":
+                known = found.setdefault(row["district"], {})
+                key = json.loads(row["content"])["key_digest"]
+                known[key] = min(row["received_at"], known.get(key, row["received_at"]))
+        return found
+
+    def still_named(self, district: str) -> list[tuple[str, Erasure]]:
+        """Erasures of which rows still hold the key, by table."""
+        erasures = [Erasure(district, key, at) for key, at in sorted(self.erased([district]).get(district, {}).items())]
+        facts = [
+            (table, erasure)
+            for table in ("conversation_versions", "conversations")
+            for erasure in erasures
+            if any(
+                row != row | sealed_facts(row, erasure.key_digest)
+                for row in self.rows(table)
+                if row["district"] == district
+            )
+        ]
+        events = [row for row in self.rows("events") if row["district"] == district]
+        return facts + [("events", each) for each in erasures if any(anonymous_event(row, each) for row in events)]
 
     def versions_of(self, wanted: Mapping[str, Iterable[str]]) -> dict[str, dict[str, LandedVersion]]:
         """The landed versions of conversations, given by district, and of all their parts: by district and name."""

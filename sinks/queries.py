@@ -83,6 +83,12 @@ WHERE district = %(district)s AND conversation != ''
     AND received_at >= fromUnixTimestamp64Milli(%(since_ms)s, 'UTC') AND ({HOLDS})
 ORDER BY conversation
 """  # noqa: S608 -- only a fragment of our own is put in
+ERASED = """
+SELECT district, JSONExtractString(content, 'key_digest') AS key, toUnixTimestamp64Milli(min(received_at))
+FROM events
+WHERE district IN %(districts)s AND conversation = '' AND kind = 'erased'
+GROUP BY district, key
+"""
 VERSIONS_OF = """
 SELECT district, conversation, version, retracted
 FROM conversations FINAL

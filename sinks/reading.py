@@ -6,7 +6,7 @@ then, and asks once more afterwards, as some of them may have gone meanwhile.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, NamedTuple, Protocol
 
@@ -22,7 +22,8 @@ from schemas.rolling import Published, RollingRow
 from schemas.settings import Settings
 from sinks import queries
 from sinks.connection import connect, errors_mapped
-from sinks.landing import UnitRow
+from sinks.erasing import still_named
+from sinks.landing import Erasure, UnitRow
 
 Key = tuple[str, str]
 KEYS_PER_QUERY = 1_000
@@ -86,6 +87,12 @@ class Reader(Protocol):
 
     def naming(self, district: str, key_digest: str, since_ms: int) -> list[str]:
         """Conversations with an event that names a person and was received since an instant, sorted."""
+
+    def erased(self, districts: Collection[str]) -> dict[str, dict[str, int]]:
+        """The keys that these districts erased, by district: digests with the first receipt of their erasure, ms."""
+
+    def still_named(self, district: str) -> list[tuple[str, Erasure]]:
+        """What should be empty: erasures of which rows still hold the key, by table, replaced rows included."""
 
     def versions_of(self, wanted: Mapping[str, Iterable[str]]) -> dict[str, dict[str, LandedVersion]]:
         """The landed versions of conversations, given by district, and of all their parts: by district and name."""
@@ -180,6 +187,22 @@ class ClickHouseReader:
         parameters = {"district": district, "key_digest": key_digest, "since_ms": since_ms}
         with errors_mapped(self._settings):
             return [name for (name,) in self._client.execute(queries.NAMING, parameters)]
+
+    def erased(self, districts: Collection[str]) -> dict[str, dict[str, int]]:
+        """The keys that these districts erased, by district, with the first receipt of their erasure, ms."""
+        found: dict[str, dict[str, int]] = {}
+        with errors_mapped(self._settings):
+            for some in _slices(sorted(set(districts))):
+                for district, key, since_ms in self._client.execute(queries.ERASED, {"districts": some}):
+                    found.setdefault(district, {})[key] = since_ms
+        return found
+
+    def still_named(self, district: str) -> list[tuple[str, Erasure]]:
+        """Erasures of which rows still hold the key, by table, replaced rows included."""
+        erased = self.erased([district]).get(district, {})
+        with errors_mapped(self._settings):
+            named = still_named(self._client, district, erased)
+        return [(table, Erasure(district, key, erased[key])) for table, key in named]
 
     def versions_of(self, wanted: Mapping[str, Iterable[str]]) -> dict[str, dict[str, LandedVersion]]:
         """The landed versions of conversations, given by district, and of all their parts: by district and name."""

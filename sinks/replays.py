@@ -54,10 +54,6 @@ _RULES = """
 SELECT uniqExact(event_id, digest) FROM events
 WHERE district = %(district)s AND conversation = '' AND kind IN ('district_configured', 'erased')
 """
-_ERASED = """
-SELECT JSONExtractString(content, 'key_digest') AS key, toUnixTimestamp64Milli(min(received_at)) FROM events
-WHERE district = %(district)s AND conversation = '' AND kind = 'erased' GROUP BY key
-"""
 _PLACES = f"""
 SELECT {", ".join(f"toUnixTimestamp64Milli({n})" if n.endswith("_at") else f"`{n}`" for n in Place._fields)}
 FROM replays FINAL WHERE replay = %(replay)s
@@ -93,10 +89,6 @@ class Replays:
         """How many configurations and erasures of a district have landed: it only grows."""
         ((number,),) = self._ask(_RULES, {"district": district})
         return int(number)
-
-    def erased(self, district: str) -> dict[str, int]:
-        """Digests of the keys that a district has erased, each with the first receipt of its erasure, ms UTC."""
-        return dict(self._ask(_ERASED, {"district": district}))
 
     def places(self, replay: str) -> dict[str, Place]:
         """How far a replay came, by part."""

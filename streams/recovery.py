@@ -6,7 +6,7 @@ Blocks; run it in a thread. What it finds behind its events is marked to be land
 import gc
 import logging
 from collections import Counter
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -269,6 +269,11 @@ class Log:
         """As `Reader.naming`."""
         with closing(self._open_reader()) as reader:
             return reader.naming(district, key_digest, since_ms)
+
+    def erased(self, districts: Collection[str]) -> dict[str, dict[str, int]]:
+        """As `Reader.erased`."""
+        with closing(self._open_reader()) as reader:
+            return reader.erased(districts)
 
 
 def _let_depart(state: DistrictState, landed: LandedNames) -> None:

@@ -26,6 +26,7 @@ from sinks.replays import Place, Replays, Span
 from streams.core.district import DistrictState
 from streams.core.merging import Links
 from streams.core.parts import whole_name
+from streams.forgetting import forget_again
 from streams.recovery import decoded
 
 log = logging.getLogger("cx.replaying")
@@ -211,7 +212,7 @@ class Refold:
     def _erase_again(self) -> None:
         """Whoever was erased while these rows were made may be in them."""
         known = {rule.key_digest for rule, _ in self._rules if isinstance(rule, Erased)}
-        erased = self._tools.store.erased(self._district)
+        erased = self._tools.reader.erased([self._district]).get(self._district, {})
         if late := erased.keys() - known:
             erasures = [Erasure(self._district, digest, erased[digest]) for digest in sorted(late)]
             self._tools.sink.land(Landing(self._tools.now_ms(), erasures=erasures))
@@ -248,6 +249,8 @@ def _replay_district(
     tools, journal, found = context
     done, total = 0, tools.store.count(district, span, after)
     progress(district, done, total)
+    # A replay that was cut off may have landed what it had no time to make anonymous again.
+    forget_again(tools.reader, tools.sink, district, tools.now_ms)
     refold = Refold(district, tools, found)
     refold.land_units()
     while names := tools.store.names(district, span, after, NAMES_PER_PAGE):

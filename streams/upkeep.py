@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Sequence
 from functools import partial
 
 from schemas.errors import Unavailable
+from sinks.landing import Erasure, Landing
 from streams.attempts import Attempts
 from streams.core.configuration import Configuration
 from streams.cuts import Cut
@@ -107,6 +108,23 @@ class Upkeep:
                 key, since_ms = state.erasures.unsought.popitem()
                 ask = partial(self._around.log.naming, state.district, key, since_ms)
                 state.recall(await self._attempts.persist(ask))
+
+    async def forget_late(self, landing: Landing) -> None:
+        """Whoever was erased while this worker stood still, and others had its partitions, may be in what it landed."""
+        if not landing.districts:
+            return
+        states = {name: state for partition in self._owned() for name, state in partition.states.items()}
+        erased = await self._attempts.persist(partial(self._around.log.erased, landing.districts))
+        late = [
+            Erasure(district, key, since_ms)
+            for district, keys in erased.items()
+            for key, since_ms in keys.items()
+            if district not in states or key not in states[district].erasures
+        ]
+        if late:
+            log.warning("%d persons erased meanwhile are erased again, in what has just landed", len(late))
+            again = Landing(landing.landed_at_ms, erasures=late)
+            await self._attempts.persist(partial(self._around.sink.land, again))
 
     def note_days(self, cuts: Sequence[Cut]) -> bool:
         """Note whose daily cells are to catch up; False: nobody's."""

@@ -315,6 +315,7 @@ class Worker:
                 if not await self._told(landing.dead_letters, news):
                     return
                 await self._land(landing)
+                await self._telling(self._upkeep.forget_late(landing))
                 if has_windows:
                     await self._land_windows(cuts, now_ms)
                 if has_days and await self._upkeep.catch_up_days(now_ms):

@@ -22,8 +22,9 @@ from schemas.vocabulary import LATEST, to_ms
 from sinks.landed import Landed
 from sinks.landing import unit_rows
 from sinks.reading import LandedEvent, Reader
+from sinks.tables import EVENTS
 from streams.audit.beside import Beside
-from streams.audit.comparing import FACTS, TREE
+from streams.audit.comparing import FACTS, TREE, still_named
 from streams.audit.days import Days
 from streams.audit.findings import Findings, Rows
 from streams.audit.history import History
@@ -150,6 +151,7 @@ class _DistrictAudit:
                 self._compare_all(progress)
                 self._compare_later(landed)
             self._recheck_late(recheck_seconds)
+            self._look_for_erased(recheck_seconds)
         self._tell(found, differences_kept)
 
     def _open(self, landed: Landed) -> None:
@@ -224,6 +226,17 @@ class _DistrictAudit:
             self._rows.rejudge(TREE, unit, landed.get(unit), recomputed.get(unit))
         if self._beside is not None:
             self._beside.compare_documents(self._folded.documents)
+
+    def _look_for_erased(self, recheck_seconds: float) -> None:
+        """No event may name who was erased; rows that the stream is about to rewrite are waited for."""
+        for look in range(MOST_RECHECKS):
+            if look:
+                time.sleep(recheck_seconds)
+            left = [erasure for table, erasure in self._landed.still_named(self._district) if table == EVENTS.name]
+            if not left:
+                return
+        for erasure in left:
+            self._rows.say(EVENTS.name, erasure.key_digest, 0, [still_named(erasure)])
 
     def _recheck_late(self, recheck_seconds: float) -> None:
         """Look again at what may only have been late, until nothing of it moves: each look is a race anew.

@@ -13,12 +13,13 @@ from schemas.facts import CONVERSATION, Column, Row
 from schemas.rolling import ROLLING as ROLLING_COLUMNS
 from schemas.rolling import ROLLING_SLICES as ROLLING_SLICES_COLUMNS
 from schemas.vocabulary import from_ms
-from sinks.landing import ConfigurationRow, UnitRow
+from sinks.landing import ConfigurationRow, Erasure, UnitRow
 from sinks.tables import (
     CONVERSATION_VERSIONS,
     CONVERSATIONS,
     DAILY_CELLS,
     DISTRICTS,
+    EVENTS,
     ROLLING,
     ROLLING_SLICES,
     UNITS,
@@ -92,6 +93,12 @@ OF_CONVERSATIONS = frozenset({FACTS.name, VERSIONS.name, ALERTS})
 """Tables whose rows are about conversations, by name."""
 LATE = OF_CONVERSATIONS | {TREE.name, DOCUMENTS.name}
 """Tables whose rows are looked at again, as they may differ only because the stream ran on."""
+
+
+def still_named(erasure: Erasure) -> Verdict:
+    """What is wrong where events still hold a key that was erased; it is named by its digest."""
+    values = (erasure.key_digest, "content", "a row that holds the key", "none")
+    return Verdict(MISMATCH, False, (Difference(MISMATCH, EVENTS.name, erasure.district, *values),))
 
 
 def shown(column: Column, value: Any) -> str:

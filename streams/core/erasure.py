@@ -113,6 +113,9 @@ class Erasures:
     def __bool__(self) -> bool:
         return bool(self._from_ms)
 
+    def __contains__(self, key_digest: str) -> bool:
+        return key_digest in self._from_ms
+
     def add(self, event: Erased) -> bool:
         """Know an erasure; whether it says anything new."""
         at_ms = to_ms(event.received_at)

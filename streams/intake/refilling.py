@@ -30,6 +30,7 @@ from streams.core.admission import Newer, admit
 from streams.core.arrival import Arrival
 from streams.core.district import DistrictState
 from streams.core.erasure import digest_of_key, keys_beside, names_in
+from streams.forgetting import forget_again
 from streams.intake.landing import Commits
 from streams.intake.producer import (
     RETRY_SECONDS,
@@ -245,6 +246,7 @@ class _Refill:
 
     def _refold(self, district: str) -> Refold:
         if district not in self._refolds:
+            forget_again(self._tools.reader, self._tools.sink, district, self._tools.now_ms)
             self._refolds[district] = Refold(district, self._tools, self._found)
         return self._refolds[district]
 

@@ -225,6 +225,38 @@ def test_a_person_erased_meanwhile_does_not_come_back(clickhouse: Settings, hand
     assert digest_of_key(PERSON) == events[-1].key_digest  # type: ignore[union-attr]
 
 
+class Erasing(ClickHouseSink):
+    """A sink whose process ends when it is to erase somebody."""
+
+    def land(self, landing: Landing) -> None:
+        """As the real one, or not at all."""
+        if landing.erasures:
+            raise Cut
+        super().land(landing)
+
+
+def test_cut_off_before_it_erased_again_the_next_one_does(clickhouse: Settings, hand: Hand) -> None:
+    events = lived().events
+    with closing(LandingLog(clickhouse, lambda: NOW_MS)) as log:
+        for event in events[:-1]:
+            log.take(payload(event))
+        log.land()
+        hand.change("erased", first_response_ms=1)
+
+        def forget() -> None:
+            log.take(payload(events[-1]))
+            log.land(with_erasures=True)
+
+        with pytest.raises(Cut):
+            replayed(clickhouse, reader=Racing(clickhouse, [forget]), sink=Erasing(clickhouse))
+    assert hand.facts("erased")["person"] == PERSON
+    assert replayed(clickhouse).resumed
+    with connect(clickhouse) as client:
+        for table in ("events", "conversations", "conversation_versions"):
+            assert PERSON not in str(client.execute(f"SELECT * FROM {table}"))
+    assert named(audited(clickhouse)) == []
+
+
 def test_a_row_that_counts_more_events_than_are_left_is_never_shrunk(
     clickhouse: Settings, old_log: LandingLog, hand: Hand, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -358,6 +358,22 @@ def test_the_command_goes_by_the_clock_and_the_settings(
     assert "CX_KEEP_FACTS_DAYS is less" in capsys.readouterr().err
 
 
+@pytest.mark.usefixtures("configured", "log")
+def test_an_erased_person_who_stands_in_a_row_that_landed_late_is_erased_again(
+    query: Ask, hand: Hand, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("CX_CLOCK", "2026-10-01T00:00:00Z@2026-01-01T00:00:00Zx1")
+    hand.change("erased", person=PERSON)
+    assert main(["retention", "--dry-run", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["erased_again"] == 0
+    assert query(f"SELECT count() FROM conversations FINAL WHERE person = '{PERSON}'") == [(1,)]
+    assert main(["retention"]) == 0
+    assert "1 erased persons stood in rows that landed late" in capsys.readouterr().out
+    assert query(f"SELECT count() FROM conversations WHERE person = '{PERSON}'") == [(0,)]
+    assert main(["retention", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["erased_again"] == 0
+
+
 def test_ages_are_counted_from_the_present(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("deploy.cli.retention.retentions", lambda _: {EVENTS: timedelta(days=7)})
     day = 86_400_000

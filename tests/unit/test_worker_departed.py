@@ -9,6 +9,8 @@ from schemas.district import District
 from schemas.events import Event
 from sinks.landing import RetiredRow
 from sinks.memory import MemorySink
+from streams.cuts import Delivery, landing_of
+from streams.partition import Partition
 from tests.core.test_corrections import WHO, erased
 from tests.golden import OFFICE, History, at, district, ms
 from tests.unit.test_worker import NUMBER, World, delivery
@@ -105,6 +107,23 @@ def test_an_erasure_finds_what_it_refuses_among_those_that_left_memory() -> None
         assert row["version"] > before["version"]
         assert WHO not in str(world.sink.rows("events"))
         assert world.value("cx_conversations_held") == 0
+
+    asyncio.run(story())
+
+
+def test_whoever_was_erased_while_it_stood_still_is_erased_again_in_what_it_lands() -> None:
+    async def story() -> None:
+        world = await lived()
+        await world.receive(9, world.history.add("inquiry", "2026-10-06 09:30", "named", person=WHO))
+        other = Partition(NUMBER, 16, "cx.events")
+        other.take(Delivery(NUMBER, 10, erased(WHO, "2026-10-06 10:00").model_dump_json().encode(), 0))
+        world.sink.land(landing_of([other.cut()], LATER))
+        await world.worker.flush()
+        assert world.acknowledged[-1] == 9
+        assert {row["conversation"] for row in world.sink.rows("conversations")} == {"c1", "named"}
+        assert WHO not in str(
+            [world.sink.rows(table) for table in ("events", "conversations", "conversation_versions")]
+        )
 
     asyncio.run(story())
 
