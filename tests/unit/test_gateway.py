@@ -20,6 +20,7 @@ from streams.intake import gateway as module
 from streams.intake.gateway import gateway
 from streams.intake.keys import KeyRing
 from streams.intake.memory import MemoryLog
+from tests.unit.test_telling_ahead import until
 
 NOW = datetime(2026, 10, 6, 15, 0, tzinfo=UTC)
 Post = Callable[..., Awaitable[ClientResponse]]
@@ -219,16 +220,23 @@ def test_kafka_away_is_503_with_retry_after(site: _Site) -> None:
 
 
 def test_no_acknowledgement_is_503_and_blocks_nobody_else(site: _Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "ACKNOWLEDGE_SECONDS", 0.5)
     site.log.silent = True
 
     async def main() -> None:
         async with TestClient(TestServer(gateway(site.settings, site.log))) as client:
             headers = {"Authorization": f"Bearer {site.key}", "Content-Type": "application/json"}
-            hanging = asyncio.create_task(client.post("/v1/events", data=json.dumps(_event()), headers=headers))
+
+            def post() -> "asyncio.Task[ClientResponse]":
+                sent = client.post("/v1/events", data=json.dumps(_event()), headers=headers)
+                return asyncio.get_running_loop().create_task(sent)
+
+            hanging = post()
+            await until(lambda: bool(site.log.messages))
             assert (await client.get("/healthz")).status == 200
             assert not hanging.done()
-            assert (await hanging).status == 503
+            hanging.cancel()
+            monkeypatch.setattr(module, "ACKNOWLEDGE_SECONDS", 0.05)
+            assert (await post()).status == 503
 
     asyncio.run(main())
 
