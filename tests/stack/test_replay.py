@@ -80,14 +80,29 @@ def environment(stream: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
             monkeypatch.setenv(name, value)
 
 
-def start_replay(settings: Settings) -> "subprocess.Popen[bytes]":
-    """A replay in small slices, in a process of its own."""
-    code = (
-        "import streams.replaying as r; r.CONVERSATIONS_PER_SLICE = 100; import sys; "
-        "from deploy.cli.main import main; sys.exit(main(['replay', '--json']))"
-    )
+REPLAY = """
+import os, signal, sys
+import streams.replaying as replaying
+from deploy.cli.main import main
+
+replaying.CONVERSATIONS_PER_SLICE = 100
+land, left = replaying.Refold.land, [int(sys.argv[1])]
+
+def land_or_stop(refold, names):
+    left[0] -= 1
+    if left[0] < 0:
+        os.kill(os.getpid(), signal.SIGSTOP)
+    land(refold, names)
+
+replaying.Refold.land = land_or_stop
+sys.exit(main(["replay", "--json"]))
+"""
+
+
+def start_replay(settings: Settings, slices: int = CONVERSATIONS) -> "subprocess.Popen[bytes]":
+    """A replay in small slices, in a process of its own that stops after so many, for whoever kills it."""
     variables = {**os.environ, **child_environment(settings)}
-    return subprocess.Popen([sys.executable, "-c", code], env=variables, stdout=subprocess.PIPE)
+    return subprocess.Popen([sys.executable, "-c", REPLAY, str(slices)], env=variables, stdout=subprocess.PIPE)
 
 
 @pytest.mark.usefixtures("environment")
@@ -100,7 +115,7 @@ def test_killed_in_the_middle_and_resumed_while_events_keep_coming(
     until(lambda: all_landed(stream), "the history")
     set_back(stream)
     assert older(stream) == CONVERSATIONS
-    first = start_replay(stream)
+    first = start_replay(stream, CONVERSATIONS // 200)
     until(lambda: older(stream) < CONVERSATIONS * 3 // 4, "a part of the replay")
     first.send_signal(signal.SIGKILL)
     first.communicate(timeout=PATIENCE)
