@@ -42,12 +42,12 @@ def told() -> list[AlertTransition]:
     ]
 
 
-def land(settings: Settings, *events: dict[str, Any]) -> None:
-    """The alerts, and these events of the district `d`, each with how many ms ago it happened."""
+def land(settings: Settings, *events: dict[str, Any], now_ms: int = 0) -> None:
+    """The alerts, and these events of the district `d`, each with how many ms before `now_ms` it happened."""
     history, rows = History(), []
     for number, each in enumerate(events):
         ago = each.pop("ago")
-        moment = {name: from_ms(wall_ms() - ago).isoformat() for name in ("occurred_at", "received_at")}
+        moment = {name: from_ms(now_ms - ago).isoformat() for name in ("occurred_at", "received_at")}
         history.add(each.pop("kind"), "2026-10-06 10:00", "", **{"event_id": f"x{number}"} | moment | each)
     for offset, event in enumerate(history.events):
         content = canonical(event)
@@ -56,8 +56,8 @@ def land(settings: Settings, *events: dict[str, Any]) -> None:
         sink.land(Landing(NOW_MS, alerts=told(), events=rows))
 
 
-def until(ahead: int) -> str:
-    return from_ms(wall_ms() + ahead).isoformat()
+def iso(at_ms: int) -> str:
+    return from_ms(at_ms).isoformat()
 
 
 @pytest.fixture
@@ -85,37 +85,39 @@ def test_each_alert_is_shown_once_by_its_newest_transition(store: Alerts, clickh
 
 
 def test_the_last_word_on_who_took_it_on_counts(store: Alerts, clickhouse: Settings) -> None:
-    ack = {"kind": "alert_acknowledged", "alert": "k1"}
+    ack, now_ms = {"kind": "alert_acknowledged", "alert": "k1"}, wall_ms()
     land(
         clickhouse,
-        ack | {"ago": 9_000, "who": "first", "until": until(HOUR_MS)},
+        ack | {"ago": 9_000, "who": "first", "until": iso(now_ms + HOUR_MS)},
         ack | {"ago": 5_000, "who": "second"},
-        ack | {"ago": 8_000, "alert": "k2", "who": "gone", "until": until(-1_000)},
+        ack | {"ago": 8_000, "alert": "k2", "who": "gone", "until": iso(now_ms - 1_000)},
         ack | {"ago": 5_000, "alert": "k4"},
+        now_ms=now_ms,
     )
-    found = {one.key: (one.acknowledged, one.acknowledged_until) for one in store.states(WantedAlerts(wall_ms()))}
+    found = {one.key: (one.acknowledged, one.acknowledged_until) for one in store.states(WantedAlerts(now_ms))}
     # The last event is of the district `d`, the alert of another.
     assert found == {"k1": ("second", None), "k2": ("", None), "k4": ("", None)}
-    before = {one.key: one.acknowledged for one in store.states(WantedAlerts(wall_ms() - 7_000))}
+    before = {one.key: one.acknowledged for one in store.states(WantedAlerts(now_ms - 7_000))}
     assert before == {"k1": "first", "k2": "gone", "k4": ""}
 
 
 def test_what_is_silenced_now_is_listed(store: Alerts, clickhouse: Settings) -> None:
-    silence = {"kind": "alert_silenced", "who": "ops", "why": "planned-work"}
+    silence, now_ms = {"kind": "alert_silenced", "who": "ops", "why": "planned-work"}, wall_ms()
     land(
         clickhouse,
-        silence | {"ago": 9_000, "unit": "buses", "until": until(HOUR_MS)},
-        silence | {"ago": 9_000, "unit": "desk", "until": until(HOUR_MS)},
-        silence | {"ago": 5_000, "unit": "desk", "until": until(-4_000)},
-        silence | {"ago": 5_000, "until": until(2 * HOUR_MS), "clock": "resolution"},
+        silence | {"ago": 9_000, "unit": "buses", "until": iso(now_ms + HOUR_MS)},
+        silence | {"ago": 9_000, "unit": "desk", "until": iso(now_ms + HOUR_MS)},
+        silence | {"ago": 5_000, "unit": "desk", "until": iso(now_ms - 4_000)},
+        silence | {"ago": 5_000, "until": iso(now_ms + 2 * HOUR_MS), "clock": "resolution"},
+        now_ms=now_ms,
     )
-    found = store.silences(wall_ms(), "d")
+    found = store.silences(now_ms, "d")
     assert [(each.unit, each.clock, each.who, each.why) for each in found] == [
         ("buses", "", "ops", "planned-work"),
         ("", "resolution", "ops", "planned-work"),
     ]
-    assert store.silences(wall_ms(), "e") == []
-    assert len(store.silences(wall_ms())) == 2
+    assert store.silences(now_ms, "e") == []
+    assert len(store.silences(now_ms)) == 2
 
 
 @pytest.fixture
@@ -134,8 +136,9 @@ def alerts(clickhouse: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest
 
 
 def test_the_command_shows_what_stands(alerts: Said, clickhouse: Settings, capsys: pytest.CaptureFixture[str]) -> None:
-    silence = {"kind": "alert_silenced", "who": "ops", "why": "planned-work", "until": until(HOUR_MS)}
-    land(clickhouse, {"kind": "alert_acknowledged", "alert": "k1", "ago": 1_000, "who": "lead"}, silence | {"ago": 1})
+    now_ms = wall_ms()
+    silence = {"kind": "alert_silenced", "who": "ops", "why": "planned-work", "until": iso(now_ms + HOUR_MS), "ago": 1}
+    land(clickhouse, {"kind": "alert_acknowledged", "alert": "k1", "ago": 9, "who": "lead"}, silence, now_ms=now_ms)
     code, found = alerts("ls")
     assert (code, [each["key"] for each in found]) == (0, ["k4", "k2", "k1"])
     assert (found[2]["acknowledged"], found[2]["critical"], found[2]["at"]) == (
