@@ -1,11 +1,12 @@
 """Worker processes and what the broker and the database say of them."""
 
+import json
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import datetime
 from itertools import count
 from pathlib import Path
@@ -18,7 +19,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from deploy.local.health import http_is_ready, http_text
 from schemas.facts import NAMES, as_json
 from schemas.settings import Settings
-from schemas.topics import EVENTS
+from schemas.topics import ALERTS, EVENTS, partition_of
 from schemas.vocabulary import to_ms
 from sinks.connection import connect
 
@@ -102,6 +103,20 @@ def ends(settings: Settings) -> dict[int, int]:
         return {tp.partition: end for tp, end in consumer.end_offsets(topics).items() if end}
     finally:
         consumer.close()
+
+
+def committed_alerts(settings: Settings, district: str) -> list[dict[str, Any]]:
+    """What a reader of committed messages gets of a district's partition of `cx.alerts`, read to its end."""
+    place = TopicPartition(settings.topic(ALERTS), partition_of(district, settings.partitions))
+    found: list[dict[str, Any]] = []
+    with closing(KafkaConsumer(bootstrap_servers=settings.kafka_address, isolation_level="read_committed")) as consumer:
+        consumer.assign([place])
+        consumer.seek_to_beginning()
+        end, until_s = consumer.end_offsets([place])[place], time.monotonic() + PATIENCE
+        while consumer.position(place) < end:
+            assert time.monotonic() < until_s, "a reader of committed messages is stuck"
+            found += [json.loads(record.value) for record in consumer.poll(500).get(place, ())]
+    return found
 
 
 def all_landed(settings: Settings) -> bool:

@@ -1,7 +1,6 @@
 """A transaction of alerts that its coordinator holds for ended, and of which a partition never heard, on real Kafka."""
 
 import json
-import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
@@ -16,7 +15,7 @@ from schemas.settings import Settings
 from schemas.topics import ALERTS, DEAD_LETTERS, partition_of
 from schemas.transitions import as_json, from_json
 from tests.fixtures_stack import Workers
-from tests.stack.processes import until
+from tests.stack.processes import committed_alerts, until
 from tests.stack.test_alerts import Feed, feed, published, rows
 
 pytestmark = pytest.mark.stack
@@ -72,23 +71,8 @@ def _offsets(settings: Settings) -> tuple[int, int]:
 
 
 def _heard(settings: Settings) -> Counter[tuple[str, str]]:
-    """What a reader of committed messages gets of the district's partition, read to its end."""
-    tp = TopicPartition(settings.topic(ALERTS), partition_of("d", settings.partitions))
-    heard: Counter[tuple[str, str]] = Counter()
-    with closing(
-        KafkaConsumer(
-            bootstrap_servers=settings.kafka_address, isolation_level="read_committed", auto_offset_reset="earliest"
-        )
-    ) as consumer:
-        consumer.assign([tp])
-        consumer.seek_to_beginning()
-        end, until_s = consumer.end_offsets([tp])[tp], time.monotonic() + 60
-        while consumer.position(tp) < end:
-            assert time.monotonic() < until_s, "a reader of committed messages is stuck"
-            for record in consumer.poll(500).get(tp, ()):
-                shown = json.loads(record.value)
-                heard[shown["conversation"], shown["transition"]] += 1
-    return heard
+    """What a reader of committed messages gets of the district."""
+    return Counter((shown["conversation"], shown["transition"]) for shown in committed_alerts(settings, "d"))
 
 
 def _false(settings: Settings) -> AlertTransition:
@@ -105,8 +89,7 @@ def test_a_hanging_transaction_ends_as_its_coordinator_says(
     trusting: Settings, workers: Workers, feed: Feed, is_committed: bool
 ) -> None:
     worker = workers.start().wait_ready()
-    feed.add("inquiry", KEPT)
-    feed.add("reply", KEPT)
+    feed.add_answered(KEPT)
     feed.add("inquiry", "before")
     until(lambda: {("before", step, 1) for step in STEPS} <= rows(trusting).keys(), "alerts before")
     worker.kill()

@@ -6,18 +6,16 @@ from collections import Counter
 from contextlib import closing
 
 import pytest
-from kafka import KafkaConsumer, TopicPartition
 
 from schemas.clock import Clock
 from schemas.settings import Settings
-from schemas.topics import ALERTS, partition_of
 from schemas.vocabulary import from_ms
 from sinks.connection import connect
 from tests.core.openings_made import UNITS
 from tests.fixtures_stack import Workers
 from tests.golden import ms
 from tests.receiver import Receiver
-from tests.stack.processes import until
+from tests.stack.processes import committed_alerts, until
 from tests.stack.test_stream import Writer
 
 pytestmark = pytest.mark.stack
@@ -64,18 +62,8 @@ def landed(settings: Settings) -> Counter[Said]:
 
 def told(settings: Settings) -> Counter[Said]:
     """What a reader of committed messages finds of incidents on `cx.alerts`."""
-    consumer = KafkaConsumer(
-        bootstrap_servers=settings.kafka_address, isolation_level="read_committed", consumer_timeout_ms=3_000
-    )
-    try:
-        consumer.assign([TopicPartition(settings.topic(ALERTS), partition_of("d", settings.partitions))])
-        consumer.seek_to_beginning()
-        found = (json.loads(record.value) for record in consumer)
-        return Counter(
-            (one["transition"], one["step"], int(one["notify"])) for one in found if one.get("step") is not None
-        )
-    finally:
-        consumer.close()
+    found = committed_alerts(settings, "d")
+    return Counter((one["transition"], one["step"], int(one["notify"])) for one in found if one.get("step") is not None)
 
 
 def test_a_breakdown_is_one_incident_whatever_dies_meanwhile(stream: Settings, workers: Workers) -> None:

@@ -25,6 +25,7 @@ from streams.intake.gateway import gateway
 from streams.intake.keys import KeyRing
 from streams.intake.producer import LARGEST_REQUEST, EventProducer, Written
 from tests.fixtures_stack import Workers
+from tests.stack.processes import PATIENCE
 
 pytestmark = pytest.mark.stack
 
@@ -38,7 +39,7 @@ def _read(settings: Settings, written: Written) -> bytes:
     try:
         consumer.assign([place])
         consumer.seek(place, written.offset)
-        found = consumer.poll(timeout_ms=10_000, max_records=1)
+        found = consumer.poll(timeout_ms=PATIENCE * 1_000, max_records=1)
         value: bytes = found[place][0].value
         return value
     finally:

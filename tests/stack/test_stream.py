@@ -18,7 +18,7 @@ from sinks.connection import connect
 from streams.core.district import DistrictState
 from tests.fixtures_stack import Workers
 from tests.golden import ms
-from tests.stack.processes import all_landed, committed, facts, until
+from tests.stack.processes import PATIENCE, all_landed, committed, facts, until
 
 pytestmark = pytest.mark.stack
 
@@ -229,7 +229,7 @@ def test_bad_input_is_refused_with_a_reason_and_harms_nothing_else(
 
 def dead_letters(settings: Settings, number: int) -> list[dict[str, Any]]:
     """The first messages of the dead-letter topic, by place."""
-    consumer = KafkaConsumer(bootstrap_servers=settings.kafka_address, consumer_timeout_ms=10_000)
+    consumer = KafkaConsumer(bootstrap_servers=settings.kafka_address, consumer_timeout_ms=PATIENCE * 1_000)
     try:
         topic = settings.topic(DEAD_LETTERS)
         consumer.assign([TopicPartition(topic, n) for n in range(settings.partitions)])
