@@ -23,7 +23,7 @@ import aiohttp
 LIVE = "document.body?.dataset.state === 'live'"
 WHOLE = f"{LIVE} && !document.getElementById('below').hidden"
 START_SECONDS = 60.0
-WAIT_SECONDS = 30.0
+WAIT_SECONDS = 60.0
 LOOK_SECONDS = 0.1
 FLAGS = (
     "--headless",

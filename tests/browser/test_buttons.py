@@ -143,9 +143,10 @@ async def press(page: Page, action: str) -> None:
     """Press a button: the page says which number moved and shows its tile for a while."""
     metric, change = CHANGES[action]
     await page.value(PRESS % action)
-    await page.until(TOLD)
+    # The tile is lit for some seconds only: which one is seen in the look that sees the words.
+    await page.until(f"{TOLD} && ((window.lit = {LIT}), true)")
     assert change in await page.value(MOVED)
-    assert await page.value(LIT) == metric
+    assert await page.value("window.lit") == metric
     await page.until("!document.querySelector('.tiles .moved')")
 
 
