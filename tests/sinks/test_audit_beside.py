@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -24,6 +25,7 @@ from tests.sinks.test_audit import COMPARED, payload
 
 Ask = Callable[..., list[tuple[Any, ...]]]
 MINUTE_MS = 60_000
+INSTANT = "%Y-%m-%d %H:%M:%S.%f"
 HOUR_MS = 60 * MINUTE_MS
 TABLE = {table.name: table for table in TABLES}
 PROMISES = [{"promise": "an-hour", "clock": "first_reply", "target": "60m"}]
@@ -121,7 +123,10 @@ class Hand:
         where = " AND ".join(f"`{name}` = %(k{place})s" for place, name in enumerate(TABLE[table].order_by))
         names = ", ".join(f"`{name}`" for name in TABLE[table].names)
         values = ", ".join(value if name == column else f"`{name}`" for name in TABLE[table].names)
-        asked = {f"k{place}": part for place, part in enumerate(key)}
+        # As a text, as columns read it: the driver would write an instant in the server's time zone.
+        asked = {
+            f"k{place}": f"{part:{INSTANT}}" if isinstance(part, datetime) else part for place, part in enumerate(key)
+        }
         self._query(f"INSERT INTO {table} ({names}) SELECT {values} FROM {table} FINAL WHERE {where}", asked)
 
     def delete(self, table: str, condition: str) -> None:
