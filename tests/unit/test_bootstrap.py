@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -97,6 +98,15 @@ def test_a_failure_is_one_sentence(checkout: Checkout, words: str, said: str) ->
     assert checkout.run("status").code == 0
 
 
+@pytest.fixture
+def _ctrl_c_is_heard() -> Iterator[None]:
+    """A shell has its background jobs ignore Ctrl-C, and so would all that these tests start from there."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("_ctrl_c_is_heard")
 def test_ctrl_c_says_how_to_go_on(checkout: Checkout) -> None:
     process = checkout.with_uv("0 1 not cached", "60 0 never").start("status")
     deadline = time.monotonic() + 60
