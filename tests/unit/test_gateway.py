@@ -223,7 +223,7 @@ def test_no_acknowledgement_is_503_and_blocks_nobody_else(site: _Site, monkeypat
     site.log.silent = True
 
     async def main() -> None:
-        async with TestClient(TestServer(gateway(site.settings, site.log))) as client:
+        async with TestClient(TestServer(gateway(site.settings, site.log, lambda: NOW))) as client:
             headers = {"Authorization": f"Bearer {site.key}", "Content-Type": "application/json"}
 
             def post() -> "asyncio.Task[ClientResponse]":
