@@ -14,6 +14,7 @@ KAFKA_KILLED, KAFKA_PAUSED = "kafka-killed", "kafka-paused"
 CLOCK_JUMPS = "clock-jumps"
 KAFKA_AWAY, CLICKHOUSE_AWAY = "kafka-away", "clickhouse-away"
 OVERTAKEN, ZOMBIE_OVERTAKEN = "overtaken", "zombie-overtaken"
+ZOMBIE_ERASED = "zombie-erased"
 ONE_WORKER = (WORKER_KILLED, WORKER_PAUSED, CLICKHOUSE_KILLED, CLICKHOUSE_PAUSED, KAFKA_KILLED, KAFKA_PAUSED)
 HARMS = {
     WORKER_KILLED: "SIGKILL of the only worker; another is started",
@@ -26,6 +27,7 @@ HARMS = {
     KAFKA_AWAY: "SIGKILL of Kafka for 75 s, 37 sessions and longer than a worker may be without an assignment",
     CLICKHOUSE_AWAY: "SIGKILL of ClickHouse for 75 s with messages coming in",
     OVERTAKEN: "SIGKILL of the only worker with a broken promise at hand; then an answer in time, another worker",
+    ZOMBIE_ERASED: "SIGSTOP of one of two workers with somebody's events at hand, who is erased; then SIGCONT",
     ZOMBIE_OVERTAKEN: "SIGSTOP of one of two workers with a broken promise at hand; then an answer in time, SIGCONT",
     CLOCK_JUMPS: "workers whose clock stands 40 days ahead, then 2 days behind, then right; a SIGKILL between",
 }
@@ -63,6 +65,7 @@ def short() -> tuple[Cell, ...]:
         Cell(KAFKA_KILLED, "before:5"),
         Cell(ZOMBIE, "before:3"),
         Cell(ZOMBIE_OVERTAKEN, "before:1"),
+        Cell(ZOMBIE_ERASED, "before:2"),
     ]
     return tuple(cells)
 
@@ -76,7 +79,7 @@ def full() -> tuple[Cell, ...]:
         *(Cell(WORKER_PAUSED, point) for point in POINTS if not point.endswith("revoke")),
         *(Cell(harm, point) for harm in servers for point in FLUSH),
         *(Cell(CLICKHOUSE_KILLED, point) for point in reading_back),
-        *(Cell(ZOMBIE, point) for point in FLUSH),
+        *(Cell(harm, point) for harm in (ZOMBIE, ZOMBIE_ERASED) for point in FLUSH),
         *(Cell(harm, point) for harm in (OVERTAKEN, ZOMBIE_OVERTAKEN) for point in FLUSH),
         Cell(CLOCK_JUMPS),
         Cell(KAFKA_AWAY),

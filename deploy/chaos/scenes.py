@@ -15,8 +15,10 @@ from deploy.chaos.workload import (
     Message,
     Workload,
     answered_in_time,
+    forgotten,
     long_ago,
     made,
+    named,
     reconfigured,
     taken_up,
     waiting,
@@ -98,6 +100,8 @@ class Scene:
             self._overtaken()
         elif harm == cells.ZOMBIE:
             self._zombie()
+        elif harm == cells.ZOMBIE_ERASED:
+            self._zombie_erased()
         elif harm == cells.WORKER_KILLED:
             self._killed()
         elif harm == cells.WORKER_PAUSED:
@@ -236,6 +240,24 @@ class Scene:
             self._wake(worker, assigned)
         else:
             self._world.replace(worker)
+
+    def _zombie_erased(self) -> None:
+        """It stands with somebody in its hands who is erased meanwhile; then it goes on, and lands nobody."""
+        zombie, _ = self._world.have_workers(2)
+        assigned = zombie.metric(ASSIGNED)
+        zombie.arm(Fault(self._cell.point, "stop"))
+        named_ones, erasures = (
+            of(f"{self._name}-named", self._world.settings.partitions, self._now_ms) for of in (named, forgotten)
+        )
+        self._looked_at = [Workload(named_ones.districts, (*named_ones.messages, *erasures.messages))]
+        self._world.ledger.write(named_ones.messages)
+        self._world.wait_stopped(zombie)
+        self._look()
+        self._world.wait_landed()
+        self._world.ledger.write(erasures.messages)
+        self._world.wait_landed()
+        self._problems += self._world.witness.problems(self._looked_at[0])
+        self._wake(zombie, assigned)
 
     def _at_random(self) -> None:
         """Harm at a time drawn from the seed, with the other half of the messages to come."""

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from schemas.alerts import MET_LATE, STEPS
 from schemas.topics import partition_of
 from schemas.vocabulary import from_ms
+from streams.core.erasure import digest_of_key
 
 MINUTE_MS = 60_000
 DAY_MS = 1_440 * MINUTE_MS
@@ -32,6 +33,7 @@ STORY: tuple[tuple[str, dict[str, Any]], ...] = (
 )
 TOLD = tuple(enumerate(STORY[:3]))
 NOT_JSON = b"this is not an event"
+PERSON = "beadbeadbeadbeadbeadbeadbeadbead"
 
 
 class Message(NamedTuple):
@@ -207,6 +209,28 @@ def reconfigured(name: str, partitions: int, now_ms: int) -> Workload:
         return [writing.event("district_configured", "", DAY_MS, revision=1, configuration=document)]
 
     return _everywhere(name, partitions, now_ms, tell, numbers=200)
+
+
+def named(name: str, partitions: int, now_ms: int) -> Workload:
+    """A conversation in each district that says who asked and who rated."""
+
+    def tell(writing: _Writing) -> list[dict[str, Any]]:
+        return [
+            writing.event("inquiry", "of-somebody", STARTED_AGO_MS, channel="email", person=PERSON),
+            writing.event("reply", "of-somebody", STARTED_AGO_MS - MINUTE_MS, channel="email", staff=PERSON),
+            writing.event("rating", "of-somebody", STARTED_AGO_MS - 2 * MINUTE_MS, score=5, rater=PERSON),
+        ]
+
+    return _everywhere(name, partitions, now_ms, tell)
+
+
+def forgotten(name: str, partitions: int, now_ms: int) -> Workload:
+    """The erasure of whoever is in `named`, in each district."""
+
+    def tell(writing: _Writing) -> list[dict[str, Any]]:
+        return [writing.event("erased", "", 0, key_digest=digest_of_key(PERSON))]
+
+    return _everywhere(name, partitions, now_ms, tell, numbers=100)
 
 
 def waiting(name: str, partitions: int, now_ms: int) -> Workload:
