@@ -37,6 +37,9 @@ FROM conversation_versions
 WHERE district = %(district)s AND conversation IN (
     SELECT conversation FROM conversation_versions
     WHERE district = %(district)s AND landed_at >= fromUnixTimestamp64Milli(%(since_ms)s)
+    UNION ALL
+    SELECT conversation FROM conversations
+    WHERE district = %(district)s AND landed_at >= fromUnixTimestamp64Milli(%(since_ms)s)
 )
 ORDER BY day DESC
 """  # noqa: S608 -- only a fragment of our own is put in

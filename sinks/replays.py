@@ -1,16 +1,21 @@
 """What a replay asks of ClickHouse beside the readers: which conversations, which belong together, how far.
 
+It also puts a row in the place of one that landed wrong: a row is written with the key and the `earliest` of the one
+that stands, and on a tie the last written counts, at once and after every merge. So nothing is ever missing between.
 Blocks. Raises `Unavailable` or `Refused`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from clickhouse_driver import Client
 
+from schemas.facts import CONVERSATION, NAMES, Row
 from schemas.settings import Settings
 from sinks.connection import connect, errors_mapped
-from sinks.tables import REPLAYS
+from sinks.landing import ConfigurationRow
+from sinks.queries import raw
+from sinks.tables import CONVERSATION_VERSIONS, DISTRICTS, EARLIEST, REPLAYS, Table, earliest
 
 BEGINNING_MS = -(1 << 62)
 FOR_EVER_MS = 1 << 62
@@ -34,6 +39,14 @@ class Place(NamedTuple):
     noted_at: int
 
 
+class Stamps(NamedTuple):
+    """What a row says of its landing: when, ms UTC, and `earliest`, by which the first of equal rows wins."""
+
+    landed_at: int
+    earliest: int
+
+
+_NAME, _VERSION = NAMES.index("conversation"), NAMES.index("version")
 _TOUCHED = """
     SELECT conversation FROM events
     WHERE district = %(district)s AND conversation > %(after)s
@@ -49,6 +62,39 @@ WHERE district = %(district)s AND conversation != '' AND kind IN ('merge', 'unme
 _PARTS = """
 SELECT conversation FROM conversations FINAL
 WHERE district = %(district)s AND retracted = 0 AND position(conversation, '~') > 0
+UNION DISTINCT
+SELECT conversation FROM conversation_versions FINAL
+WHERE district = %(district)s AND position(conversation, '~') > 0
+GROUP BY conversation HAVING argMax(retracted, version) = 0
+"""
+_NEWEST = """
+SELECT {facts}
+FROM conversation_versions FINAL
+WHERE district = %(district)s AND (conversation, version) IN (
+    SELECT conversation, max(version) FROM conversation_versions
+    WHERE district = %(district)s AND conversation IN asked
+    GROUP BY conversation
+)
+""".replace("{facts}", ", ".join(map(raw, CONVERSATION)))
+# Where the version itself is lost, the row that it was passed on to knows when it landed.
+_LANDED = """
+SELECT conversation, at, first FROM (
+    SELECT conversation, toUnixTimestamp64Milli(landed_at) AS at, earliest AS first, 1 AS is_version
+    FROM conversation_versions FINAL
+    WHERE district = %(district)s AND (conversation, version) IN asked
+    UNION ALL
+    SELECT conversation, toUnixTimestamp64Milli(landed_at) AS at, toUInt64({earliest} - at) AS first, 0 AS is_version
+    FROM conversations FINAL
+    WHERE district = %(district)s AND (conversation, version) IN asked
+)
+ORDER BY is_version
+""".replace("{earliest}", str(EARLIEST))
+_DOCUMENTS = """
+SELECT {documents}, toUnixTimestamp64Milli(landed_at), earliest FROM districts FINAL WHERE district = %(district)s
+""".replace("{documents}", ", ".join(map(raw, DISTRICTS.columns[: len(ConfigurationRow._fields)])))
+_CONFIGURED = """
+SELECT event_id, digest, toUnixTimestamp64Milli(landed_at) FROM events FINAL
+WHERE district = %(district)s AND conversation = '' AND kind = 'district_configured'
 """
 _RULES = """
 SELECT uniqExact(event_id, digest) FROM events
@@ -85,6 +131,57 @@ class Replays:
         """Names of rows that stand for a later part of their conversation."""
         return [name for (name,) in self._ask(_PARTS, {"district": district})]
 
+    def newest(self, district: str, names: Iterable[str]) -> Iterator[Row]:
+        """The newest version of facts that landed under each of these names, as the core makes it."""
+        asked = {"name": "asked", "structure": [("conversation", "String")], "data": [(name,) for name in names]}
+        if not asked["data"]:
+            return
+        with errors_mapped(self._settings):
+            columns = self._client.execute(_NEWEST, {"district": district}, external_tables=[asked], columnar=True)
+        pairs = zip(CONVERSATION, columns, strict=True) if columns else ()
+        yield from zip(*(map(tuple, c) if "Array" in kind.type else c for kind, c in pairs), strict=True)
+
+    def mend(self, district: str, rows: Sequence[Row], at_ms: int) -> list[Row]:
+        """Put rows of facts in the place of those of their version that landed before; the others are given back.
+
+        The version stays known since its first landing. What is passed on to `conversations` is stamped with `at_ms`,
+        so that the days that it counts in are made anew.
+        """
+        first = self._first_landings(district, rows)
+        again = [(*row, *first[row[_NAME]]) for row in rows if row[_NAME] in first]
+        self._put(CONVERSATION_VERSIONS, [*again, *((*row[:-2], at_ms, earliest(at_ms)) for row in again)])
+        return [row for row in rows if row[_NAME] not in first]
+
+    def _first_landings(self, district: str, rows: Iterable[Row]) -> dict[str, Stamps]:
+        data = [(row[_NAME], row[_VERSION]) for row in rows]
+        if not data:
+            return {}
+        asked = {"name": "asked", "structure": [("conversation", "String"), ("version", "UInt64")], "data": data}
+        with errors_mapped(self._settings):
+            found = self._client.execute(_LANDED, {"district": district}, external_tables=[asked])
+        return {name: Stamps(*stamps) for name, *stamps in found}
+
+    def mend_configurations(self, district: str, rows: Iterable[ConfigurationRow]) -> int:
+        """Put rows of `districts` where they are missing, or differ from the one that stands; how many.
+
+        Each is known since its event landed.
+        """
+        columns = len(ConfigurationRow._fields)
+        standing = {
+            row[1:4]: (ConfigurationRow(*row[:columns]), Stamps(*row[columns:]))
+            for row in self._ask(_DOCUMENTS, {"district": district})
+        }
+        wrong = [row for row in rows if row[1:4] not in standing or standing[row[1:4]][0] != row]
+        if not wrong:
+            return 0
+        landed = {(event, digest): at_ms for event, digest, at_ms in self._ask(_CONFIGURED, {"district": district})}
+        mended = []
+        for row in wrong:
+            stamps = Stamps(landed[row.event_id, row.digest], earliest(row.received_at))
+            mended.append((*row, *(standing[row[1:4]][1] if row[1:4] in standing else stamps)))
+        self._put(DISTRICTS, mended)
+        return len(mended)
+
     def rules(self, district: str) -> int:
         """How many configurations and erasures of a district have landed: it only grows."""
         ((number,),) = self._ask(_RULES, {"district": district})
@@ -103,6 +200,11 @@ class Replays:
     def close(self) -> None:
         """Let go of the connection."""
         self._client.disconnect()
+
+    def _put(self, table: Table, rows: Sequence[Row]) -> None:
+        if rows:
+            with errors_mapped(self._settings):
+                self._client.execute(table.insert, list(zip(*rows, strict=True)), columnar=True)
 
     def _ask(self, query: str, parameters: dict[str, Any]) -> Sequence[Any]:
         with errors_mapped(self._settings):

@@ -4,8 +4,10 @@
     read      all events of a slice, and of all that a merge ever named with it: a fold has the whole set; nothing of a
               conversation whose events left by retention
     fold      with all configurations and erasures of the district, as a worker does; no slice is kept for the next
-    compare   with the rows that stand: equal ones stay, and a row that counts more than was read is never replaced
-    land      the others; a row of a higher version that the stream lands meanwhile stands, whoever comes last
+    compare   with the rows that stand and their newest versions: equal ones stay, and a row that counts more than was
+              read is never replaced
+    land      the others, in the place of those of the same version; a row of a higher version that the stream lands
+              meanwhile stands, whoever comes last
     note      how far it came: cut off, the next call goes on there
 
 It makes no alerts and no rolling rows. Blocks; raises `Unavailable` or `Refused`, and may be repeated then.
@@ -20,7 +22,7 @@ from typing import NamedTuple
 
 from schemas.events import DistrictConfigured, Erased, Event, Merge, Unmerge
 from schemas.facts import DEFINITION_VERSION, NAMES, Row, row_version
-from sinks.landing import Erasure, Landing, Sink, unit_rows
+from sinks.landing import Erasure, Landing, Sink, configuration_row, unit_rows
 from sinks.reading import Reader
 from sinks.replays import Place, Replays, Span
 from streams.core.district import DistrictState
@@ -38,6 +40,8 @@ LOOK_AGAIN_SECONDS = 0.5
 _NAME, _RETRACTED = NAMES.index("conversation"), NAMES.index("retracted")
 _DEFINITION, _CONFIGURATIONS, _EVENTS = map(NAMES.index, ("definition_version", "configurations", "events"))
 LANDED, UNCHANGED, NEWER, INCOMPLETE = "landed", "unchanged", "newer", "incomplete"
+# What becomes of a row that two tables say different things of: the last of these.
+_KINDS = (UNCHANGED, LANDED, INCOMPLETE, NEWER)
 
 Progress = Callable[[str, int, int], None]
 """Hears the district, its conversations so far, and how many there are."""
@@ -49,7 +53,7 @@ class Replayed:
 
     `newer`: a row of a newer release stands; `incomplete`: the row that stands counts events or configurations that
     could not be read, and stays; `unreadable`: events that cannot be read or folded; `units`: rows of trees landed;
-    `recovered`: events that Kafka had and ClickHouse lacked.
+    `configurations`: rows of `districts` landed; `recovered`: events that Kafka had and ClickHouse lacked.
     """
 
     districts: int = 0
@@ -61,6 +65,7 @@ class Replayed:
     incomplete: int = 0
     unreadable: int = 0
     units: int = 0
+    configurations: int = 0
     recovered: int = 0
     resumed: bool = False
 
@@ -132,8 +137,9 @@ class Refold:
         # Asked last: what leaves is marked before it goes, and may have been read in part.
         retired = self._tools.reader.retired_of(self._district, {whole_name(name)[0] for name in judged})
         judged = {name: found for name, found in judged.items() if whole_name(name)[0] not in retired}
-        rows = [row for kind, row in judged.values() if kind == LANDED]
-        self._tools.sink.land(Landing(self._tools.now_ms(), conversations=rows))
+        rows, at_ms = [row for kind, row in judged.values() if kind == LANDED], self._tools.now_ms()
+        new = self._tools.store.mend(self._district, rows, at_ms)
+        self._tools.sink.land(Landing(at_ms, conversations=new))
         self._erase_again()
         self._count(judged, unreadable)
 
@@ -141,8 +147,9 @@ class Refold:
         """Have conversations that a merge names folded once more, though they were."""
         self._done.clear()
 
-    def land_units(self) -> None:
-        """Land the unit tree of the newest configuration where it is not what stands."""
+    def land_district(self) -> None:
+        """Land the unit tree of the newest configuration, and the configurations, where they are not what stands."""
+        self._land_configurations()
         self._read_rules()
         state = self._state()
         newest, version = state.configuration.newest, row_version(state.configuration.count, 0)
@@ -151,6 +158,18 @@ class Refold:
         if made and made != standing and all(row.version <= version for row in standing):
             self._tools.sink.land(Landing(self._tools.now_ms(), units=made))
             self._found.units += len(made)
+
+    def _land_configurations(self) -> None:
+        """Of those that a worker understood: only they have a row."""
+        landed = list(self._tools.reader.configurations([self._district]))
+        kept = {row.event_id for row in landed if not row.understood}
+        events = decoded((row for row in landed if row.event_id not in kept), Counter())
+        made = [
+            configuration_row(event, digest)
+            for event, digest in events
+            if isinstance(event, DistrictConfigured) and digest is not None
+        ]
+        self._found.configurations += self._tools.store.mend_configurations(self._district, made)
 
     def _count(self, judged: dict[str, tuple[str, Row]], unreadable: Counter[str]) -> None:
         kinds = Counter(kind for kind, _ in judged.values())
@@ -207,7 +226,11 @@ class Refold:
     def _judged(self, rows: Sequence[Row]) -> dict[str, tuple[str, Row]]:
         names = [row[_NAME] for row in rows]
         standing = {row[_NAME]: row for row in self._tools.reader.facts(self._district, names)}
-        return {row[_NAME]: (_kind(row, standing.get(row[_NAME])), row) for row in rows}
+        newest = {row[_NAME]: row for row in self._tools.store.newest(self._district, names)}
+        return {
+            name: (max((_kind(row, stands.get(name)) for stands in (standing, newest)), key=_KINDS.index), row)
+            for name, row in zip(names, rows, strict=True)
+        }
 
     def _erase_again(self) -> None:
         """Whoever was erased while these rows were made may be in them."""
@@ -252,7 +275,7 @@ def _replay_district(
     # A replay that was cut off may have landed what it had no time to make anonymous again.
     forget_again(tools.reader, tools.sink, district, tools.now_ms)
     refold = Refold(district, tools, found)
-    refold.land_units()
+    refold.land_district()
     while names := tools.store.names(district, span, after, NAMES_PER_PAGE):
         for begin in range(0, len(names), CONVERSATIONS_PER_SLICE):
             some = names[begin : begin + CONVERSATIONS_PER_SLICE]

@@ -94,7 +94,8 @@ def _told(found: Replayed, seconds: float) -> str:
     lines = [
         f"{begun}{found.conversations:,} conversations of {found.districts:,} districts folded anew from "
         f"{found.events:,} events in {seconds:.1f} s.",
-        f"{found.landed:,} rows landed, {found.unchanged:,} stood as they are; {found.units:,} rows of units landed.",
+        f"{found.landed:,} rows landed, {found.unchanged:,} stood as they are; {found.units:,} rows of units and "
+        f"{found.configurations:,} of configurations landed.",
     ]
     if found.recovered:
         lines.append(f"{found.recovered:,} events that only Kafka had landed again.")

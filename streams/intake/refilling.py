@@ -253,7 +253,7 @@ class _Refill:
     def _fold(self, district: str, names: Collection[str]) -> None:
         refold = self._refold(district)
         refold.again()
-        refold.land_units()
+        refold.land_district()
         refold.land(names)
         self._found.conversations += len(names)
 
