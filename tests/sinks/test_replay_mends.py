@@ -29,7 +29,7 @@ class Lived:
     """The district as a worker landed it bit by bit, under two configurations; its replays go by the same clock."""
 
     def __init__(self, settings: Settings) -> None:
-        self._now_ms = partial(next, count(NOW_MS, 61_000))
+        self._now_ms = partial(next, count(NOW_MS, 1_200_000))
         self._settings = settings
         self.log = LandingLog(settings, self._now_ms)
 
