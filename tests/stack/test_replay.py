@@ -177,3 +177,41 @@ def test_what_clickhouse_lost_comes_back_from_kafka_and_the_worker_goes_on_with_
     assert main(["replay", "--source", "kafka", "--district", "nowhere"]) == USAGE
     assert "no events of nowhere, in Kafka neither" in capsys.readouterr().err
     assert main(["audit"]) == 0
+
+
+@pytest.mark.usefixtures("environment")
+@pytest.mark.parametrize("source", ["clickhouse", "kafka"])
+def test_what_a_hand_left_wrong_beside_the_facts_is_mended_from_either_source(
+    source: str, stream: Settings, workers: Workers, capsys: pytest.CaptureFixture[str]
+) -> None:
+    workers.start().wait_ready()
+    made = history(50)
+    publish(stream, made.events)
+    until(lambda: all_landed(stream), "the history")
+    landings = "SELECT conversation, version, landed_at, earliest FROM conversation_versions FINAL ORDER BY ALL"
+    with connect(stream) as client:
+        # Days made by now are made anew in ten minutes only: they never hold what the hand changes.
+        until(lambda: client.execute("SELECT count() FROM daily_marks") != [(0,)], "the days")
+        before = client.execute(landings)
+        waiting = {"mutations_sync": 1}
+        for table in ("conversations", "conversation_versions"):
+            client.execute(f"ALTER TABLE {table} UPDATE inquiries = 77 WHERE conversation = 'c00007'", settings=waiting)
+        changed = "ALTER TABLE conversation_versions UPDATE difficult = 1 WHERE conversation = 'c00008'"
+        client.execute(changed, settings=waiting)
+        client.execute("DELETE FROM conversation_versions WHERE conversation = 'c00009'", settings=waiting)
+        client.execute("DELETE FROM districts WHERE 1", settings=waiting)
+    assert main(["audit"]) == DIFFERENCE
+    capsys.readouterr()
+    assert main(["replay", "--source", source, "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["landed"], told["configurations"], told["incomplete"], told["recovered"]) == (3, 1, 0, 0)
+    assert main(["audit"]) == 0
+    with connect(stream) as client:
+        for table in ("conversations", "conversation_versions", "districts"):
+            client.execute(f"OPTIMIZE TABLE {table} FINAL")
+        newest = "SELECT conversation, max(version) FROM conversation_versions GROUP BY conversation"
+        mended = {row[:2]: row for row in client.execute(landings)}
+        known = {row[:2]: row for row in before}
+        assert all(mended[key] == known[key] for key in client.execute(newest))
+    assert main(["audit"]) == 0
+    assert facts(stream) == offline(made.events)
