@@ -15,9 +15,10 @@ from rich.progress import Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
+from deploy.cli.codes import check_known
 from deploy.cli.command import Command
 from deploy.local.state import local_settings
-from schemas.errors import DifferenceFound, EnvironmentProblem, UsageError
+from schemas.errors import DifferenceFound, EnvironmentProblem
 from schemas.settings import Settings
 from sinks.landed import Landed
 from streams.audit.audit import DIFFERENCES_KEPT, RECHECK_SECONDS, audit
@@ -93,9 +94,7 @@ def _configure(parser: argparse.ArgumentParser) -> None:
 def _run(args: argparse.Namespace) -> int:
     started, settings = time.monotonic(), local_settings()
     with closing(Landed(settings)) as landed:
-        unknown = sorted(set(args.district) - set(landed.districts() if args.district else ()))
-    if unknown:
-        raise UsageError(f"There are no events of {', '.join(unknown)}.")
+        check_known(args.district, landed.districts() if args.district else ())
     found = _audited(args.district, settings, max(0, args.differences))
     seconds = time.monotonic() - started
     result = asdict(found) | {"seconds": round(seconds, 3), "timestamp": wall_ms() // 1000}

@@ -1,5 +1,6 @@
 """Codes and identifiers as they are typed."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
@@ -16,6 +17,12 @@ def code(text: str) -> str:
 def alert_key(text: str) -> str:
     """What may be an alert's key. Raises `UsageError`."""
     return _checked(Identifier, text, "alert's key: `./cx alerts ls` shows them")
+
+
+def check_known(districts: Iterable[str], known: Iterable[str], besides: str = "") -> None:
+    """Raise `UsageError` for districts that are not among the known ones; `besides` tells where else one looked."""
+    if unknown := sorted(set(districts) - set(known)):
+        raise UsageError(f"There are no events of {', '.join(unknown)}{besides}.")
 
 
 def _checked(kind: Any, text: str, what: str) -> str:

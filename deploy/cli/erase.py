@@ -5,12 +5,14 @@ import json
 import logging
 import os
 import sys
+from contextlib import closing
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from pydantic import TypeAdapter, ValidationError
 from rich.console import Console
 
+from deploy.cli.codes import check_known
 from deploy.cli.command import Command
 from deploy.cli.imports import log_of
 from deploy.local.state import effective_settings
@@ -20,6 +22,7 @@ from schemas.settings import Settings
 from schemas.vocabulary import Code, Digest, Pseudonym
 from sinks.connection import connect, errors_mapped
 from sinks.erasing import left
+from sinks.reading import ClickHouseReader
 from streams.core.erasure import digest_of_key
 from streams.intake.landing import Unlanded
 from streams.intake.producer import encode
@@ -37,6 +40,8 @@ class Erasing(NamedTuple):
     district: str
     key_digest: str
     erased_at: datetime
+    rows: int
+    """Rows in ClickHouse that named the key before, replaced ones included."""
     kafka_until: datetime | None
     backups_until: datetime
 
@@ -47,6 +52,7 @@ class Erasing(NamedTuple):
             "key_digest": self.key_digest,
             "erased_at": self.erased_at.isoformat(),
             "clickhouse": "gone",
+            "rows": self.rows,
             "kafka_until": None if self.kafka_until is None else self.kafka_until.isoformat(),
             "backups_until": self.backups_until.isoformat(),
         }
@@ -61,8 +67,13 @@ def _checked(kind: Any, value: str, what: str) -> str:
 
 
 def erase(settings: Settings, district: str, key_digest: str) -> Erasing:
-    """Publish the erasure, wait until it has landed, and look whether anything is left. Blocks; raises `CxError`."""
-    at = now(settings)
+    """Publish the erasure, wait until it has landed, and look whether anything is left. Blocks; raises `CxError`.
+
+    A key that nothing names yet is erased as well, an unknown district's is not: it would be one from then on.
+    """
+    with closing(ClickHouseReader(settings)) as reader:
+        check_known([district], reader.districts())
+    at, rows = now(settings), _rows(settings, district, key_digest)
     event = Erased(
         kind="erased",
         event_id=f"erased:{key_digest[:32]}",
@@ -78,21 +89,25 @@ def erase(settings: Settings, district: str, key_digest: str) -> Erasing:
         unlanded = Unlanded(log.commits, lambda _landed: None)
         unlanded.add(1, log.publisher.publish(message.district, message.content))
         unlanded.wait()
-    with errors_mapped(settings), connect(settings) as client:
-        remaining = left(client, district, key_digest)
-    if remaining:
+    if remaining := _rows(settings, district, key_digest):
         raise DifferenceFound(f"{remaining} rows of {district} still hold the key: run it again, then `./cx status`.")
     longest = None if None in kept.values() else max(each for each in kept.values() if each is not None)
     until = None if longest is None else at + longest
-    return Erasing(district, key_digest, at, until, at + timedelta(days=settings.backup_days))
+    return Erasing(district, key_digest, at, rows, until, at + timedelta(days=settings.backup_days))
+
+
+def _rows(settings: Settings, district: str, key_digest: str) -> int:
+    with errors_mapped(settings), connect(settings) as client:
+        return left(client, district, key_digest)
 
 
 def _told(done: Erasing) -> str:
     kafka = "never: its topics keep for ever, set retention.ms" if done.kafka_until is None else _day(done.kafka_until)
+    named = f"gone now, {done.rows:,} rows sealed" if done.rows else "0 rows sealed: no row named the key, is it right?"
     return (
         f"The person is forgotten in {done.district}: the facts stay, anonymous, and what comes under this key is "
         "refused.\n"
-        f"  ClickHouse   gone now\n  Kafka        gone after {kafka}\n"
+        f"  ClickHouse   {named}\n  Kafka        gone after {kafka}\n"
         f"  backups      gone after {_day(done.backups_until)} (CX_BACKUP_DAYS)\n"
     )
 

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
+from deploy.cli.codes import check_known
 from deploy.cli.command import Command
 from deploy.cli.instants import instant_ms
 from deploy.local.state import local_settings
@@ -73,9 +74,8 @@ def _replayed(args: argparse.Namespace, settings: Settings) -> Replayed:
         store = held.enter_context(closing(Replays(settings)))
         sink = held.enter_context(closing(ClickHouseSink(settings)))
         tools = Tools(reader, store, sink, partial(now_ms, settings))
-        unknown = set(args.district) - set(reader.districts())
-        if unknown and args.source == CLICKHOUSE:
-            raise UsageError(f"There are no events of {', '.join(sorted(unknown))}.")
+        if args.source == CLICKHOUSE:
+            check_known(args.district, reader.districts())
         journal = Journal(_key(args, settings, span), tools, args.fresh)
         progress = held.enter_context(_shown())
         if args.source == CLICKHOUSE:
@@ -84,8 +84,7 @@ def _replayed(args: argparse.Namespace, settings: Settings) -> Replayed:
         commits = held.enter_context(closing(GroupCommits(settings)))
         producer = held.enter_context(EventProducer(settings))
         found = refill((args.district, span), Source(topic, commits, producer), tools, journal, progress)
-        if unknown := unknown - set(reader.districts()):
-            raise UsageError(f"There are no events of {', '.join(sorted(unknown))}, in Kafka neither.")
+        check_known(args.district, reader.districts(), ", in Kafka neither")
         return found
 
 

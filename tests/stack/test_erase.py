@@ -16,12 +16,13 @@ from streams.core.erasure import digest_of_key
 from streams.intake.producer import EventProducer, encode
 from tests.fixtures_stack import Workers
 from tests.golden import History, district
-from tests.stack.processes import all_landed, facts, until
+from tests.stack.processes import all_landed, ends, facts, until
 
 pytestmark = pytest.mark.stack
 
 MARKER = "beadbeadbeadbeadbeadbeadbeadbead"
 OTHER = "5f5f5f5f5f5f5f5f"
+UNHEARD = "0123456789abcdef"
 
 
 def history() -> History:
@@ -39,6 +40,13 @@ def send(settings: Settings, events: list[Any]) -> None:
         for event in events:
             producer.publish(*encode(event)).result(30)
     until(lambda: all_landed(settings), "everything landed")
+
+
+def as_environment(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have commands of this process read the test's settings."""
+    for name, value in child_environment(settings).items():
+        if name.startswith("CX_"):
+            monkeypatch.setenv(name, value)
 
 
 def everything_stored(settings: Settings) -> str:
@@ -82,15 +90,32 @@ def test_the_command_says_until_when_the_rest_holds_it(
 ) -> None:
     workers.start().wait_ready()
     send(stream, history().events)
-    for name, value in child_environment(stream).items():
-        if name.startswith("CX_"):
-            monkeypatch.setenv(name, value)
+    as_environment(stream, monkeypatch)
     assert main(["erase", "--district", "demo", "--person", MARKER, "--json"]) == 0
     told = capsys.readouterr()
     said = json.loads(told.out)
     assert (said["clickhouse"], said["key_digest"]) == ("gone", digest_of_key(MARKER))
+    # Two events and a row of facts in each of two tables.
+    assert said["rows"] >= 4
     assert said["kafka_until"] > said["erased_at"]
     assert MARKER not in told.out + told.err
+    assert main(["erase", "--district", "demo", "--person", UNHEARD]) == 0
+    assert "0 rows sealed" in capsys.readouterr().out
+    with connect(stream) as client:
+        assert client.execute("SELECT count() FROM events WHERE kind = 'erased'") == [(2,)]
+
+
+def test_a_district_that_is_mistyped_is_refused_and_stays_unknown(
+    stream: Settings, workers: Workers, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    workers.start().wait_ready()
+    send(stream, history().events)
+    as_environment(stream, monkeypatch)
+    before = ends(stream)
+    assert main(["erase", "--district", "nowhere", "--person", MARKER]) == 2
+    assert "There are no events of nowhere." in capsys.readouterr().err
+    assert ends(stream) == before
+    assert MARKER in everything_stored(stream)
 
 
 @pytest.mark.parametrize(
