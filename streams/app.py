@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import closing
 from functools import partial
 from pathlib import Path
+from socket import socket
 from typing import Any, NoReturn
 
 import faust
@@ -111,8 +112,9 @@ def fault_points(settings: Settings) -> Reached:
 class Process:
     """One worker process: the Faust app, the worker behind its agent, and the HTTP port for metrics."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, listener: socket) -> None:
         self._settings = settings
+        self._listener = listener
         self._topic = settings.topic(EVENTS)
         self._registry = CollectorRegistry()
         self._metrics = WorkerMetrics(self._registry)
@@ -321,15 +323,15 @@ class Process:
         site.add_routes([web.get("/metrics", metrics), web.get("/ready", ready), web.get("/state", state)])
         runner = web.AppRunner(site, access_log=None)
         await runner.setup()
-        await web.TCPSite(runner, self._settings.bind, self._settings.metrics_port).start()
+        await web.SockSite(runner, self._listener).start()
 
 
-def run(settings: Settings) -> NoReturn:
-    """Run one worker until SIGINT or SIGTERM; ends the process with Faust's exit code."""
+def run(settings: Settings, listener: socket) -> NoReturn:
+    """Run one worker until SIGINT or SIGTERM; ends the process with Faust's exit code. `listener`: for its metrics."""
     # The clients tell every request and every attempt; what matters of it is in the metrics.
     calm()
     freeze_survivors()
     threading.Thread(target=let_leave, args=(settings,), name="predecessors", daemon=True).start()
-    process = Process(settings)
+    process = Process(settings, listener)
     faust.Worker(process.app, loglevel="INFO", quiet=False, redirect_stdouts=False).execute_from_commandline()
     raise SystemExit(0)

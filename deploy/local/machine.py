@@ -31,19 +31,23 @@ def check_ports(bind: str, parts: Sequence[Part]) -> None:
             if port in seen:
                 raise UsageError(f"Port {port} is given twice, by {seen[port]} and {setting}: change one of them.")
             seen[port] = setting
-            _check_port(bind, port, setting, part.name)
+            listener(bind, port, setting, part.name).close()
 
 
-def _check_port(bind: str, port: int, setting: str, name: str) -> None:
-    with socket.socket(socket.AF_INET6 if ":" in bind else socket.AF_INET) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((bind, port))
-        except OSError as error:
-            raise EnvironmentProblem(
-                f"Port {port} on {bind} cannot be used for {name} ({error.strerror}): "
-                f"set {setting} to a free port, or stop what listens there."
-            ) from None
+def listener(bind: str, port: int, setting: str, name: str) -> socket.socket:
+    """A socket that listens there, to be closed. Raises `EnvironmentProblem`, which names the setting and for what."""
+    made = socket.socket(socket.AF_INET6 if ":" in bind else socket.AF_INET)
+    try:
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        made.bind((bind, port))
+        made.listen()
+    except OSError as error:
+        made.close()
+        raise EnvironmentProblem(
+            f"Port {port} on {bind} cannot be used for {name} ({error.strerror}): "
+            f"set {setting} to a free port, or stop what listens there."
+        ) from None
+    return made
 
 
 def free_ports(number: int) -> list[int]:
