@@ -26,6 +26,7 @@ from sinks.replays import Replays, Span
 from streams.intake.landing import GroupCommits
 from streams.intake.producer import EventProducer
 from streams.intake.refilling import Source, Topic, refill
+from streams.intake.topics import check_topics
 from streams.present import now_ms
 from streams.replaying import Journal, Progress, Replayed, Tools, replay
 
@@ -69,6 +70,8 @@ def _key(args: argparse.Namespace, settings: Settings, span: Span) -> str:
 
 def _replayed(args: argparse.Namespace, settings: Settings) -> Replayed:
     span = _span(args)
+    if args.source == KAFKA:
+        check_topics(settings, (EVENTS,))
     with ExitStack() as held:
         reader = held.enter_context(closing(ClickHouseReader(settings)))
         store = held.enter_context(closing(Replays(settings)))

@@ -15,6 +15,7 @@ from schemas.errors import Refused
 from schemas.settings import Settings
 from schemas.topics import ALERTS, DEAD_LETTERS, EVENTS
 from streams.intake.producer import check_reachable, mapped
+from streams.intake.topics import check_described
 
 RETENTION, SEGMENT, DELAY = "retention.ms", "segment.ms", "file.delete.delay.ms"
 DAY_MS = 86_400_000
@@ -59,6 +60,7 @@ def retentions(settings: Settings) -> Mapping[str, timedelta | None]:
     try:
         admin = KafkaAdminClient(bootstrap_servers=settings.kafka_address, client_id="cx-retention")
         try:
+            check_described(admin, settings.kafka_address, topics)
             found = _described(admin, topics, [RETENTION, SEGMENT, DELAY])
         finally:
             admin.close()

@@ -29,10 +29,7 @@ def check_described(admin: KafkaAdminClient, address: str, topics: Iterable[str]
     """The same by full names, with a client that is there already. Raises Kafka's errors, and `Refused`."""
     found = admin.describe_topics(list(topics))
     if lacking := [each["name"] for each in found if each["error_code"] == UnknownTopicOrPartitionError.errno]:
-        raise no_such_topic(address, lacking)
-
-
-def no_such_topic(address: str, topics: Iterable[str]) -> Refused:
-    """What is said of full names of topics that Kafka does not have."""
-    named = ", ".join(sorted(topics))
-    return Refused(f"Kafka at {address} has no such topic: {named}; is CX_TOPIC_PREFIX right? `./cx up` makes topics.")
+        named = ", ".join(sorted(lacking))
+        raise Refused(
+            f"Kafka at {address} has no such topic: {named}; is CX_TOPIC_PREFIX right? `./cx up` makes topics."
+        )
