@@ -5,7 +5,7 @@ from time import monotonic
 from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
 
-from schemas.errors import Refused, Unavailable
+from schemas.errors import Unavailable
 from schemas.settings import Settings
 from sinks.dead_letters import LetterPlace
 from streams.intake.producer import RETRY_SECONDS, check_reachable, mapped
@@ -29,12 +29,13 @@ class MessageReader:
                 enable_auto_commit=False,
                 max_poll_records=1,
                 max_partition_fetch_bytes=LARGEST_FETCH,
+                allow_auto_create_topics=False,
             )
         except (KafkaError, OSError) as error:
             raise mapped(error, self._address) from None
 
     def read(self, place: LetterPlace) -> Message | None:
-        """The message at a place; None if it is not there any more. Blocks; raises `Unavailable` or `Refused`."""
+        """The message at a place; None if it or its topic is not there any more. Blocks; see `retrying.Read`."""
         try:
             return self._read(place)
         except (KafkaError, OSError) as error:
@@ -43,7 +44,7 @@ class MessageReader:
     def _read(self, place: LetterPlace) -> Message | None:
         where = TopicPartition(place.topic, place.partition)
         if place.partition not in (self._consumer.partitions_for_topic(place.topic) or ()):
-            raise Refused(f"Kafka at {self._address} has no partition {place.partition} of {place.topic}.")
+            return None
         first, end = self._consumer.beginning_offsets([where])[where], self._consumer.end_offsets([where])[where]
         if not first <= place.offset < end:
             return None

@@ -103,7 +103,7 @@ def _judge_message(letters: Sequence[DeadLetter], tools: Retry) -> Iterator[Judg
         if not was_read:
             message, was_read = tools.read(letter.place._replace(position=None)), True
         if message is None:
-            text = "Kafka does not have the message any more: its retention has passed"
+            text = "Kafka does not have the message any more: its retention has passed, or its topic is gone"
             yield Judgement([], Outcome(letter, Result.GONE, 0, text))
         else:
             yield judge(letter, message.value or b"", tools.erased)

@@ -90,6 +90,29 @@ def test_a_message_that_retention_removed_is_said_to_be_gone(
     assert "retention" in told[0]["text"]
 
 
+def test_letters_of_a_topic_or_partition_that_kafka_lacks_are_gone_and_the_others_are_tried(
+    stream: Settings, workers: Workers, writer: Writer, dead_letters: Told
+) -> None:
+    workers.start().wait_ready()
+    writer.write("d0", b"not json")
+    until(lambda: all_landed(stream), "all messages acknowledged")
+    lacking = [("gone.events", 5), (stream.topic(EVENTS), stream.partitions)]
+    with connect(stream) as client:
+        for topic, partition in lacking:
+            row = {"topic": topic, "partition": partition}
+            client.execute(
+                "INSERT INTO dead_letters (topic, partition, offset, reason) VALUES",
+                [row | {"offset": 3, "reason": "not_json"}],
+            )
+    code, told = dead_letters("retry", "--all")
+    assert code == SOME_LEFT
+    results = {each["place"].rsplit("/", 2)[0]: each["result"] for each in told}
+    assert results == {f"{topic}/{number}": "gone" for topic, number in lacking} | {
+        f"{stream.topic(EVENTS)}/{partition_of('d0', stream.partitions)}": "refused"
+    }
+    assert len(dead_letters("ls")[1]) == 3
+
+
 def test_a_worker_that_refuses_most_of_what_it_reads_ends_with_a_code_of_its_own(
     stream: Settings, workers: Workers, writer: Writer
 ) -> None:
