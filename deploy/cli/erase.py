@@ -19,7 +19,7 @@ from deploy.local.state import effective_settings
 from schemas.errors import DifferenceFound, UsageError
 from schemas.events import Erased
 from schemas.settings import Settings
-from schemas.vocabulary import Code, Digest, Pseudonym
+from schemas.vocabulary import Code, Digest, Pseudonym, from_ms
 from sinks.connection import connect, errors_mapped
 from sinks.erasing import left
 from sinks.reading import ClickHouseReader
@@ -27,7 +27,7 @@ from streams.core.erasure import digest_of_key
 from streams.intake.landing import Unlanded
 from streams.intake.producer import encode
 from streams.intake.retention import retentions
-from streams.present import now
+from streams.present import now, wall_ms
 
 SOURCE = "cx"
 # The driver logs a failed attempt with its traceback; the command says it in a sentence.
@@ -46,7 +46,10 @@ class Erasing(NamedTuple):
     backups_until: datetime
 
     def as_json(self) -> dict[str, Any]:
-        """Instants in ISO 8601; `kafka_until` is null where Kafka keeps for ever."""
+        """Instants in ISO 8601, `erased_at` by the clock in force, the others by the machine's.
+
+        `kafka_until` is null where Kafka keeps for ever.
+        """
         return {
             "district": self.district,
             "key_digest": self.key_digest,
@@ -92,8 +95,10 @@ def erase(settings: Settings, district: str, key_digest: str) -> Erasing:
     if remaining := _rows(settings, district, key_digest):
         raise DifferenceFound(f"{remaining} rows of {district} still hold the key: run it again, then `./cx status`.")
     longest = None if None in kept.values() else max(each for each in kept.values() if each is not None)
-    until = None if longest is None else at + longest
-    return Erasing(district, key_digest, at, rows, until, at + timedelta(days=settings.backup_days))
+    # Kafka and backups keep by the machine's clock, whatever the present of a demonstration is.
+    wall = from_ms(wall_ms())
+    until = None if longest is None else wall + longest
+    return Erasing(district, key_digest, at, rows, until, wall + timedelta(days=settings.backup_days))
 
 
 def _rows(settings: Settings, district: str, key_digest: str) -> int:

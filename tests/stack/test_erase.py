@@ -1,6 +1,7 @@
 """A person is forgotten through the real stack: a planted marker is gone, the facts stay, later events are refused."""
 
 import json
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,14 @@ from pydantic import SecretStr
 from deploy.cli.erase import erase
 from deploy.cli.main import main
 from deploy.local.state import child_environment
+from schemas.clock import Clock
 from schemas.settings import Settings
+from schemas.vocabulary import from_ms
 from sinks.connection import connect
 from streams.core.erasure import digest_of_key
 from streams.intake.producer import EventProducer, encode
+from streams.intake.retention import retentions
+from streams.present import wall_ms
 from tests.fixtures_stack import Workers
 from tests.golden import History, district
 from tests.stack.processes import all_landed, ends, facts, until
@@ -103,6 +108,20 @@ def test_the_command_says_until_when_the_rest_holds_it(
     assert "0 rows sealed" in capsys.readouterr().out
     with connect(stream) as client:
         assert client.execute("SELECT count() FROM events WHERE kind = 'erased'") == [(2,)]
+
+
+def test_the_dates_are_of_the_clock_that_kafka_and_backups_go_by(stream: Settings, workers: Workers) -> None:
+    clock = "2030-01-01T00:00:00Z@2026-01-01T00:00:00Zx60"
+    workers.start(CX_CLOCK=clock).wait_ready()
+    send(stream, history().events)
+    kept = max(each for each in retentions(stream).values() if each is not None)
+    begun = from_ms(wall_ms())
+    done = erase(stream.model_copy(update={"clock": Clock.parse(clock)}), "demo", digest_of_key(MARKER))
+    ended = from_ms(wall_ms())
+    assert done.erased_at.year >= 2030
+    assert done.kafka_until is not None
+    assert begun <= done.kafka_until - kept <= ended
+    assert begun <= done.backups_until - timedelta(days=stream.backup_days) <= ended
 
 
 def test_a_district_that_is_mistyped_is_refused_and_stays_unknown(
