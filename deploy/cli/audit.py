@@ -1,12 +1,16 @@
 """`./cx audit`: everything computed anew from the raw events and compared with what landed."""
 
 import argparse
+import errno
 import json
+import os
 import sys
 import time
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import asdict
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 from prometheus_client import CollectorRegistry, write_to_textfile
@@ -49,13 +53,27 @@ def _audited(districts: list[str], settings: Settings, kept: int) -> Findings:
         return audit(districts, Sources.of(settings), report, recheck, kept)
 
 
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise EnvironmentProblem(f"The metrics cannot be written to {path}: {error.strerror}.") from None
+
+
+def _check_writable(path: Path) -> None:
+    """What can be foreseen: the file is made beside its place, under another name. Leaves nothing behind."""
+    with _writing(path):
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        TemporaryFile(dir=path.parent).close()
+
+
 def _write_metrics(path: Path, values: dict[str, Any]) -> None:
     registry = CollectorRegistry()
     AuditMetrics(registry).tell(values)
-    try:
+    with _writing(path):
         write_to_textfile(str(path), registry)
-    except OSError as error:
-        raise EnvironmentProblem(f"The metrics cannot be written to {path}: {error.strerror}.") from None
 
 
 def _write_text(found: Findings, seconds: float) -> None:
@@ -93,6 +111,8 @@ def _configure(parser: argparse.ArgumentParser) -> None:
 
 def _run(args: argparse.Namespace) -> int:
     started, settings = time.monotonic(), local_settings()
+    if args.metrics_file:
+        _check_writable(args.metrics_file)
     with closing(Landed(settings)) as landed:
         check_known(args.district, landed.districts() if args.district else ())
     found = _audited(args.district, settings, max(0, args.differences))

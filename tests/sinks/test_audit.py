@@ -318,12 +318,36 @@ def test_the_command_says_it_in_words_json_metrics_and_its_exit_code(
 
 
 @pytest.mark.usefixtures("configured", "log")
-def test_a_district_without_events_and_a_file_that_cannot_be_written_are_said(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_district_without_events_is_said(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["audit", "--district", "demo", "--district", "nowhere"]) == USAGE
     assert "no events of nowhere." in capsys.readouterr().err
-    assert main(["audit", "--metrics-file", str(tmp_path / "no" / "such.prom")]) == ENVIRONMENT
+
+
+@pytest.mark.parametrize("name", ["no/such.prom", "file/such.prom", "folder"])
+def test_a_file_that_cannot_be_written_is_said_before_anything_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    monkeypatch.setattr("deploy.cli.audit.audit", lambda *_: pytest.fail("it began"))
+    (tmp_path / "file").touch()
+    (tmp_path / "folder").mkdir()
+    assert main(["audit", "--metrics-file", str(tmp_path / name)]) == ENVIRONMENT
+    assert "cannot be written" in capsys.readouterr().err
+    assert {path.name for path in tmp_path.iterdir()} == {"file", "folder"}
+
+
+@pytest.mark.usefixtures("configured", "log")
+def test_a_file_that_cannot_be_written_any_more_is_said_after_the_result(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "there"
+    folder.mkdir()
+
+    def audit_meanwhile(*given: Any) -> Findings:
+        folder.rmdir()
+        return audit(*given)
+
+    monkeypatch.setattr("deploy.cli.audit.audit", audit_meanwhile)
+    assert main(["audit", "--metrics-file", str(folder / "such.prom")]) == ENVIRONMENT
     told = capsys.readouterr()
     assert "is what the events give" in told.out
     assert "cannot be written" in told.err
