@@ -158,8 +158,9 @@ def _show(status: StackStatus) -> None:
     console.print(table)
     for sentence in status.sentences():
         console.print(f"[yellow]{escape(sentence)}[/]")
-    ailing = [name for name, part in status.parts.items() if part.health != "healthy"]
-    phase = f"not healthy: {', '.join(ailing)}" if ailing and status.phase == "ready" else status.phase
+    if status.group is not None:
+        console.print(f"workers: {status.group}")
+    phase = f"not healthy: {', '.join(status.ailing)}" if status.ailing and status.phase == "ready" else status.phase
     console.print(f"{phase}; data: {status.data}, {status.data_bytes // 1_000_000} MB; logs: {status.data / 'logs'}")
     for name, receiver in status.receivers.items():
         if receiver.failing_seconds:

@@ -9,6 +9,7 @@ from typing import Literal
 from prometheus_client.parser import text_string_to_metric_families
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
+from deploy.local.group import GroupStatus, group_status
 from deploy.local.health import http_text
 from deploy.local.machine import LEAST_FREE_BYTES, MB
 from deploy.local.parts import parts_of
@@ -67,11 +68,20 @@ class StackStatus(BaseModel):
     """As the worker says; none while it does not answer. They are not parts: the stack may be healthy all the same."""
     worker: Condition | None
     """What the worker says of itself; None if there is none, or it does not answer."""
+    group: GroupStatus | None = None
+    """All workers together, also those that were started beside the stack; None while Kafka does not say."""
 
     @property
     def is_healthy(self) -> bool:
-        """Whether it runs and every part answers."""
-        return self.running and all(part.health == "healthy" for part in self.parts.values())
+        """Whether it runs, every part answers, and every partition has a worker if there is to be one."""
+        return self.running and not self.ailing
+
+    @property
+    def ailing(self) -> list[str]:
+        """What is not as it should be: names of parts, and the group of the workers."""
+        named = [name for name, part in self.parts.items() if part.health != "healthy"]
+        lacks = self.group is not None and self.group.lacks_workers and "worker" in self.parts
+        return [*named, "partitions without a worker"] if lacks else named
 
     def sentences(self) -> list[str]:
         """What a person should know beyond who answers."""
@@ -101,6 +111,7 @@ def stack_status(settings: Settings) -> StackStatus:
         pid=state.supervisor.pid if state else None,
         parts=parts,
         worker=condition,
+        group=group_status(effective) if "kafka" in parts and parts["kafka"].health == "healthy" else None,
         receivers=receivers_of(http_text(effective.bind, effective.metrics_port, "/metrics")) if known else {},
     )
 
