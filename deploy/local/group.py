@@ -8,7 +8,7 @@ from kafka.admin import KafkaAdminClient, OffsetSpec
 from kafka.errors import KafkaError
 from pydantic import BaseModel, ConfigDict
 
-from deploy.local.health import SECONDS
+from deploy.local.health import KAFKA_LIMITS
 from schemas.errors import Unavailable
 from schemas.settings import Settings
 from schemas.topics import EVENTS
@@ -51,11 +51,9 @@ class GroupStatus(BaseModel):
 
 def group_status(settings: Settings) -> GroupStatus | None:
     """Ask Kafka; None while it does not answer, keeps no groups yet, or has no topic of events. Takes seconds."""
-    limit = int(SECONDS * 1000)
-    limits = {"request_timeout_ms": limit, "bootstrap_timeout_ms": limit}
     try:
         check_reachable(settings.kafka_address)
-        with closing(KafkaAdminClient(bootstrap_servers=settings.kafka_address, **limits)) as admin:
+        with closing(KafkaAdminClient(bootstrap_servers=settings.kafka_address, **KAFKA_LIMITS)) as admin:
             return _asked(admin, settings.topic(EVENTS), settings.workers_group)
     except (KafkaError, OSError, Unavailable):
         return None

@@ -14,6 +14,8 @@ from schemas.errors import Refused
 from schemas.settings import Settings
 
 SECONDS = 3.0
+# One that listens and says nothing is given up as well; by itself a client would wait for it half a minute.
+KAFKA_LIMITS = {"request_timeout_ms": int(SECONDS * 1000), "bootstrap_timeout_ms": int(SECONDS * 1000)}
 REFUSALS = frozenset({192, 193, 194, 516})
 """ClickHouse's codes: unknown user, wrong or missing password, authentication failed."""
 
@@ -36,7 +38,7 @@ def kafka_is_ready(settings: Settings) -> bool:
     if not _is_listening(host, int(port)):
         return False
     try:
-        admin = KafkaAdminClient(bootstrap_servers=settings.kafka_address, request_timeout_ms=int(SECONDS * 1000))
+        admin = KafkaAdminClient(bootstrap_servers=settings.kafka_address, **KAFKA_LIMITS)
         try:
             admin.list_topics()
         finally:

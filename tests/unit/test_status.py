@@ -8,12 +8,15 @@ from threading import Thread
 from typing import Any
 
 import pytest
+from kafka.admin import KafkaAdminClient
 
 from deploy.cli.stack import _show
 from deploy.local.group import GroupStatus, group_status
+from deploy.local.health import KAFKA_LIMITS, kafka_is_ready
 from deploy.local.machine import LEAST_FREE_BYTES
 from deploy.local.status import PartStatus, StackStatus, worker_condition
 from schemas.settings import Settings
+from tests.stack.ports import taken_port
 from tests.unit.test_stalls import stalled
 
 
@@ -118,3 +121,11 @@ def test_the_group_is_told_in_words(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_a_kafka_that_is_away_says_nothing_of_the_group(closed_port: int) -> None:
     assert group_status(Settings(kafka_port=closed_port)) is None
+
+
+def test_a_kafka_that_listens_and_says_nothing_is_given_up_long_before_a_client_would_give_up() -> None:
+    assert all(limit < KafkaAdminClient.DEFAULT_CONFIG[name] / 2 for name, limit in KAFKA_LIMITS.items())
+    with taken_port() as port:
+        settings = Settings(kafka_port=port)
+        assert not kafka_is_ready(settings)
+        assert group_status(settings) is None
