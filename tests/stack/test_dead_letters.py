@@ -9,6 +9,7 @@ from kafka import KafkaAdminClient, TopicPartition
 
 from deploy.cli.main import main
 from deploy.local.state import child_environment
+from deploy.local.steps import create_topics
 from schemas.settings import Settings
 from schemas.topics import EVENTS, partition_of
 from sinks.connection import connect
@@ -111,6 +112,32 @@ def test_letters_of_a_topic_or_partition_that_kafka_lacks_are_gone_and_the_other
         f"{stream.topic(EVENTS)}/{partition_of('d0', stream.partitions)}": "refused"
     }
     assert len(dead_letters("ls")[1]) == 3
+
+
+def test_letters_of_topics_with_a_new_prefix_are_kept_beside_those_of_the_old_ones(
+    stream: Settings, workers: Workers, writer: Writer, dead_letters: Told
+) -> None:
+    again = stream.model_copy(update={"topic_prefix": f"again.{stream.topic_prefix}"})
+    create_topics(again)
+    others, new = Workers(again), Writer(again)
+    everything = histories(districts=1, conversations=1)
+    known, rest = everything["d0"][:2], everything["d0"][2:]
+    try:
+        workers.start().wait_ready()
+        for payload in (b"not json", json.dumps(known).encode()):
+            writer.write("d0", payload)
+        until(lambda: all_landed(stream), "what the first Kafka took")
+        workers.end()
+        others.start().wait_ready()
+        for payload in (b"{}", json.dumps(rest).encode()):
+            new.write("d0", payload)
+        until(lambda: all_landed(again), "what the new one took")
+    finally:
+        others.end()
+        new.close()
+    found = {(each["topic"], each["offset"], each["reason"]) for each in dead_letters("ls")[1]}
+    assert found == {(stream.topic(EVENTS), 0, "not_json"), (again.topic(EVENTS), 0, "missing_field")}
+    assert facts(stream) == offline(everything)
 
 
 def test_a_worker_that_refuses_most_of_what_it_reads_ends_with_a_code_of_its_own(
