@@ -10,6 +10,7 @@ from schemas.settings import Settings
 from sinks.connection import connect, errors_mapped
 from sinks.erasing import erase
 from sinks.landing import Landing
+from sinks.mending import mend_facts
 from sinks.tables import (
     ALERTS,
     CONVERSATION_VERSIONS,
@@ -63,6 +64,10 @@ class ClickHouseSink:
                 self._insert(ROLLING_SLICES, landing.slices, (at, earliest(at)))
             for erasure in landing.erasures:
                 erase(self._client, erasure, self._send_events)
+            # Where a merge put events together, no statement makes what the fold makes of them.
+            for district in sorted({erasure.district for erasure in landing.erasures}):
+                own = [row for row in landing.conversations if row[0] == district]
+                mend_facts(self._client, district, own, at)
 
     def close(self) -> None:
         """Let go of the connection; `land` would make a new one."""

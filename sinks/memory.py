@@ -124,10 +124,13 @@ class MemorySink:
         return [name for name in names if (district, name.partition("~")[0]) not in self._tables["retired"]][:most]
 
     def naming(self, district: str, key_digest: str, since_ms: int) -> list[str]:
-        """Conversations with an event that names a person and was received since an instant, sorted."""
+        """Conversations, sorted, with an event that names a person: received since an instant, or named in a merge."""
         wanted = Erasure(district, key_digest, since_ms)
-        rows = (row for row in self.rows("events") if row["district"] == district and row["received_at"] >= since_ms)
-        return sorted({row["conversation"] for row in rows if row["conversation"] and anonymous_event(row, wanted)})
+        rows = [row for row in self.rows("events") if row["district"] == district]
+        merges = [row for row in rows if row["kind"] in ("merge", "unmerge")]
+        merged = {name for row in merges for name in (row["conversation"], json.loads(row["content"])["into"])}
+        late = (row for row in rows if row["received_at"] >= since_ms or row["conversation"] in merged)
+        return sorted({row["conversation"] for row in late if row["conversation"] and anonymous_event(row, wanted)})
 
     def erased(self, districts: Collection[str]) -> dict[str, dict[str, int]]:
         """The keys that these districts erased, by district, with the first receipt of their erasure, ms."""

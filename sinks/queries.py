@@ -80,7 +80,10 @@ ORDER BY conversation LIMIT %(most)s
 NAMING = f"""
 SELECT DISTINCT conversation FROM events FINAL
 WHERE district = %(district)s AND conversation != ''
-    AND received_at >= fromUnixTimestamp64Milli(%(since_ms)s, 'UTC') AND ({HOLDS})
+    AND (received_at >= fromUnixTimestamp64Milli(%(since_ms)s, 'UTC') OR conversation IN (
+        SELECT arrayJoin([conversation, JSONExtractString(content, 'into')]) FROM events
+        WHERE district = %(district)s AND kind IN ('merge', 'unmerge')
+    )) AND ({HOLDS})
 ORDER BY conversation
 """  # noqa: S608 -- only a fragment of our own is put in
 ERASED = """

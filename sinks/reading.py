@@ -86,7 +86,7 @@ class Reader(Protocol):
         """
 
     def naming(self, district: str, key_digest: str, since_ms: int) -> list[str]:
-        """Conversations with an event that names a person and was received since an instant, sorted."""
+        """Conversations, sorted, with an event that names a person: received since an instant, or named in a merge."""
 
     def erased(self, districts: Collection[str]) -> dict[str, dict[str, int]]:
         """The keys that these districts erased, by district: digests with the first receipt of their erasure, ms."""
@@ -183,7 +183,7 @@ class ClickHouseReader:
             return [name for (name,) in self._client.execute(queries.OUTDATED, parameters)]
 
     def naming(self, district: str, key_digest: str, since_ms: int) -> list[str]:
-        """Conversations with an event that names a person and was received since an instant, sorted."""
+        """Conversations, sorted, with an event that names a person: received since an instant, or named in a merge."""
         parameters = {"district": district, "key_digest": key_digest, "since_ms": since_ms}
         with errors_mapped(self._settings):
             return [name for (name,) in self._client.execute(queries.NAMING, parameters)]

@@ -1,7 +1,5 @@
 """What a replay asks of ClickHouse beside the readers: which conversations, which belong together, how far.
 
-It also puts a row in the place of one that landed wrong: a row is written with the key and the `earliest` of the one
-that stands, and on a tie the last written counts, at once and after every merge. So nothing is ever missing between.
 Blocks. Raises `Unavailable` or `Refused`.
 """
 
@@ -10,12 +8,13 @@ from typing import Any, NamedTuple
 
 from clickhouse_driver import Client
 
-from schemas.facts import CONVERSATION, NAMES, Row
+from schemas.facts import CONVERSATION, Row
 from schemas.settings import Settings
 from sinks.connection import connect, errors_mapped
 from sinks.landing import ConfigurationRow
+from sinks.mending import Stamps, mend_facts, put
 from sinks.queries import raw
-from sinks.tables import CONVERSATION_VERSIONS, DISTRICTS, EARLIEST, REPLAYS, Table, earliest
+from sinks.tables import DISTRICTS, REPLAYS, earliest
 
 BEGINNING_MS = -(1 << 62)
 FOR_EVER_MS = 1 << 62
@@ -39,14 +38,6 @@ class Place(NamedTuple):
     noted_at: int
 
 
-class Stamps(NamedTuple):
-    """What a row says of its landing: when, ms UTC, and `earliest`, by which the first of equal rows wins."""
-
-    landed_at: int
-    earliest: int
-
-
-_NAME, _VERSION = NAMES.index("conversation"), NAMES.index("version")
 _TOUCHED = """
     SELECT conversation FROM events
     WHERE district = %(district)s AND conversation > %(after)s
@@ -76,19 +67,6 @@ WHERE district = %(district)s AND (conversation, version) IN (
     GROUP BY conversation
 )
 """.replace("{facts}", ", ".join(map(raw, CONVERSATION)))
-# Where the version itself is lost, the row that it was passed on to knows when it landed.
-_LANDED = """
-SELECT conversation, at, first FROM (
-    SELECT conversation, toUnixTimestamp64Milli(landed_at) AS at, earliest AS first, 1 AS is_version
-    FROM conversation_versions FINAL
-    WHERE district = %(district)s AND (conversation, version) IN asked
-    UNION ALL
-    SELECT conversation, toUnixTimestamp64Milli(landed_at) AS at, toUInt64({earliest} - at) AS first, 0 AS is_version
-    FROM conversations FINAL
-    WHERE district = %(district)s AND (conversation, version) IN asked
-)
-ORDER BY is_version
-""".replace("{earliest}", str(EARLIEST))
 _DOCUMENTS = """
 SELECT {documents}, toUnixTimestamp64Milli(landed_at), earliest FROM districts FINAL WHERE district = %(district)s
 """.replace("{documents}", ", ".join(map(raw, DISTRICTS.columns[: len(ConfigurationRow._fields)])))
@@ -142,24 +120,9 @@ class Replays:
         yield from zip(*(map(tuple, c) if "Array" in kind.type else c for kind, c in pairs), strict=True)
 
     def mend(self, district: str, rows: Sequence[Row], at_ms: int) -> list[Row]:
-        """Put rows of facts in the place of those of their version that landed before; the others are given back.
-
-        The version stays known since its first landing. What is passed on to `conversations` is stamped with `at_ms`,
-        so that the days that it counts in are made anew.
-        """
-        first = self._first_landings(district, rows)
-        again = [(*row, *first[row[_NAME]]) for row in rows if row[_NAME] in first]
-        self._put(CONVERSATION_VERSIONS, [*again, *((*row[:-2], at_ms, earliest(at_ms)) for row in again)])
-        return [row for row in rows if row[_NAME] not in first]
-
-    def _first_landings(self, district: str, rows: Iterable[Row]) -> dict[str, Stamps]:
-        data = [(row[_NAME], row[_VERSION]) for row in rows]
-        if not data:
-            return {}
-        asked = {"name": "asked", "structure": [("conversation", "String"), ("version", "UInt64")], "data": data}
+        """Put rows of facts in the place of those of their version that landed before; the others are given back."""
         with errors_mapped(self._settings):
-            found = self._client.execute(_LANDED, {"district": district}, external_tables=[asked])
-        return {name: Stamps(*stamps) for name, *stamps in found}
+            return mend_facts(self._client, district, rows, at_ms)
 
     def mend_configurations(self, district: str, rows: Iterable[ConfigurationRow]) -> int:
         """Put rows of `districts` where they are missing, or differ from the one that stands; how many.
@@ -179,7 +142,8 @@ class Replays:
         for row in wrong:
             stamps = Stamps(landed[row.event_id, row.digest], earliest(row.received_at))
             mended.append((*row, *(standing[row[1:4]][1] if row[1:4] in standing else stamps)))
-        self._put(DISTRICTS, mended)
+        with errors_mapped(self._settings):
+            put(self._client, DISTRICTS, mended)
         return len(mended)
 
     def rules(self, district: str) -> int:
@@ -200,11 +164,6 @@ class Replays:
     def close(self) -> None:
         """Let go of the connection."""
         self._client.disconnect()
-
-    def _put(self, table: Table, rows: Sequence[Row]) -> None:
-        if rows:
-            with errors_mapped(self._settings):
-                self._client.execute(table.insert, list(zip(*rows, strict=True)), columnar=True)
 
     def _ask(self, query: str, parameters: dict[str, Any]) -> Sequence[Any]:
         with errors_mapped(self._settings):

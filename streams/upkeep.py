@@ -100,7 +100,10 @@ class Upkeep:
                 self._metrics.read_back.inc(len(names))
 
     async def _seek_erased(self) -> None:
-        """Have conversations folded again that left memory with events received after their person was erased."""
+        """Have conversations folded again that left memory, where an erasure changes more than who is named.
+
+        Those with events received after it, and those that a merge put together.
+        """
         while seeking := [
             state for owned in self._owned() for state in owned.states.values() if state.erasures.unsought
         ]:

@@ -38,6 +38,7 @@ class LandingLog:
         `with_erasures`: also rewrite what has landed of erased persons.
         """
         while True:
+            self._seek_erased()
             self._bring_back()
             self._partition.refold(lambda: False)
             now_ms = self._now_ms()
@@ -48,6 +49,12 @@ class LandingLog:
             self._partition.judge(windows.rolling, now_ms)
             if not self._swept():
                 return
+
+    def _seek_erased(self) -> None:
+        for state in self._partition.states.values():
+            while state.erasures.unsought:
+                key, since_ms = state.erasures.unsought.popitem()
+                state.recall(self._log.naming(state.district, key, since_ms))
 
     def _bring_back(self) -> None:
         while wanted := self._partition.returning():
