@@ -10,7 +10,7 @@ from schemas.settings import Settings
 from sinks.connection import connect, errors_mapped
 from sinks.erasing import erase
 from sinks.landing import Landing
-from sinks.mending import mend_facts
+from sinks.mending import mend_unlike
 from sinks.tables import (
     ALERTS,
     CONVERSATION_VERSIONS,
@@ -67,7 +67,7 @@ class ClickHouseSink:
             # Where a merge put events together, no statement makes what the fold makes of them.
             for district in sorted({erasure.district for erasure in landing.erasures}):
                 own = [row for row in landing.conversations if row[0] == district]
-                mend_facts(self._client, district, own, at)
+                mend_unlike(self._client, district, own, at)
 
     def close(self) -> None:
         """Let go of the connection; `land` would make a new one."""

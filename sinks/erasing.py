@@ -1,13 +1,14 @@
 """What has landed of an erased person, made anonymous: events and facts keep what happened, and lose who it was.
 
-Everything here may be done again. Events are written once more under their own key, so that none is missing meanwhile,
-and the tables are collapsed at once: the older rows are in no table when `erase` returns, and gone from the disk when
-the server has let go of the parts that held them (`old_parts_lifetime`).
+Everything here may be done again. Events are written once more under their own key before the older rows are removed,
+so that none is missing meanwhile. What names somebody is in no row when `erase` returns, and gone from the disk when
+the server has let go of the parts that held it (`old_parts_lifetime`). Only parts with such rows are rewritten.
 """
 
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
+from itertools import islice
 from typing import Any
 
 from clickhouse_driver import Client
@@ -15,6 +16,7 @@ from clickhouse_driver import Client
 from schemas.facts import NAMES
 from schemas.vocabulary import SCHEMA_VERSION
 from sinks.landing import Erasure
+from sinks.mutating import mutate
 from sinks.tables import EVENTS
 from streams.core.erasure import (
     FIELDS,
@@ -27,6 +29,7 @@ from streams.core.erasure import (
 )
 from streams.core.packed import REFUSED
 
+KEYS_PER_STATEMENT = 5_000
 READABLE = f"(understood = 1 AND schema_version <= {SCHEMA_VERSION})"
 # Where the fields are not known, a key may stand in any.
 HOLDS = " OR ".join(
@@ -36,13 +39,16 @@ HOLDS = " OR ".join(
         """AND key != conversation AND key != event_id, extractAll(content, '"([0-9a-f]{16,64})"'))""",
     ]
 )
+_KEY = "sipHash64(conversation, event_id, digest)"
 _FOUND = f"""
-SELECT {{columns}} FROM events FINAL WHERE district = %(district)s AND ({HOLDS})
+SELECT {_KEY}, {{columns}} FROM events FINAL WHERE district = %(district)s AND ({HOLDS})
 """.replace(  # noqa: S608 -- only names of our own are put in
     "{columns}",
     ", ".join(f"toUnixTimestamp64Milli({c.name})" if "DateTime64" in c.type else f"`{c.name}`" for c in EVENTS.columns),
 )
 _DIGEST = "lower(hex(SHA256({})))"
+# Only what was found and written anew: what landed since has no other row.
+_REMOVED = f"ALTER TABLE events DELETE WHERE district = %(district)s AND {_KEY} IN %(keys)s AND ({HOLDS})"
 _IS = f"{_DIGEST} = %(key_digest)s"
 _KEYS_OF_FACTS = f"""arrayConcat(
     [{_DIGEST.format("person")}, {_DIGEST.format("first_response_staff")}],
@@ -79,7 +85,6 @@ ALTER TABLE {{table}} UPDATE
     ),
     {_RATINGS}
 WHERE district = %(district)s AND {_NAMED}
-SETTINGS mutations_sync = 2
 """
 _LEFT = f"""
 SELECT
@@ -120,16 +125,18 @@ Send = Callable[[Sequence[Sequence[Any]]], None]
 def erase(client: Client, erasure: Erasure, send_events: Send) -> None:
     """Make everything landed of a key anonymous. `send_events` writes rows of `events` again, columns in its order.
 
-    Blocks until done; raises the driver's errors.
+    Blocks until done; raises `Refused` and the driver's errors.
     """
     parameters = {"district": erasure.district, "key_digest": erasure.key_digest}
-    rows = [dict(zip(EVENTS.names, row, strict=True)) for row in client.execute(_FOUND, parameters)]
-    if rows:
-        send_events([list((row | anonymous_event(row, erasure)).values()) for row in rows])
-        client.execute("OPTIMIZE TABLE events FINAL")
+    found = ((key, dict(zip(EVENTS.names, row, strict=True))) for key, *row in client.execute(_FOUND, parameters))
+    changed = {key: row | changes for key, row in found if (changes := anonymous_event(row, erasure))}
+    if changed:
+        send_events([list(row.values()) for row in changed.values()])
+        keys = iter(changed)
+        while some := tuple(islice(keys, KEYS_PER_STATEMENT)):
+            mutate(client, EVENTS.name, _REMOVED, parameters | {"keys": some})
     for table in ("conversations", "conversation_versions"):
-        client.execute(_FACTS.replace("{table}", table), parameters)
-    client.execute("OPTIMIZE TABLE conversations FINAL")
+        mutate(client, table, _FACTS.replace("{table}", table), parameters)
 
 
 def left(client: Client, district: str, key_digest: str) -> int:

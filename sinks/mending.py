@@ -4,12 +4,13 @@ It is written with the key and the `earliest` of the one that stands, and on a t
 after every merge. So nothing is ever missing between. Blocks; raises the driver's errors.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from clickhouse_driver import Client
 
-from schemas.facts import NAMES, Row
+from schemas.facts import CONVERSATION, NAMES, Row
+from sinks.queries import raw
 from sinks.tables import CONVERSATION_VERSIONS, EARLIEST, Table, earliest
 
 
@@ -21,6 +22,15 @@ class Stamps(NamedTuple):
 
 
 _NAME, _VERSION = NAMES.index("conversation"), NAMES.index("version")
+_NEWEST = """
+SELECT {facts}
+FROM conversation_versions FINAL
+WHERE district = %(district)s AND (conversation, version) IN (
+    SELECT conversation, max(version) FROM conversation_versions
+    WHERE district = %(district)s AND conversation IN asked
+    GROUP BY conversation
+)
+""".replace("{facts}", ", ".join(map(raw, CONVERSATION)))
 # Where the version itself is lost, the row that it was passed on to knows when it landed.
 _LANDED = """
 SELECT conversation, at, first FROM (
@@ -34,6 +44,22 @@ SELECT conversation, at, first FROM (
 )
 ORDER BY is_version
 """.replace("{earliest}", str(EARLIEST))
+
+
+def newest_versions(client: Client, district: str, names: Iterable[str]) -> Iterator[Row]:
+    """The newest version of facts that landed under each of these names, as the core makes it."""
+    asked = {"name": "asked", "structure": [("conversation", "String")], "data": [(name,) for name in names]}
+    if not asked["data"]:
+        return
+    columns = client.execute(_NEWEST, {"district": district}, external_tables=[asked], columnar=True)
+    pairs = zip(CONVERSATION, columns, strict=True) if columns else ()
+    yield from zip(*(map(tuple, c) if "Array" in kind.type else c for kind, c in pairs), strict=True)
+
+
+def mend_unlike(client: Client, district: str, rows: Sequence[Row], at_ms: int) -> None:
+    """Put those of these rows, which have all landed, in the place of another that stands under their version."""
+    newest = {row[_NAME]: row for row in newest_versions(client, district, (row[_NAME] for row in rows))}
+    mend_facts(client, district, [row for row in rows if newest.get(row[_NAME], row) != row], at_ms)
 
 
 def mend_facts(client: Client, district: str, rows: Sequence[Row], at_ms: int) -> list[Row]:

@@ -8,11 +8,11 @@ from typing import Any, NamedTuple
 
 from clickhouse_driver import Client
 
-from schemas.facts import CONVERSATION, Row
+from schemas.facts import Row
 from schemas.settings import Settings
 from sinks.connection import connect, errors_mapped
 from sinks.landing import ConfigurationRow
-from sinks.mending import Stamps, mend_facts, put
+from sinks.mending import Stamps, mend_facts, newest_versions, put
 from sinks.queries import raw
 from sinks.tables import DISTRICTS, REPLAYS, earliest
 
@@ -58,15 +58,6 @@ SELECT conversation FROM conversation_versions FINAL
 WHERE district = %(district)s AND position(conversation, '~') > 0
 GROUP BY conversation HAVING argMax(retracted, version) = 0
 """
-_NEWEST = """
-SELECT {facts}
-FROM conversation_versions FINAL
-WHERE district = %(district)s AND (conversation, version) IN (
-    SELECT conversation, max(version) FROM conversation_versions
-    WHERE district = %(district)s AND conversation IN asked
-    GROUP BY conversation
-)
-""".replace("{facts}", ", ".join(map(raw, CONVERSATION)))
 _DOCUMENTS = """
 SELECT {documents}, toUnixTimestamp64Milli(landed_at), earliest FROM districts FINAL WHERE district = %(district)s
 """.replace("{documents}", ", ".join(map(raw, DISTRICTS.columns[: len(ConfigurationRow._fields)])))
@@ -111,13 +102,8 @@ class Replays:
 
     def newest(self, district: str, names: Iterable[str]) -> Iterator[Row]:
         """The newest version of facts that landed under each of these names, as the core makes it."""
-        asked = {"name": "asked", "structure": [("conversation", "String")], "data": [(name,) for name in names]}
-        if not asked["data"]:
-            return
         with errors_mapped(self._settings):
-            columns = self._client.execute(_NEWEST, {"district": district}, external_tables=[asked], columnar=True)
-        pairs = zip(CONVERSATION, columns, strict=True) if columns else ()
-        yield from zip(*(map(tuple, c) if "Array" in kind.type else c for kind, c in pairs), strict=True)
+            yield from newest_versions(self._client, district, names)
 
     def mend(self, district: str, rows: Sequence[Row], at_ms: int) -> list[Row]:
         """Put rows of facts in the place of those of their version that landed before; the others are given back."""

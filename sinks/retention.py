@@ -5,21 +5,19 @@ that a set is not whole any more. Only a mark that is not final yet may be taken
 again. Blocks; raises `Unavailable` or `Refused`.
 """
 
-import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from clickhouse_driver import Client
 
-from schemas.errors import Refused
 from schemas.settings import Settings
 from sinks.connection import connect, errors_mapped
 from sinks.landing import RetiredRow
+from sinks.mutating import mutate
 from sinks.queries import COUNTED, OPEN
 from sinks.tables import RETIRED
 
-LOOK_SECONDS = 0.1
 NEVER_MS = 0
 
 
@@ -91,10 +89,6 @@ _FINAL_AND_LEAVING = """(
 _WITHDRAW = "ALTER TABLE retired DELETE WHERE final = 0"
 _LEAVING = """
 CREATE TEMPORARY TABLE IF NOT EXISTS leaving (district String, conversation String, last_at DateTime64(3, 'UTC'))
-"""
-_UNDER_WAY = """
-SELECT count(), max(latest_fail_reason) FROM system.mutations
-WHERE database = currentDatabase() AND table = %(table)s AND NOT is_done
 """
 _GONE = """
     (district, splitByChar('~', conversation)[1]) IN (
@@ -225,14 +219,8 @@ class Retention:
 
     def _change(self, table: str, statement: str, parameters: Mapping[str, Any]) -> None:
         """Have the server rewrite a table, and wait for it however long that takes."""
-        self._ask(statement, parameters)
-        while True:
-            ((left, failure),) = self._ask(_UNDER_WAY, {"table": table})
-            if failure:
-                raise Refused(f"ClickHouse cannot remove rows of {table}: {failure}")
-            if not left:
-                return
-            time.sleep(LOOK_SECONDS)
+        with self._mapped():
+            mutate(self._client, table, statement, parameters)
 
     def _ask(self, query: str, parameters: Mapping[str, Any]) -> Sequence[Any]:
         with self._mapped():
