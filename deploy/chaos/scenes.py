@@ -76,6 +76,7 @@ class Scene:
                 if self._cell.point.endswith("sweep"):
                     self._world.wait(partial(witness.swept, each), "rows that a sweep makes anew")
                 self._world.wait(partial(witness.transitions, each), "alerts of broken promises")
+                self._world.wait(partial(witness.forgot, each), "rows that name nobody who was erased")
                 self._problems += witness.problems(each)
         except CxError as error:
             self._problems.append(str(error))

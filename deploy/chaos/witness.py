@@ -18,6 +18,7 @@ from schemas.errors import Unavailable
 from schemas.settings import Settings
 from schemas.topics import ALERTS, EVENTS
 from sinks.connection import connect, errors_mapped
+from sinks.reading import ClickHouseReader
 from streams.audit.audit import audit
 from streams.audit.sources import Sources
 from streams.intake.producer import check_reachable
@@ -187,6 +188,11 @@ class Witness:
     def swept(self, workload: Workload) -> bool:
         """Whether no row is behind its events: a sweep goes on beside the stream and holds up no acknowledgement."""
         return not audit(workload.districts, Sources.of(self._settings), _unheard, 0.0).behind
+
+    def forgot(self, workload: Workload) -> bool:
+        """Whether no row names anybody who was erased: who landed late asks for that after its landing."""
+        with closing(ClickHouseReader(self._settings)) as reader:
+            return not any(reader.still_named(district) for district in workload.districts)
 
     def repeated_alerts(self) -> int:
         """Messages on `cx.alerts` that repeat one under the same key, so far."""
