@@ -150,7 +150,9 @@ class Process:
             dead_letters=self._dead_letters,
             reached=reached,
         )
-        policy = FlushPolicy(settings.flush_seconds, settings.flush_events, settings.buffer_events)
+        policy = FlushPolicy(
+            settings.flush_seconds, settings.flush_events, settings.buffer_events, doubt=settings.session_seconds / 2
+        )
         return Worker(around, policy, self._metrics, self._partition)
 
     def _halt(self, reason: str) -> NoReturn:

@@ -75,6 +75,11 @@ class Partition:
         return sum(len(state.conversations) for state in self.states.values())
 
     @property
+    def departed(self) -> int:
+        """Conversations that left memory."""
+        return sum(len(state.departed) for state in self.states.values())
+
+    @property
     def stale(self) -> int:
         """Conversations that a changed configuration or a recovery left to be folded in slices."""
         return sum(state.stale for state in self.states.values())

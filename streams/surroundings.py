@@ -49,6 +49,7 @@ class Cells(Protocol):
 class FlushPolicy:
     """When to flush and how much to hold: seconds, events, events.
 
+    `doubt`: seconds that the process may stand still before its partitions may be others', half a session.
     `quiet`: seconds without a message of the past until the present counts as a partition's clock.
     """
 
@@ -56,6 +57,7 @@ class FlushPolicy:
     events: int
     buffer: int
     quiet: float = 3.0
+    doubt: float = 6.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,7 @@ from streams.condition import Condition, Stalled
 from streams.cuts import Cut, Delivery, News, landing_of, windows_of
 from streams.metrics import WorkerMetrics
 from streams.partition import Partition
+from streams.pauses import Pauses
 from streams.recovery import Recovered
 from streams.stalls import CLICKHOUSE, KAFKA, Stalls
 from streams.stand import Membership, Stand
@@ -68,6 +69,7 @@ class Worker:
         self._upkeep = Upkeep(around, self._attempts, metrics, lambda: self._owned.values())
         self._past_until: dict[int, float] = {}
         self._flushing = asyncio.Lock()
+        self._pauses = Pauses(around.monotonic, policy.doubt)
         self._landing_events = 0
         self._teller = Teller(around.outlet, around.reached)
         self._is_paused = False
@@ -169,6 +171,7 @@ class Worker:
         kept = self._kept if membership.follows(self._membership) else {}
         self._assignment += 1
         self._membership, self._holds = membership, True
+        self._pauses.over()
         self._owned, self._kept = {}, {}
         self._parked, self._parked_weight = {number: [] for number in sorted(numbers)}, 0
         self._metrics.partitions.set(len(numbers))
@@ -255,8 +258,7 @@ class Worker:
     def _forget(self) -> None:
         self._assignment += 1
         self._holds = False
-        self._owned = {}
-        self._kept = {}
+        self._owned, self._kept = {}, {}
         self._parked, self._parked_weight = {}, 0
         self._upkeep.forget()
         self._metrics.partitions.set(0)
@@ -265,6 +267,7 @@ class Worker:
 
     async def run(self) -> None:
         """Flush by time or by size for ever."""
+        self._spawn(self._pauses.watch())
         while True:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._due.wait(), self._pause())
@@ -287,12 +290,14 @@ class Worker:
 
         An importer slower than this worker leaves it at the end again and again; answers are still on their way then.
         """
-        is_quiet = asyncio.get_running_loop().time() >= self._past_until.get(number, 0.0)
-        return is_quiet and self._around.caught_up(number)
+        return asyncio.get_running_loop().time() >= self._past_until.get(number, 0.0) and self._around.caught_up(number)
 
     async def flush(self) -> None:
         """Land everything taken so far and acknowledge it; waits as long as ClickHouse or Kafka is away."""
         async with self._flushing:
+            # Whoever owns it by now has landed it perhaps: what lands again would be known later than it was.
+            if self._pauses.in_doubt():
+                return
             await self._telling(self._upkeep.refold())
             while self._upkeep.lacks_history:
                 await self._telling(self._upkeep.bring_back())
@@ -305,8 +310,7 @@ class Worker:
             news, has_windows = News.of(cuts, self._membership), any(cut.minutes for cut in cuts)
             has_days = self._upkeep.note_days(cuts)
             if not (deliveries or landing.units or landing.conversations or landing.said or has_windows or has_days):
-                if not self._upkeep.is_stale:
-                    await self._sweep()
+                await self._sweep()
                 return
             if (too_much := self._around.dead_letters.too_much(landing.dead_letters)) is not None:
                 self._around.halt(too_much)
@@ -329,7 +333,7 @@ class Worker:
             self._room.set()
             if any(partition.has_stale_clocks for partition in self._owned.values()):
                 self._due.set()
-            elif not self._upkeep.is_stale:
+            else:
                 await self._sweep()
 
     async def _land(self, landing: Landing) -> None:
@@ -372,7 +376,7 @@ class Worker:
             partition.judge(landing.rolling, now_ms)
 
     async def _sweep(self) -> None:
-        if await self._telling(self._upkeep.sweep()):
+        if not self._upkeep.is_stale and await self._telling(self._upkeep.sweep()):
             self._due.set()
 
     async def _told(self, dead_letters: Sequence[DeadLetterRow], news: News) -> bool:
@@ -386,13 +390,11 @@ class Worker:
         return True
 
     def _report(self, landing: Landing, deliveries: list[Delivery], news: News) -> None:
-        m = self._metrics
-        written_by = self._around.wall_ms()
+        m, written_by = self._metrics, self._around.wall_ms()
         for delivery in deliveries:
             m.landed_seconds.observe(max(0, written_by - delivery.written_ms) / 1000)
         m.landed(landing)
         m.forwarded.inc(len(news.forwards))
         m.buffered.set(self.buffered)
-        states = [state for partition in self._owned.values() for state in partition.states.values()]
         m.conversations.set(sum(partition.held for partition in self._owned.values()))
-        m.departed.set(sum(len(state.departed) for state in states))
+        m.departed.set(sum(partition.departed for partition in self._owned.values()))

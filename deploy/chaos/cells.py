@@ -65,6 +65,7 @@ def short() -> tuple[Cell, ...]:
         Cell(KAFKA_KILLED, "before:5"),
         Cell(ZOMBIE, "before:3"),
         Cell(ZOMBIE_OVERTAKEN, "before:1"),
+        Cell(ZOMBIE_ERASED, "before:2"),
     ]
     return tuple(cells)
 
