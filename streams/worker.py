@@ -319,7 +319,6 @@ class Worker:
                 if not await self._told(landing.dead_letters, news):
                     return
                 await self._land(landing)
-                await self._telling(self._upkeep.forget_late(landing))
                 if has_windows:
                     await self._land_windows(cuts, now_ms)
                 if has_days and await self._upkeep.catch_up_days(now_ms):
@@ -337,10 +336,11 @@ class Worker:
                 await self._sweep()
 
     async def _land(self, landing: Landing) -> None:
-        """Steps (2) and (3)."""
+        """Steps (2) and (3); then nobody is in them who was erased while this worker stood still."""
         told = self._teller.told()
         await self._telling(self._attempts.persist(partial(self._around.sink.land, landing)))
         self._teller.landed(told)
+        await self._telling(self._upkeep.forget_late(landing))
 
     async def _telling(self, work: Awaitable[T]) -> T:
         """What ClickHouse is to do. If that takes long, it may be away: what is to be told goes out all the same."""

@@ -8,6 +8,7 @@ import pytest
 
 from deploy.cli.main import main
 from schemas.errors import Unavailable
+from schemas.events import Event
 from schemas.facts import DEFINITION_VERSION, NAMES
 from schemas.settings import Settings
 from sinks.clickhouse import ClickHouseSink
@@ -201,17 +202,30 @@ def test_what_lands_during_the_replay_is_neither_lost_nor_set_back(clickhouse: S
     assert set(versions(clickhouse).values()) == {DEFINITION_VERSION}
 
 
+def land_all_but_the_erasure(log: LandingLog, hand: Hand) -> Event:
+    """Land the history with a wrong row, up to the erasure of a person; gives the erasure."""
+    *events, erasure = lived().events
+    for event in events:
+        log.take(payload(event))
+    log.land()
+    hand.change("erased", first_response_ms=1)
+    return erasure
+
+
+def assert_nobody_stands(settings: Settings) -> None:
+    """No row of any table names the erased person, replaced ones included."""
+    with connect(settings) as client:
+        for table in ("events", "conversations", "conversation_versions"):
+            assert PERSON not in str(client.execute(f"SELECT * FROM {table}"))
+
+
 def test_a_person_erased_meanwhile_does_not_come_back(clickhouse: Settings, hand: Hand) -> None:
-    events = lived().events
     with closing(LandingLog(clickhouse, lambda: NOW_MS)) as log:
-        for event in events[:-1]:
-            log.take(payload(event))
-        log.land()
-        hand.change("erased", first_response_ms=1)
+        erasure = land_all_but_the_erasure(log, hand)
         assert hand.facts("erased")["person"] == PERSON
 
         def forget() -> None:
-            log.take(payload(events[-1]))
+            log.take(payload(erasure))
             log.land(with_erasures=True)
             assert hand.facts("erased")["person"] == ""
 
@@ -219,10 +233,8 @@ def test_a_person_erased_meanwhile_does_not_come_back(clickhouse: Settings, hand
     assert found.landed == 1
     assert hand.facts("erased")["first_response_ms"] == 3_600_000
     assert hand.facts("erased")["person"] == ""
-    with connect(clickhouse) as client:
-        for table in ("events", "conversations", "conversation_versions"):
-            assert PERSON not in str(client.execute(f"SELECT * FROM {table}"))
-    assert digest_of_key(PERSON) == events[-1].key_digest  # type: ignore[union-attr]
+    assert_nobody_stands(clickhouse)
+    assert digest_of_key(PERSON) == erasure.key_digest  # type: ignore[union-attr]
 
 
 class Erasing(ClickHouseSink):
@@ -236,24 +248,18 @@ class Erasing(ClickHouseSink):
 
 
 def test_cut_off_before_it_erased_again_the_next_one_does(clickhouse: Settings, hand: Hand) -> None:
-    events = lived().events
     with closing(LandingLog(clickhouse, lambda: NOW_MS)) as log:
-        for event in events[:-1]:
-            log.take(payload(event))
-        log.land()
-        hand.change("erased", first_response_ms=1)
+        erasure = land_all_but_the_erasure(log, hand)
 
         def forget() -> None:
-            log.take(payload(events[-1]))
+            log.take(payload(erasure))
             log.land(with_erasures=True)
 
         with pytest.raises(Cut):
             replayed(clickhouse, reader=Racing(clickhouse, [forget]), sink=Erasing(clickhouse))
     assert hand.facts("erased")["person"] == PERSON
     assert replayed(clickhouse).resumed
-    with connect(clickhouse) as client:
-        for table in ("events", "conversations", "conversation_versions"):
-            assert PERSON not in str(client.execute(f"SELECT * FROM {table}"))
+    assert_nobody_stands(clickhouse)
     assert named(audited(clickhouse)) == []
 
 
