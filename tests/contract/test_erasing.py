@@ -181,3 +181,25 @@ def test_a_row_of_facts_that_names_somebody_as_staff_or_rater_only_is_left_too(c
             # Of both tables.
             assert left(client, "demo", digest_of_key(STAFF)) == 2 * number
         assert left(client, "demo", digest_of_key(WHO)) == 2
+
+
+def test_cut_off_before_the_older_rows_of_events_are_removed_the_next_one_does(
+    clickhouse: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Cut(Exception):
+        """The process ends here."""
+
+    def cut(*_: Any) -> None:
+        raise Cut
+
+    erasure = [erased(WHO, "2026-10-20 10:00")]
+    with closing(ClickHouseSink(clickhouse)) as sink, connect(clickhouse) as client:
+        take(Partition(NUMBER, 16, "cx.events"), lived().events, 1, sink)
+        with monkeypatch.context() as patched:
+            patched.setattr("sinks.erasing.mutate", cut)
+            with pytest.raises(Cut):
+                take(Partition(NUMBER, 16, "cx.events"), erasure, 2, sink)
+        assert left(client, "demo", digest_of_key(WHO)) > 0
+        take(Partition(NUMBER, 16, "cx.events"), erasure, 2, sink)
+        assert left(client, "demo", digest_of_key(WHO)) == 0
+        assert client.execute("SELECT count() FROM events FINAL") == [(len(lived().events) + 1,)]
